@@ -1,0 +1,78 @@
+"""A folder of code as one archive with the same bytes wherever it is packed."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+from airflow_ml_provider.artifacts.digest import require_relative
+from airflow_ml_provider.artifacts.errors import ArtifactCorruptError, InvalidArtifactError
+
+CODE_LIMIT_BYTES = 64 * 1024 * 1024
+
+_IGNORED_FOLDERS = {"__pycache__", "node_modules"}
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def pack_code(folder: Path) -> bytes:
+    """Pack a folder under its own name into a zip file; hidden files and ``__pycache__`` stay out.
+
+    Entries are sorted, stored uncompressed and carry no times, so equal folders give equal bytes on every
+    machine and with every zlib.
+
+    Raises:
+        InvalidArtifactError: The folder is missing, empty, over 64 MiB, or holds links that leave it.
+    """
+    if not folder.is_dir():
+        raise InvalidArtifactError(f"code folder {folder} does not exist")
+    root = folder.resolve()
+    files = _code_files(root)
+    if not files:
+        raise InvalidArtifactError(f"code folder {folder} holds no file")
+    size = sum(path.stat().st_size for path in files)
+    if size > CODE_LIMIT_BYTES:
+        raise InvalidArtifactError(
+            f"code folder {folder} has {size:,} bytes, {CODE_LIMIT_BYTES:,} are allowed: "
+            f"keep data out of it and pass it as an input"
+        )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path in files:
+            name = require_relative(f"{root.name}/{path.relative_to(root).as_posix()}")
+            entry = zipfile.ZipInfo(name, date_time=_EPOCH)
+            entry.external_attr = (0o755 if os.access(path, os.X_OK) else 0o644) << 16
+            archive.writestr(entry, path.read_bytes())
+    return buffer.getvalue()
+
+
+def unpack_code(content: bytes, destination: Path) -> None:
+    """Unpack an archive of ``pack_code`` below a folder.
+
+    Raises:
+        ArtifactCorruptError: It is no such archive, or names a file outside the folder.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for entry in archive.infolist():
+                target = destination / require_relative(entry.filename)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(entry))
+                target.chmod((entry.external_attr >> 16) & 0o777 or 0o644)
+    except (zipfile.BadZipFile, InvalidArtifactError) as error:
+        raise ArtifactCorruptError(f"the code archive is damaged: {error}") from error
+
+
+def _code_files(root: Path) -> list[Path]:
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in _IGNORED_FOLDERS and not name.startswith(".")]
+        for name in names:
+            path = Path(folder, name)
+            if name.startswith(".") or name.endswith(".pyc"):
+                continue
+            if not path.resolve().is_relative_to(root):
+                raise InvalidArtifactError(f"code file {path} is a link that leaves its folder {root}")
+            found.append(path)
+    return sorted(found, key=lambda path: path.relative_to(root).as_posix())

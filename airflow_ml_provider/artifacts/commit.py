@@ -1,0 +1,66 @@
+"""The commit record: written last, it turns uploaded files into an artifact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_ml_provider.artifacts.digest import FileEntry, digest_of, require_relative
+from airflow_ml_provider.artifacts.errors import ArtifactCorruptError, InvalidArtifactError
+from airflow_ml_provider.protocol import PROTOCOL_VERSION, ArtifactRef, ProtocolError
+from airflow_ml_provider.protocol.codec import from_json, to_json
+
+COMMIT_LIMIT_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class CommitRecord:
+    """What an artifact consists of.
+
+    Attributes:
+        digest: The digest of the whole artifact.
+        type: The artifact's type.
+        files: Every file of it.
+        protocol: The protocol version of its writer.
+    """
+
+    digest: str
+    type: str
+    files: tuple[FileEntry, ...]
+    protocol: int = PROTOCOL_VERSION
+
+    @classmethod
+    def of(cls, entries: list[FileEntry], *, artifact_type: str) -> CommitRecord:
+        """Make the record of an artifact from its scanned files."""
+        return cls(digest=digest_of(entries), type=artifact_type, files=tuple(entries))
+
+    def to_json(self) -> bytes:
+        """Return the record as it lies in the store."""
+        return to_json(self, limit=COMMIT_LIMIT_BYTES).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes, *, uri: str) -> CommitRecord:
+        """Read a record and check that it is sound.
+
+        Raises:
+            ArtifactCorruptError: It is cut, names files outside its folder, or its digest does not fit.
+        """
+        try:
+            record = from_json(cls, text, limit=COMMIT_LIMIT_BYTES)
+            for entry in record.files:
+                if entry.path:
+                    require_relative(entry.path)
+        except (ProtocolError, InvalidArtifactError) as error:
+            raise ArtifactCorruptError(f"commit record {uri} is damaged: {error}") from error
+        if record.protocol != PROTOCOL_VERSION:
+            raise ArtifactCorruptError(
+                f"commit record {uri} was written by protocol {record.protocol}, this side reads "
+                f"{PROTOCOL_VERSION}: run the stage that made it again"
+            )
+        if digest_of(record.files) != record.digest:
+            raise ArtifactCorruptError(f"commit record {uri} is damaged: its digest does not fit its files")
+        return record
+
+    def ref(self, uri: str) -> ArtifactRef:
+        """Return the reference that travels in XComs."""
+        size = sum(entry.size for entry in self.files)
+        return ArtifactRef(uri=uri, digest=self.digest, type=self.type, size=size)

@@ -1,0 +1,112 @@
+"""Content digests of files and folders, independent of file order, times and permissions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from airflow_ml_provider.artifacts.errors import InvalidArtifactError
+
+_TREE_HEADER = b"airflow-ml tree 1\n"
+
+
+@dataclass(frozen=True, order=True)
+class FileEntry:
+    """One file of an artifact.
+
+    Attributes:
+        path: Relative to the artifact with ``/``; empty when the artifact is that file itself.
+        size: In bytes.
+        sha256: 64 hex digits.
+    """
+
+    path: str
+    size: int
+    sha256: str
+
+
+def scan(path: Path) -> list[FileEntry]:
+    """Read a file or a folder and return its entries, sorted by path.
+
+    Raises:
+        InvalidArtifactError: ``path`` does not exist, or holds a link, a socket or an odd file name.
+    """
+    if path.is_symlink():
+        raise InvalidArtifactError(f"{path.name}: is a symbolic link; write the content itself")
+    if path.is_file():
+        return [_entry(path, "")]
+    if not path.is_dir():
+        raise InvalidArtifactError(f"{path.name}: no such file or folder")
+    entries = []
+    for folder, folders, names in os.walk(path):
+        for name in (*folders, *names):
+            found = Path(folder, name)
+            relative = found.relative_to(path).as_posix()
+            if found.is_symlink():
+                raise InvalidArtifactError(
+                    f"{path.name}/{relative}: is a symbolic link; write the content itself"
+                )
+            if name in names:
+                if not found.is_file():
+                    raise InvalidArtifactError(f"{path.name}/{relative}: is no regular file")
+                entries.append(_entry(found, require_relative(relative)))
+    return sorted(entries)
+
+
+def digest_of(entries: Iterable[FileEntry]) -> str:
+    """Return the digest of an artifact from its entries.
+
+    The digest of a single file is the SHA-256 of its content; that of a folder covers each file's path, size
+    and digest, in the order of the paths.
+    """
+    entries = sorted(entries)
+    if len(entries) == 1 and not entries[0].path:
+        return f"sha256:{entries[0].sha256}"
+    tree = hashlib.sha256(_TREE_HEADER)
+    for entry in entries:
+        tree.update(f"{entry.sha256} {entry.size} {entry.path}\n".encode())
+    return f"sha256:{tree.hexdigest()}"
+
+
+def require_relative(path: str) -> str:
+    """Return ``path`` when it stays below its folder.
+
+    Raises:
+        InvalidArtifactError: It is absolute, climbs with ``..``, or holds control characters or a backslash.
+    """
+    parts = PurePosixPath(path).parts
+    if (
+        not parts
+        or path.startswith("/")
+        or ".." in parts
+        or "\\" in path
+        or any(ord(character) < 32 for character in path)
+        or not _is_utf8(path)
+        or PurePosixPath(path).as_posix() != path
+    ):
+        raise InvalidArtifactError(
+            f"file name {path!r} is not allowed in an artifact: use relative UTF-8 names without '..', "
+            f"backslashes and control characters"
+        )
+    return path
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _entry(path: Path, relative: str) -> FileEntry:
+    return FileEntry(path=relative, size=path.stat().st_size, sha256=hash_file(path))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,151 @@
+"""Writing and reading artifacts: upload, commit last; read the commit first, check every byte."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+from airflow_ml_provider.artifacts.commit import CommitRecord
+from airflow_ml_provider.artifacts.digest import FileEntry, hash_file, scan
+from airflow_ml_provider.artifacts.errors import (
+    ArtifactCorruptError,
+    ArtifactNotCommittedError,
+    InvalidArtifactError,
+)
+from airflow_ml_provider.artifacts.layout import commit_record_uri, content_uri, join
+from airflow_ml_provider.artifacts.objects import (
+    create_object,
+    filesystem,
+    read_object,
+    store_errors,
+    write_object,
+)
+from airflow_ml_provider.protocol import ArtifactRef, require_name
+
+
+class ArtifactStore:
+    """Artifacts below attempt directories of any fsspec file system.
+
+    An artifact exists from the moment its commit record does. The record lists every file with its digest, so
+    a reader needs no listing and takes nothing that was not committed.
+    """
+
+    def put(self, path: Path, *, directory: str, output: str, artifact_type: str) -> ArtifactRef:
+        """Upload a file or folder as an output of an attempt and commit it.
+
+        Args:
+            path: The local file or folder.
+            directory: The attempt's directory in the store.
+            output: The output's name.
+            artifact_type: One of ``ARTIFACT_TYPES``.
+
+        Raises:
+            InvalidArtifactError: ``path`` is missing, has no file in it, or holds links.
+            AlreadyExistsError: This attempt committed that output before.
+            StoreUnavailableError: The store did not answer.
+        """
+        uri = join(directory, require_name(output, of="output"))
+        entries = scan(path)
+        if not entries:
+            raise InvalidArtifactError(f"{path.name}: the folder holds no file")
+        fs, root = filesystem(uri)
+        for entry in entries:
+            target = join(root, entry.path) if entry.path else root
+            with store_errors("write", join(uri, entry.path)):
+                fs.makedirs(fs._parent(target), exist_ok=True)
+                fs.put_file(str(path / entry.path), target)
+        record = CommitRecord.of(entries, artifact_type=artifact_type)
+        create_object(commit_record_uri(uri), record.to_json())
+        return record.ref(uri)
+
+    def find(self, uri: str) -> ArtifactRef:
+        """Return the reference of the committed artifact at a URI.
+
+        Raises:
+            ArtifactNotCommittedError: There is no commit record.
+            ArtifactCorruptError: The record is damaged.
+            StoreUnavailableError: The store did not answer.
+        """
+        return self._record(uri).ref(uri)
+
+    def fetch(self, ref: ArtifactRef, destination: Path) -> None:
+        """Bring an artifact to a local path that does not exist yet; it appears whole or not at all.
+
+        Raises:
+            ArtifactNotCommittedError: There is no commit record at ``ref.uri``.
+            ArtifactCorruptError: The content is not what the reference says.
+            StoreUnavailableError: The store did not answer.
+        """
+        record = self._record(ref.uri)
+        if record.digest != ref.digest:
+            raise ArtifactCorruptError(
+                f"{ref.uri} holds {record.digest}, its reference says {ref.digest}: "
+                f"run the stage that made it again"
+            )
+        fs, root = filesystem(ref.uri)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".fetch-") as folder:
+            staged = Path(folder, destination.name)
+            for entry in record.files:
+                source = join(root, entry.path) if entry.path else root
+                target = staged / entry.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    with store_errors("read", join(ref.uri, entry.path)):
+                        fs.get_file(source, str(target))
+                except FileNotFoundError as error:
+                    raise ArtifactCorruptError(
+                        f"{join(ref.uri, entry.path)} was removed after its commit: "
+                        f"run the stage that made it again"
+                    ) from error
+                _require_content(target, entry, ref.uri)
+            shutil.move(staged, destination)
+
+    def put_content(self, store: str, content: bytes, *, suffix: str) -> ArtifactRef:
+        """Store bytes under their own digest; the same bytes are stored once.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        uri = content_uri(store, digest, suffix)
+        fs, path = filesystem(uri)
+        with store_errors("look for", uri):
+            if not fs.exists(path):
+                write_object(uri, content)
+        return ArtifactRef(uri=uri, digest=digest, type="file", size=len(content))
+
+    def fetch_content(self, ref: ArtifactRef) -> bytes:
+        """Return the bytes that ``put_content`` stored.
+
+        Raises:
+            ArtifactNotCommittedError: They are not there.
+            ArtifactCorruptError: They are not what the reference says.
+            StoreUnavailableError: The store did not answer.
+        """
+        try:
+            content = read_object(ref.uri)
+        except FileNotFoundError as error:
+            raise ArtifactNotCommittedError(f"{ref.uri} does not exist in the store") from error
+        if f"sha256:{hashlib.sha256(content).hexdigest()}" != ref.digest:
+            raise ArtifactCorruptError(f"{ref.uri} does not have the digest {ref.digest}")
+        return content
+
+    def _record(self, uri: str) -> CommitRecord:
+        record_uri = commit_record_uri(uri)
+        try:
+            return CommitRecord.from_json(read_object(record_uri), uri=record_uri)
+        except FileNotFoundError as error:
+            raise ArtifactNotCommittedError(
+                f"{uri} has no commit record: the stage that makes it has not finished, failed, or its "
+                f"artifacts were removed; run that stage again"
+            ) from error
+
+
+def _require_content(path: Path, entry: FileEntry, uri: str) -> None:
+    if path.stat().st_size != entry.size or hash_file(path) != entry.sha256:
+        raise ArtifactCorruptError(
+            f"{join(uri, entry.path)} was changed after its commit: run the stage that made it again"
+        )
