@@ -68,11 +68,11 @@ def _code_files(root: Path) -> list[Path]:
     found = []
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in _IGNORED_FOLDERS and not name.startswith(".")]
-        for name in names:
+        for name in (*folders, *names):
             path = Path(folder, name)
-            if name.startswith(".") or name.endswith(".pyc"):
+            if name.startswith(".") or name.endswith(".pyc") or (path.is_dir() and not path.is_symlink()):
                 continue
-            if not path.resolve().is_relative_to(root):
-                raise InvalidArtifactError(f"code file {path} is a link that leaves its folder {root}")
+            if path.is_dir() or not path.resolve().is_relative_to(root):
+                raise InvalidArtifactError(f"code file {path} is a link to a folder or leaves {root}; copy the content there")
             found.append(path)
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())

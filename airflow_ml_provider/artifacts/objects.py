@@ -102,6 +102,13 @@ def write_object(uri: str, content: bytes) -> None:
             fs.pipe_file(path, content)
 
 
+def upload_file(fs: Any, path: Path, target: str) -> None:
+    """Copy one local file to a path of a file system; parents are made where the store has folders."""
+    if _is_local(fs):
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+    fs.put_file(str(path), target)
+
+
 def _is_local(fs: Any) -> bool:
     from fsspec.implementations.local import LocalFileSystem
 

@@ -20,6 +20,7 @@ from airflow_ml_provider.artifacts.objects import (
     filesystem,
     read_object,
     store_errors,
+    upload_file,
     write_object,
 )
 from airflow_ml_provider.protocol import ArtifactRef, require_name
@@ -54,8 +55,7 @@ class ArtifactStore:
         for entry in entries:
             target = join(root, entry.path) if entry.path else root
             with store_errors("write", join(uri, entry.path)):
-                fs.makedirs(fs._parent(target), exist_ok=True)
-                fs.put_file(str(path / entry.path), target)
+                upload_file(fs, path / entry.path, target)
         record = CommitRecord.of(entries, artifact_type=artifact_type)
         create_object(commit_record_uri(uri), record.to_json())
         return record.ref(uri)

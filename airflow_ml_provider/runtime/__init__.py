@@ -1,0 +1,1 @@
+"""What runs inside a stage: the standard library, the protocol and the artifact store, nothing of Airflow."""

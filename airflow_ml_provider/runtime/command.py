@@ -1,0 +1,73 @@
+"""Running a command in any language through files and the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow_ml_provider.runtime.errors import ContractError, UserCodeError
+from airflow_ml_provider.runtime.metrics import as_metrics
+
+RESULT_FILE_LIMIT_BYTES = 256 * 1024
+
+
+def command_environment(
+    *, inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any], result: Path
+) -> dict[str, str]:
+    """Return the variables that a command reads: paths by name, params as JSON, where its result goes."""
+    return {
+        **{f"AIRFLOW_ML_INPUT_{name.upper()}": str(path) for name, path in inputs.items()},
+        **{f"AIRFLOW_ML_OUTPUT_{name.upper()}": str(path) for name, path in outputs.items()},
+        "AIRFLOW_ML_PARAMS": json.dumps(params, sort_keys=True),
+        "AIRFLOW_ML_RESULT": str(result),
+    }
+
+
+def run_command(command: Sequence[str], *, environment: Mapping[str, str], folder: Path, result: Path) -> dict[str, float]:
+    """Run a command to its end and read the metrics it wrote.
+
+    Raises:
+        ContractError: The program does not exist, or its result file is not what the contract says.
+        UserCodeError: It ended with another exit code than 0.
+    """
+    try:
+        process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment})
+    except (FileNotFoundError, PermissionError) as error:
+        raise ContractError(
+            f"command {command[0]!r} cannot be started: {error.strerror}; install it where the stage runs, or "
+            f"ship it with 'code:' and start it by an interpreter"
+        ) from error
+    forwarded = signal.signal(signal.SIGTERM, lambda number, _frame: process.send_signal(number))
+    try:
+        code = process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, forwarded)
+    if code != 0:
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        raise UserCodeError(f"command {command[0]!r} {how}", type="CommandFailed")
+    return read_result_file(result)
+
+
+def read_result_file(path: Path) -> dict[str, float]:
+    """Read ``{"metrics": {...}}`` from the file that a command may write.
+
+    Raises:
+        ContractError: The file is too large, is no JSON object, or has other keys.
+    """
+    if not path.exists():
+        return {}
+    source = "the command's result file ($AIRFLOW_ML_RESULT)"
+    if path.stat().st_size > RESULT_FILE_LIMIT_BYTES:
+        raise ContractError(f"{source} has {path.stat().st_size:,} bytes, {RESULT_FILE_LIMIT_BYTES:,} are allowed")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ContractError(f"{source} is no JSON: {error}") from error
+    if not isinstance(content, dict) or content.keys() - {"metrics"}:
+        raise ContractError(f'{source} must be an object like {{"metrics": {{"rmse": 1.5}}}}, got {str(content)[:80]}')
+    return as_metrics(content.get("metrics"), source=source)

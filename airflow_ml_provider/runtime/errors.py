@@ -1,0 +1,52 @@
+"""Errors inside a stage; the category travels in the result and decides what Airflow does.
+
+StageError
+├── ContractError     the request and the code do not fit; a retry does not help
+├── BadDataError      the data is unreadable, empty or wrong; a retry does not help unless the data changes
+├── UserCodeError     the user's code raised or left without a word
+└── TrackingError     MLflow refused or did not answer; a retry helps
+"""
+
+from __future__ import annotations
+
+from airflow_ml_provider.protocol import FailureCategory
+
+
+class StageError(Exception):
+    """Base of all errors of a stage; ``category`` is the protocol's word for it."""
+
+    category: FailureCategory = "user_code"
+
+
+class ContractError(StageError):
+    """A missing argument, an unknown param, a wrong type, no such module, a return value of another kind."""
+
+    category = "contract"
+
+
+class BadDataError(StageError):
+    """Input data that no run of the same code could use."""
+
+    category = "bad_data"
+
+
+class UserCodeError(StageError):
+    """The user's code failed.
+
+    Attributes:
+        type: Qualified name of the user's exception.
+        traceback: The user's own frames.
+    """
+
+    category = "user_code"
+
+    def __init__(self, message: str, *, type: str, traceback: str = "") -> None:  # noqa: A002
+        super().__init__(message)
+        self.type = type
+        self.traceback = traceback
+
+
+class TrackingError(StageError):
+    """The MLflow server failed while a stage body needed it."""
+
+    category = "tracking"

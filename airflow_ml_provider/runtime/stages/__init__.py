@@ -1,0 +1,59 @@
+"""Built-in stage bodies; each imports its own library when it runs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_ml_provider.artifacts import ArtifactStore
+from airflow_ml_provider.protocol import ArtifactRef, StageRequest
+from airflow_ml_provider.runtime.errors import ContractError
+
+BODIES = ("ingest", "validate", "register")
+
+
+@dataclass(frozen=True)
+class BodyContext:
+    """What a built-in body works with.
+
+    Attributes:
+        request: The whole request.
+        inputs: Local paths of the fetched inputs.
+        outputs: Local paths to write outputs to.
+        store: The artifact store.
+    """
+
+    request: StageRequest
+    inputs: Mapping[str, Path]
+    outputs: Mapping[str, Path]
+    store: ArtifactStore
+
+
+@dataclass(frozen=True)
+class BodyOutcome:
+    """What a built-in body found out.
+
+    Attributes:
+        metrics: Finite numbers by name.
+        values: Small JSON values by name.
+        passed_through: Outputs that are an input unchanged.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    passed_through: Mapping[str, ArtifactRef] = field(default_factory=dict)
+
+
+def load_body(name: str) -> Callable[[BodyContext], BodyOutcome]:
+    """Return the ``run`` function of a built-in body.
+
+    Raises:
+        ContractError: There is no such body in this version.
+    """
+    if name not in BODIES:
+        raise ContractError(f"there is no built-in stage {name!r} in this version; known are {', '.join(BODIES)}")
+    module = importlib.import_module(f"airflow_ml_provider.runtime.stages.{name}")
+    return module.run  # type: ignore[no-any-return]

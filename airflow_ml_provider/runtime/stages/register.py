@@ -1,0 +1,133 @@
+"""Register: a model artifact becomes a version in the MLflow model registry, once for the same content."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_ml_provider.artifacts import FileEntry, digest_of, scan
+from airflow_ml_provider.protocol import Tracking
+from airflow_ml_provider.runtime.errors import ContractError, TrackingError
+from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DIGEST_TAG = "airflow_ml.model_digest"
+CHALLENGER, CHAMPION = "challenger", "champion"
+
+# What MLflow writes anew at each save, so that two saves of one model differ in nothing else.
+_VOLATILE_KEYS = ("artifact_path", "model_id", "model_uuid", "run_id", "utc_time_created")
+
+
+def run(context: BodyContext) -> BodyOutcome:
+    """Upload the model to this stage's MLflow run, create the version, set its alias.
+
+    A version that has the same model content is reused, whichever run made it.
+
+    Raises:
+        ContractError: The artifact is no MLflow model.
+        TrackingError: MLflow refused or did not answer.
+    """
+    tracking = context.request.tracking
+    if tracking is None:
+        raise ContractError("register: this stage runs untracked, and there is no registry without MLflow")
+    folder = context.inputs["model"]
+    digest = model_digest(folder)
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    options = context.request.options
+    try:
+        client = mlflow.MlflowClient(tracking_uri=tracking.uri, registry_uri=tracking.uri)
+        version, created = _version(client, folder, digest, tracking, context)
+        previous = _alias_version(client, options["model_name"], CHAMPION)
+        alias = _set_alias(client, options["model_name"], version, promote=options["promote"])
+    except MlflowException as error:
+        raise TrackingError(f"register: MLflow refused: {error.message}") from error
+    print(
+        f"{options['model_name']} version {version} {'created' if created else 'reused: same content'}, "
+        f"alias {alias}",
+        flush=True,
+    )
+    return BodyOutcome(
+        metrics={"version": float(version)},
+        values={
+            "model": {
+                "name": options["model_name"],
+                "version": version,
+                "alias": alias,
+                "created": created,
+                "digest": digest,
+                "previous_champion": previous,
+            }
+        },
+    )
+
+
+def model_digest(folder: Path) -> str:
+    """Return a digest of a model's content that two saves of one model share.
+
+    Raises:
+        ContractError: The folder holds no ``MLmodel`` file that can be read.
+    """
+    import yaml
+
+    description = folder / "MLmodel"
+    if not description.is_file():
+        raise ContractError(
+            "register: the model artifact holds no MLmodel file; save it with "
+            "mlflow.<flavor>.save_model(model, path) in the stage that trains it"
+        )
+    try:
+        content = yaml.safe_load(description.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ContractError(f"register: the model's MLmodel file cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ContractError("register: the model's MLmodel file is no mapping")
+    stable = yaml.safe_dump({key: content[key] for key in content if key not in _VOLATILE_KEYS}).encode()
+    entries = [entry for entry in scan(folder) if entry.path != "MLmodel"]
+    return digest_of([*entries, FileEntry("MLmodel", len(stable), hashlib.sha256(stable).hexdigest())])
+
+
+def _version(
+    client: MlflowClient, folder: Path, digest: str, tracking: Tracking, context: BodyContext
+) -> tuple[str, bool]:
+    name = context.request.options["model_name"]
+    _ensure_registered_model(client, name)
+    known = client.search_model_versions(f"name = '{name}' AND tag.`{DIGEST_TAG}` = '{digest}'")
+    ready = [version for version in known if version.status == "READY"]
+    if ready:
+        return str(min(int(version.version) for version in ready)), False
+    client.log_artifacts(tracking.run_id, str(folder), "model")
+    source = f"{client.get_run(tracking.run_id).info.artifact_uri}/model"
+    tags = {DIGEST_TAG: digest, **context.request.options["tags"]}
+    created = client.create_model_version(name, source, run_id=tracking.run_id, tags=tags)
+    return str(created.version), True
+
+
+def _ensure_registered_model(client: MlflowClient, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _alias_version(client: MlflowClient, name: str, alias: str) -> str | None:
+    version: Any = client.get_registered_model(name).aliases.get(alias)
+    return None if version is None else str(version)
+
+
+def _set_alias(client: MlflowClient, name: str, version: str, *, promote: bool) -> str:
+    if not promote and _alias_version(client, name, CHAMPION) == version:
+        return CHAMPION
+    client.set_registered_model_alias(name, CHALLENGER, version)
+    if not promote:
+        return CHALLENGER
+    client.set_registered_model_alias(name, CHAMPION, version)
+    client.delete_registered_model_alias(name, CHALLENGER)
+    return CHAMPION

@@ -1,0 +1,77 @@
+"""The folder that one attempt works in: inputs fetched, outputs to be committed, code on the path."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from airflow_ml_provider.artifacts import ArtifactStore, InvalidArtifactError, unpack_code
+from airflow_ml_provider.protocol import ArtifactRef, StageRequest
+from airflow_ml_provider.runtime.errors import ContractError
+
+
+class Workspace:
+    """Local folders of one attempt.
+
+    Attributes:
+        inputs: Local path of each input, once fetched.
+        outputs: Local path of each output; its parent exists, the path itself does not.
+        folder: The working directory of the user's code.
+        result: Where a command writes its result.
+    """
+
+    def __init__(self, root: Path, request: StageRequest, store: ArtifactStore) -> None:
+        self._root = root
+        self._request = request
+        self._store = store
+        self.inputs = {name: root / "inputs" / name for name in request.inputs}
+        self.outputs = {name: root / "outputs" / name for name in request.outputs}
+        self.folder = root
+        self.result = root / "result.json"
+
+    def prepare(self) -> None:
+        """Fetch inputs and code.
+
+        Raises:
+            StoreError: An artifact is not there, changed, or the store does not answer.
+        """
+        (self._root / "outputs").mkdir()
+        for name, ref in self._request.inputs.items():
+            self._store.fetch(ref, self.inputs[name])
+        if self._request.code is not None:
+            code = self._root / "code"
+            unpack_code(self._store.fetch_content(self._request.code), code)
+            (self.folder,) = code.iterdir()
+            sys.path.insert(0, str(code))
+
+    def commit(self, *, passed_through: dict[str, ArtifactRef]) -> dict[str, ArtifactRef]:
+        """Commit every declared output that is not passed through, all or an error before the first.
+
+        Raises:
+            ContractError: A declared output was not written, or cannot become an artifact.
+            StoreUnavailableError: The store does not answer.
+        """
+        written = {name: path for name, path in self.outputs.items() if name not in passed_through}
+        for name, path in written.items():
+            if not path.exists():
+                raise ContractError(
+                    f"output {name!r} was not written: the stage ended without a file or folder at the path it "
+                    f"was given for it"
+                )
+            if path.is_dir() and not any(entry.is_file() for entry in path.rglob("*")):
+                raise ContractError(f"output {name!r} is a folder without a file in it")
+        try:
+            return {
+                **passed_through,
+                **{
+                    name: self._store.put(
+                        path,
+                        directory=self._request.attempt_uri,
+                        output=name,
+                        artifact_type=self._request.outputs[name],
+                    )
+                    for name, path in written.items()
+                },
+            }
+        except InvalidArtifactError as error:
+            raise ContractError(f"an output cannot be stored: {error}") from error
