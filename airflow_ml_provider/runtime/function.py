@@ -11,6 +11,9 @@ from typing import Any
 
 from airflow_ml_provider.runtime.errors import ContractError, UserCodeError
 
+TRACEBACK_LIMIT = 16_000
+"""Characters of a traceback that travel in the result; its end says most."""
+
 _OUR_CODE = str(Path(__file__).parent.parent)
 
 
@@ -67,7 +70,7 @@ def user_code_error(error: BaseException, *, during: str) -> UserCodeError:
     else:
         first = str(error).strip().splitlines()[:1]
         message = f"{during}: {kind}: {first[0] if first else 'no message'}"
-    return UserCodeError(message, type=f"{type(error).__module__}.{kind}", traceback=shown)
+    return UserCodeError(message, type=f"{type(error).__module__}.{kind}", traceback=shown[-TRACEBACK_LIMIT:])
 
 
 def _user_frames(frames: TracebackType | None) -> TracebackType | None:

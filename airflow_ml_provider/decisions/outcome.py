@@ -1,0 +1,62 @@
+"""What became of a stage's process: its exit code and its result, read together."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import Literal
+
+from airflow_ml_provider.protocol import StageResult
+
+Verdict = Literal["success", "user_code", "bad_data", "contract", "store", "tracking", "killed", "no_result"]
+
+_ADVICE: dict[str, str] = {
+    "user_code": "mend the code and clear the task",
+    "bad_data": "mend the data and clear the task",
+    "contract": "mend the stage or its function; a retry does not help",
+    "store": "check that the artifact store can be reached; a retry may help",
+    "tracking": "check that the MLflow server can be reached; a retry may help",
+    "killed": "when nobody killed it, the machine was probably out of memory: give it more or use less",
+    "no_result": "the process ended without writing its result, so nothing of it is used; read its log",
+}
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """The verdict on one attempt.
+
+    Attributes:
+        verdict: ``success``, or why not.
+        message: The first line of the failure: reason, exit code, what to do. Empty on success.
+    """
+
+    verdict: Verdict
+    message: str = ""
+
+    @property
+    def retry_helps(self) -> bool:
+        """Whether the same work may succeed when it is tried again."""
+        return self.verdict not in ("success", "contract")
+
+
+def read_outcome(exit_code: int, result: StageResult | None) -> StageOutcome:
+    """Judge one attempt: green needs exit code 0 and a readable result that says so.
+
+    Args:
+        exit_code: The process's exit code, negative when a signal ended it (as :mod:`subprocess` reports it).
+        result: The result in the attempt's directory, ``None`` when there is none.
+    """
+    if result is not None and result.failure is not None:
+        category = result.failure.category
+        return StageOutcome(category, _line(result.failure.message, exit_code, category))
+    if result is not None and exit_code == 0:
+        return StageOutcome("success")
+    if exit_code < 0:
+        name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else f"signal {-exit_code}"
+        return StageOutcome("killed", _line(f"the stage's process was killed by {name}", exit_code, "killed"))
+    reason = "the stage's process left no result" if result is None else "the stage's process failed at its end"
+    return StageOutcome("no_result", _line(reason, exit_code, "no_result"))
+
+
+def _line(reason: str, exit_code: int, advice: str) -> str:
+    return f"{reason} [{advice.replace('_', ' ')}, exit code {exit_code}]; {_ADVICE[advice]}"

@@ -1,0 +1,1 @@
+"""Hooks: the edges to other systems."""

@@ -1,0 +1,1 @@
+"""Parts of a pod, one Kubernetes concept a module."""
