@@ -1,0 +1,58 @@
+"""From what a DAG's author wrote to what the stage is handed: artifacts, code, files beside the DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow_ml_provider.artifacts import ArtifactStore, InvalidArtifactError, StoreError, pack_code
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.protocol import ArtifactRef, ProtocolError, require_name
+
+
+def resolve_inputs(inputs: Mapping[str, Any], store: ArtifactStore) -> dict[str, ArtifactRef]:
+    """Return a reference for every input: an upstream's XCom, or the URI of a committed artifact.
+
+    Raises:
+        StageConfigurationError: An input is neither, or its URI holds no committed artifact.
+        StoreUnavailableError: The store did not answer.
+    """
+    return {name: _resolve(require_name(name, of="input"), value, store) for name, value in inputs.items()}
+
+
+def pack_code_folder(folder: Path, *, store_uri: str, store: ArtifactStore) -> ArtifactRef:
+    """Pack a code folder into the store under its digest.
+
+    Raises:
+        StageConfigurationError: The folder cannot be packed.
+        StoreUnavailableError: The store did not answer.
+    """
+    try:
+        return store.put_content(store_uri, pack_code(folder), suffix=".zip")
+    except InvalidArtifactError as error:
+        raise StageConfigurationError(str(error)) from error
+
+
+def beside(base: Path, path: str) -> str:
+    """Return a path or URI as it is when absolute, else below the folder of the DAG or pipeline file."""
+    if "://" in path or Path(path).is_absolute():
+        return path
+    return str(base / path)
+
+
+def _resolve(name: str, value: Any, store: ArtifactStore) -> ArtifactRef:
+    try:
+        if isinstance(value, str) and "://" in value:
+            return store.find(value)
+        if isinstance(value, Mapping):
+            return ArtifactRef.from_plain(dict(value))
+    except (ProtocolError, StoreError) as error:
+        if type(error).__name__ == "StoreUnavailableError":
+            raise
+        raise StageConfigurationError(f"input {name!r}: {error}") from error
+    shown = repr(value)
+    raise StageConfigurationError(
+        f"input {name!r} is {shown if len(shown) < 80 else shown[:77] + '...'} ({type(value).__name__}); pass an "
+        f"output of another stage (train.output['model']) or the URI of a committed artifact"
+    )

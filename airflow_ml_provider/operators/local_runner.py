@@ -1,0 +1,125 @@
+"""The local runner: a stage as a child process of the Airflow worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping
+from logging import Logger
+from typing import IO, Any
+
+from airflow_ml_provider.artifacts.layout import RESULT, join
+from airflow_ml_provider.artifacts.objects import read_object
+from airflow_ml_provider.protocol import StageRequest, StageResult
+from airflow_ml_provider.protocol.request import REQUEST_VARIABLE
+
+LIFELINE_VARIABLE = "AIRFLOW_ML_LIFELINE"
+TAIL_LINES = 20
+LINE_LIMIT = 64 * 1024
+GRACE_SECONDS = 5.0
+
+# What belongs to Airflow (database, Fernet key, connections) is no business of user code.
+_WITHHELD = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "_AIRFLOW_", "AIRFLOW_CTX_")
+
+
+class LocalRunner:
+    """Runs one request at a time in a process group of its own, logging what it prints.
+
+    Args:
+        log: Where the stage's lines go.
+    """
+
+    def __init__(self, log: Any | Logger) -> None:
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def run(self, request: StageRequest, *, secrets: Mapping[str, str]) -> tuple[int, StageResult | None]:
+        """Run a stage to its end; returns its exit code and its result, ``None`` when it left none.
+
+        Args:
+            request: The stage's request.
+            secrets: Variables that must reach the process and nothing else.
+
+        Raises:
+            ProtocolError: The request is too large, or the result is no result.
+            StoreUnavailableError: The result could not be read.
+        """
+        read_end, write_end = os.pipe()
+        environment = child_environment(os.environ, request=request, secrets=secrets, lifeline=read_end)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "airflow_ml_provider.runtime"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+                pass_fds=(read_end,),
+            )
+            os.close(read_end)
+            assert self._process.stdout is not None
+            self._follow(self._process.stdout)
+            exit_code = self._process.wait()
+        finally:
+            self.stop()
+            os.close(write_end)
+        return exit_code, read_result(request.attempt_uri)
+
+    def stop(self) -> None:
+        """End the process group: SIGTERM, and SIGKILL after five seconds."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        _signal_group(process.pid, signal.SIGTERM)
+        try:
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            _signal_group(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _follow(self, stream: IO[str]) -> None:
+        while line := stream.readline(LINE_LIMIT):
+            text = line.rstrip("\r\n")
+            self.tail.append(text)
+            self._log.info("%s", text)
+
+
+def child_environment(
+    environment: Mapping[str, str], *, request: StageRequest, secrets: Mapping[str, str], lifeline: int
+) -> dict[str, str]:
+    """Return the stage's environment: the worker's without Airflow's own, the request, the secrets."""
+    kept = {name: value for name, value in environment.items() if not name.startswith(_WITHHELD)}
+    return {
+        **kept,
+        **secrets,
+        "PYTHONUNBUFFERED": "1",
+        REQUEST_VARIABLE: request.to_json(),
+        LIFELINE_VARIABLE: str(lifeline),
+    }
+
+
+def read_result(attempt_uri: str) -> StageResult | None:
+    """Return the result of an attempt, ``None`` when it wrote none.
+
+    Raises:
+        ProtocolError: What lies there is no result of this protocol version.
+        StoreUnavailableError: The store did not answer.
+    """
+    try:
+        return StageResult.from_json(read_object(join(attempt_uri, RESULT)))
+    except FileNotFoundError:
+        return None
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,217 @@
+"""The MLflow runs of a stage: one parent a DagRun, one child a stage, opened and closed by the operator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_ml_provider.artifacts.layout import join
+from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.operators.claimed_run import claimed_run_id, published_run_id
+from airflow_ml_provider.operators.identity import StageIdentity
+from airflow_ml_provider.protocol import StageResult, Tracking
+
+PARENT_TAG = "mlflow.parentRunId"
+KEY_TAG = "airflow_ml.key"
+ROLE_TAG = "airflow_ml.role"
+_TERMINAL = ("FINISHED", "FAILED", "KILLED")
+
+
+@dataclass(frozen=True)
+class StageRuns:
+    """The runs of one attempt.
+
+    Attributes:
+        experiment_id: The experiment of all of them.
+        parent: The DagRun's run.
+        child: The stage's run.
+        attempt: Where user code logs: the child itself, or a nested run from the second try on.
+    """
+
+    experiment_id: str
+    parent: str
+    child: str
+    attempt: str
+
+
+class StageTracking:
+    """Opens and closes the MLflow runs of one stage.
+
+    Args:
+        hook: The tracking server.
+        identity: The stage.
+        experiment: The experiment's name.
+        kind: The stage's kind, a tag of its run.
+    """
+
+    def __init__(self, *, hook: MlflowHook, identity: StageIdentity, experiment: str, kind: str) -> None:
+        self._hook = hook
+        self._identity = identity
+        self._experiment = experiment
+        self._kind = kind
+
+    def open(self) -> StageRuns:
+        """Create or reopen the runs and return them.
+
+        Raises:
+            MlflowError: MLflow refused or did not answer.
+            StoreUnavailableError: The store did not answer.
+        """
+        identity = self._identity
+        experiment_id = self._hook.experiment_id(self._experiment)
+        parent = self._claim(
+            parent_uri(identity), experiment_id, name=identity.dag_run, role="pipeline", parent=None
+        )
+        child = self._claim(
+            join(identity.stage_uri, "_mlflow"), experiment_id, name=identity.label, role="stage", parent=parent
+        )
+        for run_id in (parent, child):
+            if self._status(run_id) != "RUNNING":
+                self._hook.set_status(run_id, "RUNNING")
+        attempt = child
+        if identity.try_number > 1:
+            tags = self._tags("attempt", f"{self._key('attempt')}#{identity.try_number}", child)
+            name = f"{identity.label} try {identity.try_number}"
+            attempt = self._hook.create_run(experiment_id=experiment_id, name=name, tags=tags)
+        return StageRuns(experiment_id=experiment_id, parent=parent, child=child, attempt=attempt)
+
+    def request_part(self, runs: StageRuns) -> Tracking:
+        """Return what the stage's request says about tracking."""
+        return Tracking(uri=self._hook.uri, run_id=runs.attempt, experiment_id=runs.experiment_id)
+
+    def close(
+        self,
+        runs: StageRuns,
+        *,
+        status: str,
+        result: StageResult | None,
+        hyperparameters: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> None:
+        """Write what the stage made to its run and end it with ``status``.
+
+        The child shows the winner's values: metrics and params that an attempt run of its own holds are
+        copied when that attempt succeeded.
+
+        Raises:
+            MlflowError: MLflow refused or did not answer.
+        """
+        if runs.attempt != runs.child:
+            if status == "FINISHED":
+                self._copy_attempt(runs)
+            if self._status(runs.attempt) != status:
+                self._hook.set_status(runs.attempt, status)
+        self._write(runs.child, result, hyperparameters, tags)
+        self._hook.set_status(runs.child, status)
+
+    def close_parent(self, runs: StageRuns) -> None:
+        """End the parent from its children's states, unless one of them still runs."""
+        states = child_states(self._hook, experiment_id=runs.experiment_id, parent=runs.parent)
+        if "RUNNING" not in states.values():
+            self._hook.set_status(runs.parent, parent_status(states.values()))
+
+    def _write(
+        self,
+        run_id: str,
+        result: StageResult | None,
+        hyperparameters: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> None:
+        data = self._hook.get_run(run_id)["data"]
+        metrics = {} if result is None else new_metrics(result.metrics, data)
+        params, changed = new_params({key: _text(value) for key, value in hyperparameters.items()}, data)
+        self._hook.log(run_id, metrics=metrics, params=params, tags={**changed, **tags})
+
+    def _copy_attempt(self, runs: StageRuns) -> None:
+        winner = self._hook.get_run(runs.attempt)["data"]
+        child = self._hook.get_run(runs.child)["data"]
+        for entry in winner.get("metrics", []):
+            metrics = new_metrics({entry["key"]: entry["value"]}, child)
+            self._hook.log(runs.child, metrics=metrics, step=int(entry.get("step", 0)))
+        params, changed = new_params({p["key"]: p["value"] for p in winner.get("params", [])}, child)
+        self._hook.log(runs.child, params=params, tags={**changed, "airflow_ml.winner_run": runs.attempt})
+
+    def _claim(self, uri: str, experiment_id: str, *, name: str, role: str, parent: str | None) -> str:
+        key = self._key(role)
+        tags = self._tags(role, key, parent)
+
+        def find() -> str | None:
+            found = self._hook.search_runs(experiment_id=experiment_id, filter_string=f"tags.`{KEY_TAG}` = '{key}'")
+            return next((run["info"]["run_id"] for run in found), None)
+
+        return claimed_run_id(
+            uri,
+            owner=self._identity.label,
+            find=find,
+            create=lambda: self._hook.create_run(experiment_id=experiment_id, name=name, tags=tags),
+            discard=self._hook.delete_run,
+        )
+
+    def _key(self, role: str) -> str:
+        identity = self._identity
+        return (identity.run_uri if role == "pipeline" else identity.stage_uri).replace("'", "%27")
+
+    def _tags(self, role: str, key: str, parent: str | None) -> dict[str, str]:
+        identity = self._identity
+        tags = {
+            KEY_TAG: key,
+            ROLE_TAG: role,
+            "airflow_ml.pipeline": identity.pipeline,
+            "airflow_ml.dag_run": identity.dag_run,
+        }
+        if role != "pipeline":
+            tags |= {"airflow_ml.stage": identity.stage, "airflow_ml.kind": self._kind}
+        return tags if parent is None else {**tags, PARENT_TAG: parent}
+
+    def _status(self, run_id: str) -> str:
+        return str(self._hook.get_run(run_id)["info"]["status"])
+
+
+def parent_uri(identity: StageIdentity) -> str:
+    """Return where the claim of the DagRun's MLflow run lies."""
+    return join(identity.run_uri, "_mlflow")
+
+
+def known_parent(identity: StageIdentity) -> str | None:
+    """Return the id of the DagRun's MLflow run, ``None`` when no stage opened it."""
+    return published_run_id(parent_uri(identity))
+
+
+def child_states(hook: MlflowHook, *, experiment_id: str, parent: str) -> dict[str, str]:
+    """Return the status of each run below a parent by run id."""
+    found = hook.search_runs(experiment_id=experiment_id, filter_string=f"tags.`{PARENT_TAG}` = '{parent}'")
+    return {run["info"]["run_id"]: run["info"]["status"] for run in found}
+
+
+def parent_status(states: Any) -> str:
+    """Return FINISHED when all children are, else FAILED."""
+    return "FINISHED" if all(state == "FINISHED" for state in states) else "FAILED"
+
+
+def new_metrics(metrics: Mapping[str, float], data: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that a run does not show yet, so that nothing is logged twice."""
+    shown = {entry["key"]: entry["value"] for entry in data.get("metrics", [])}
+    return {key: value for key, value in metrics.items() if shown.get(key) != value}
+
+
+def new_params(
+    params: Mapping[str, str], data: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the params that a run lacks, and tags for those that it holds with another value.
+
+    MLflow refuses to change a param, so a param that a retry changed is told as a tag.
+    """
+    shown = {entry["key"]: entry["value"] for entry in data.get("params", [])}
+    fresh = {key: value for key, value in params.items() if key not in shown}
+    changed = {
+        f"airflow_ml.changed_param.{key}": value
+        for key, value in params.items()
+        if key in shown and shown[key] != value
+    }
+    return fresh, changed
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
