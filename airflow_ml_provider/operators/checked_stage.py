@@ -1,0 +1,57 @@
+"""Stages that check something and fail, warn or branch on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.bases.branch import BranchMixIn
+from airflow.sdk.exceptions import AirflowFailException
+from airflow_ml_provider.decisions.follow_up import ON_FAILURE, OnFailure, follow_up
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.stage import StageOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class CheckedStageOperator(StageOperator, BranchMixIn):
+    """Base of the kinds that check a suite or a gate.
+
+    Args:
+        on_failure: ``fail`` the task (default), ``warn`` and go on, or ``branch``.
+        if_failed: With ``branch``, the direct downstream tasks that run only when the check failed; all other
+            direct downstream tasks run only when it passed.
+    """
+
+    def __init__(self, *, on_failure: OnFailure = "fail", if_failed: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.on_failure = on_failure
+        self.if_failed = tuple(if_failed)
+        if on_failure not in ON_FAILURE:
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: on_failure is {on_failure!r}; allowed are {', '.join(ON_FAILURE)}"
+            )
+        if self.if_failed and on_failure != "branch":
+            raise StageConfigurationError(f"stage {self.task_id!r}: if_failed goes with on_failure='branch'")
+
+    def settle(self, *, passed: bool, failure: AirflowFailException) -> Sequence[str] | None:
+        """Raise the failure, warn of it, or return the branch to take."""
+        downstream = self.get_direct_relatives(upstream=False)
+        step = follow_up(
+            passed=passed,
+            on_failure=self.on_failure,
+            if_failed=self.if_failed,
+            downstream=[task.task_id for task in downstream if not task.is_teardown],
+        )
+        if step.action == "fail":
+            raise failure
+        if step.action == "warn":
+            self.log.warning("%s", failure)
+        if step.branch is None:
+            return None
+        return [*step.branch, *(task.task_id for task in downstream if task.is_teardown)]
+
+    def take_branch(self, context: Context, branch: Sequence[str]) -> None:
+        """Skip all direct downstream tasks but those of the branch."""
+        self.do_branch(context, list(branch))

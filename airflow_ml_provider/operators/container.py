@@ -1,0 +1,13 @@
+"""Any command or function that is none of the other kinds."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from airflow_ml_provider.operators.stage import StageOperator
+
+
+class ContainerOperator(StageOperator):
+    """Runs a command in any language, or a Python function, with inputs, outputs and metrics."""
+
+    kind: ClassVar[str] = "container"

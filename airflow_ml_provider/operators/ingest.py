@@ -1,0 +1,41 @@
+"""Files from outside into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_ml_provider.artifacts import ArtifactStore
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.identity import StageIdentity
+from airflow_ml_provider.operators.stage import StageOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class IngestOperator(StageOperator):
+    """Copies the files of a URI pattern into the store as the dataset ``data``, or runs code that fetches it.
+
+    Args:
+        uri: Any fsspec URI or a path relative to the DAG's file, with ``*`` and ``**``; templated.
+        outputs: Default ``{"data": "dataset"}``.
+    """
+
+    kind: ClassVar[str] = "ingest"
+    body: ClassVar[str | None] = "ingest"
+    template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "uri"}))
+
+    def __init__(
+        self, *, uri: str | None = None, outputs: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(outputs={"data": "dataset"} if outputs is None else outputs, **kwargs)
+        self.uri = uri
+        if bool(uri) == bool(self.run or self.command):
+            raise StageConfigurationError(f"stage {self.task_id!r}: give uri, or code that fetches the data")
+        if uri and set(self.outputs) != {"data"}:
+            raise StageConfigurationError(f"stage {self.task_id!r}: with uri the one output is 'data'")
+
+    def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
+        """Return the absolute URI."""
+        return {"uri": self.path_beside(context, self.uri)} if self.uri else {}

@@ -1,0 +1,82 @@
+"""A model into the MLflow registry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_ml_provider.artifacts import ArtifactStore
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.operators.identity import StageIdentity
+from airflow_ml_provider.operators.links import MODEL_VERSION_URL, MlflowRunLink, ModelVersionLink
+from airflow_ml_provider.operators.stage import StageOperator
+from airflow_ml_provider.protocol import StageResult
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+MODEL_NAME_PATTERN = r"[A-Za-z0-9_.\- ]{1,200}"
+
+
+class RegisterOperator(StageOperator):
+    """Registers a model once for the same content; alias ``challenger``, or ``champion`` when its gates passed.
+
+    The XCom ``model`` holds name, version, alias, digest and the champion before.
+
+    Args:
+        model: The model artifact (``train.output["model"]``), a folder in MLflow's model format.
+        model_name: The registered model's name (``name`` in the YAML).
+        gates: Verdicts of evaluate stages (``[evaluate.output["gate"]]``); without one the alias is
+            ``challenger``.
+    """
+
+    kind: ClassVar[str] = "register"
+    body: ClassVar[str | None] = "register"
+    template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "gates", "model_name"}))
+    operator_extra_links = (MlflowRunLink(), ModelVersionLink())
+
+    def __init__(
+        self, *, model: Any, model_name: str, gates: Sequence[Any] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(inputs={"model": model}, **kwargs)
+        self.model_name = model_name
+        self.gates = list(gates)
+        if self.run or self.command or self.outputs:
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: register takes a model and a name, neither run, command nor outputs"
+            )
+        if self.mlflow_conn_id is None:
+            raise StageConfigurationError(f"stage {self.task_id!r}: register needs MLflow: set mlflow_conn_id")
+
+    def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
+        """Return name, lineage and whether the gates passed."""
+        if not re.fullmatch(MODEL_NAME_PATTERN, self.model_name):
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: model name {self.model_name!r} is not allowed: use letters, digits, "
+                f"'_', '-', '.' and spaces, 200 characters at most"
+            )
+        for gate in self.gates:
+            if not isinstance(gate, Mapping) or not isinstance(gate.get("passed"), bool):
+                raise StageConfigurationError(
+                    f"stage {self.task_id!r}: gate {gate!r} is no verdict of an evaluate stage; pass "
+                    f"evaluate.output['gate'] of a stage that has a gate"
+                )
+        tags = {"airflow_ml.pipeline": identity.pipeline, "airflow_ml.dag_run": identity.dag_run}
+        model = self.inputs["model"]
+        if isinstance(model, Mapping):
+            tags["airflow_ml.artifact"] = str(model.get("uri"))
+        return {
+            "model_name": self.model_name,
+            "promote": bool(self.gates) and all(gate["passed"] for gate in self.gates),
+            "tags": tags,
+        }
+
+    def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:
+        """Push the version's address."""
+        model = result.values["model"]
+        url = MlflowHook(str(self.mlflow_conn_id)).model_url(model["name"], model["version"])
+        self.log.info("%s version %s is %s: %s", model["name"], model["version"], model["alias"], url)
+        context["ti"].xcom_push(key=MODEL_VERSION_URL, value=url)
+        return None

@@ -1,0 +1,120 @@
+"""A stage's work inside its MLflow run: opened before, closed after, whatever happens in between."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from airflow.sdk import Context
+from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
+from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.operators.finish import FinishOperator
+from airflow_ml_provider.operators.identity import StageIdentity
+from airflow_ml_provider.operators.links import MLFLOW_RUN_URL
+from airflow_ml_provider.operators.settings import MlSettings
+from airflow_ml_provider.operators.tracking import StageRuns, StageTracking
+from airflow_ml_provider.protocol import StageResult, Tracking
+
+log = logging.getLogger(__name__)
+
+MESSAGE_LIMIT = 500
+
+
+class TrackedStage:
+    """Context manager around the work of a stage; untracked, it does nothing.
+
+    The run ends FINISHED when the block does, KILLED when an interrupt left it, FAILED on any other error.
+
+    Attributes:
+        tracking: What the request says about tracking, ``None`` when the stage is untracked.
+        secrets: Variables that let the stage's process log in to MLflow.
+    """
+
+    def __init__(
+        self, stage: StageTracking | None, runs: StageRuns | None, *, hook: MlflowHook | None, closes_parent: bool
+    ) -> None:
+        self._stage = stage
+        self._runs = runs
+        self._closes_parent = closes_parent
+        self._result: StageResult | None = None
+        self._hyperparameters: Mapping[str, Any] = {}
+        self.tracking: Tracking | None = None if stage is None or runs is None else stage.request_part(runs)
+        self.secrets: dict[str, str] = {} if hook is None else hook.client_environment()
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        mlflow_conn_id: str | None,
+        experiment: str,
+        identity: StageIdentity,
+        kind: str,
+        settings: MlSettings,
+        context: Context,
+    ) -> TrackedStage:
+        """Open the runs of a stage and push the run's address.
+
+        Raises:
+            MlflowUnavailableError: MLflow does not answer, and ``[ml] on_tracking_unavailable`` is ``fail``.
+            MlflowAuthorizationError: MLflow refused the credentials.
+            MlflowError: MLflow refused the request.
+        """
+        if mlflow_conn_id is None:
+            return cls(None, None, hook=None, closes_parent=False)
+        hook = MlflowHook(mlflow_conn_id)
+        stage = StageTracking(hook=hook, identity=identity, experiment=experiment, kind=kind)
+        try:
+            runs = stage.open()
+        except MlflowUnavailableError as error:
+            if settings.on_tracking_unavailable == "fail":
+                raise
+            log.warning("THIS STAGE RUNS UNTRACKED, nothing of it will be in MLflow: %s", error)
+            return cls(None, None, hook=None, closes_parent=False)
+        url = hook.run_url(experiment_id=runs.experiment_id, run_id=runs.child)
+        log.info("MLflow run %s", url)
+        context["ti"].xcom_push(key=MLFLOW_RUN_URL, value=url)
+        finish = any(isinstance(task, FinishOperator) for task in context["dag"].tasks)
+        return cls(stage, runs, hook=hook, closes_parent=not finish)
+
+    def finish(self, result: StageResult, *, hyperparameters: Mapping[str, Any]) -> None:
+        """Say what the stage made; it is logged when the block ends."""
+        self._result = result
+        self._hyperparameters = hyperparameters
+
+    def __enter__(self) -> TrackedStage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        if self._stage is None or self._runs is None:
+            return
+        status = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
+        try:
+            self._stage.close(
+                self._runs,
+                status=status,
+                result=self._result,
+                hyperparameters=self._hyperparameters,
+                tags=self._tags(error),
+            )
+            if self._closes_parent:
+                self._stage.close_parent(self._runs)
+        except (MlflowError, MlflowAuthorizationError) as closing:
+            if kind is None:
+                raise
+            log.warning("The MLflow run could not be closed after the stage failed: %s", closing)
+
+    def _tags(self, error: BaseException | None) -> dict[str, str]:
+        tags = {}
+        if self._result is not None:
+            tags["airflow_ml.attempt"] = self._result.attempt
+            for name, ref in self._result.outputs.items():
+                tags[f"airflow_ml.output.{name}"] = ref.uri
+                tags[f"airflow_ml.digest.{name}"] = ref.digest
+        if error is not None:
+            lines = str(error).splitlines() or [type(error).__name__]
+            tags["airflow_ml.failure"] = lines[0][:MESSAGE_LIMIT]
+        return tags

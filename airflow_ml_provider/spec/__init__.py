@@ -1,0 +1,1 @@
+"""The pipeline as data: models, YAML with source positions, checks; no Airflow."""
