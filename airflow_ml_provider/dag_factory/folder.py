@@ -1,0 +1,55 @@
+"""All pipeline files below a folder, from one two-line loader."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+from airflow.sdk import DAG, get_parsing_context
+from airflow_ml_provider.dag_factory.broken import broken_dag
+from airflow_ml_provider.dag_factory.build import build
+from airflow_ml_provider.spec.load import PIPELINE_FILE, load_pipeline, pipeline_name
+from airflow_ml_provider.spec.problems import SpecError
+
+log = logging.getLogger(__name__)
+
+
+def load_dags(loader: str) -> dict[str, DAG]:
+    """Build a DAG for every pipeline file beside the loader, by DAG id.
+
+    Pipeline files are ``NAME.yaml`` beside the loader and ``NAME/pipeline.yaml`` one folder below. A file with
+    mistakes becomes a DAG tagged ``broken`` that shows them. A worker builds only the DAG it runs::
+
+        from airflow_ml_provider.dag_factory import load_dags
+        globals().update(load_dags(__file__))
+
+    Args:
+        loader: The loader's ``__file__``.
+    """
+    wanted = get_parsing_context().dag_id
+    dags: dict[str, DAG] = {}
+    for path in pipeline_files(Path(loader).resolve().parent):
+        name = dag_id_of(path)
+        if wanted in (None, name) and name not in dags:
+            dags[name] = _load(path, name)
+    return dags
+
+
+def pipeline_files(folder: Path) -> list[Path]:
+    """Return the pipeline files of a folder, sorted."""
+    return sorted((*folder.glob("*.yaml"), *folder.glob(f"*/{PIPELINE_FILE}")))
+
+
+def dag_id_of(path: Path) -> str:
+    """Return the DAG id that a file stands for; characters that no DAG id may have become ``_``."""
+    return re.sub(r"[^A-Za-z0-9_.\-]", "_", pipeline_name(path))
+
+
+def _load(path: Path, name: str) -> DAG:
+    try:
+        spec = load_pipeline(path)
+    except SpecError as error:
+        log.error("Pipeline file with mistakes:\n%s", error)
+        return broken_dag(name, str(error))
+    return build(spec, base_folder=path.parent, source=path.read_text(encoding="utf-8"))

@@ -1,0 +1,99 @@
+"""Fields of a stage's spec to arguments of its operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_ml_provider.operators import (
+    ContainerOperator,
+    EvaluateOperator,
+    FeatureEngineeringOperator,
+    IngestOperator,
+    RegisterOperator,
+    StageOperator,
+    TrainOperator,
+    ValidateOperator,
+)
+from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.references import Reference
+from airflow_ml_provider.spec.stages import CodeStageSpec, EvaluateSpec, IngestSpec, RegisterSpec, ValidateSpec
+
+OPERATORS: Mapping[str, type[StageOperator]] = {
+    operator.kind: operator
+    for operator in (
+        IngestOperator,
+        ValidateOperator,
+        FeatureEngineeringOperator,
+        TrainOperator,
+        EvaluateOperator,
+        RegisterOperator,
+        ContainerOperator,
+    )
+}
+
+
+def stage_arguments(
+    spec: PipelineSpec, name: str, *, built: Mapping[str, StageOperator], base_folder: str
+) -> dict[str, Any]:
+    """Return the constructor's arguments of one stage; its upstream stages are built already."""
+
+    def output(reference: Reference) -> Any:
+        return built[reference.stage].output[reference.output]
+
+    stage = spec.stages[name]
+    arguments: dict[str, Any] = {
+        "task_id": name,
+        "base_folder": base_folder,
+        "store": spec.store,
+        "runner": stage.runner or spec.runner,
+        "mlflow_conn_id": None if spec.tracking is False else spec.tracking.connection,
+        "experiment": None if spec.tracking is False else spec.tracking.experiment,
+        "retries": spec.retries if stage.retries is None else stage.retries,
+        "retry_delay": stage.retry_delay or spec.retry_delay,
+        "execution_timeout": stage.timeout,
+        "doc_md": stage.doc,
+    }
+    image = stage.image or spec.image
+    if image:
+        arguments["image"] = image
+    if stage.resources:
+        arguments["stage_resources"] = stage.resources.model_dump(exclude_none=True)
+    if isinstance(stage, CodeStageSpec):
+        arguments |= {
+            "run": stage.run,
+            "command": stage.command,
+            "code": spec.code_folder(stage) if stage.run or stage.command else None,
+            "inputs": {key: output(reference) for key, reference in stage.inputs.items()},
+            "outputs": dict(stage.outputs),
+            "hyperparameters": dict(stage.params),
+        }
+    match stage:
+        case IngestSpec():
+            arguments["uri"] = stage.uri
+        case ValidateSpec():
+            arguments |= {
+                "inputs": {key: output(reference) for key, reference in stage.inputs.items()},
+                "suite": stage.suite,
+            }
+        case EvaluateSpec():
+            arguments["gate"] = dict(stage.gate)
+        case RegisterSpec():
+            arguments |= {
+                "model": output(stage.model),
+                "model_name": stage.name,
+                "gates": [built[gate].output["gate"] for gate in gates_before(spec, name)],
+            }
+    if isinstance(stage, ValidateSpec | EvaluateSpec):
+        arguments |= {"on_failure": stage.on_failure, "if_failed": list(stage.if_failed)}
+    return arguments
+
+
+def gates_before(spec: PipelineSpec, name: str) -> list[str]:
+    """Return the evaluate stages with a gate that a stage needs."""
+    needed = (spec.stages[other] for other in spec.stages[name].needs)
+    return [
+        other
+        for other, stage in zip(spec.stages[name].needs, needed, strict=True)
+        if isinstance(stage, EvaluateSpec) and stage.gate
+    ]

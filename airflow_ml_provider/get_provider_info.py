@@ -1,0 +1,82 @@
+"""What Airflow reads about this provider: https://airflow.apache.org/docs/apache-airflow-providers/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_ml_provider import __version__
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's connection type, configuration section and links."""
+    return {
+        "package-name": "airflow-ml-provider",
+        "name": "Machine Learning",
+        "description": "Machine-learning pipelines native in Airflow, with MLflow.",
+        "versions": [__version__],
+        "connection-types": [
+            {
+                "connection-type": "mlflow",
+                "hook-class-name": "airflow_ml_provider.hooks.mlflow.MlflowHook",
+                "hook-name": "MLflow",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema"],
+                    "relabeling": {"host": "Tracking server URL", "login": "User name"},
+                    "placeholders": {"host": "https://mlflow.example.com", "port": "leave empty when in the URL"},
+                },
+                "conn-fields": {
+                    "token": {
+                        "label": "Token",
+                        "description": "Bearer token, instead of user name and password.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "tls_verify": {
+                        "label": "Verify TLS certificates",
+                        "schema": {"type": ["boolean", "null"], "default": True},
+                    },
+                    "ca_bundle": {
+                        "label": "CA bundle",
+                        "description": "Path of a PEM file, for a private certificate authority.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "timeout": {
+                        "label": "Timeout in seconds",
+                        "schema": {"type": ["number", "null"], "minimum": 1},
+                    },
+                },
+            }
+        ],
+        "extra-links": [
+            "airflow_ml_provider.operators.links.MlflowRunLink",
+            "airflow_ml_provider.operators.links.ModelVersionLink",
+        ],
+        "config": {
+            "ml": {
+                "description": "Settings of airflow-ml-provider.",
+                "options": {
+                    "store": {
+                        "description": "URI of the artifact store; default file://$AIRFLOW_HOME/ml-artifacts.",
+                        "type": "string",
+                        "version_added": "0.1.0",
+                        "example": "s3://ml/artifacts",
+                        "default": "",
+                    },
+                    "runner": {
+                        "description": "Where stages run: local.",
+                        "type": "string",
+                        "version_added": "0.1.0",
+                        "example": None,
+                        "default": "local",
+                    },
+                    "on_tracking_unavailable": {
+                        "description": "When MLflow does not answer: fail the stage before any work, or continue "
+                        "untracked.",
+                        "type": "string",
+                        "version_added": "0.1.0",
+                        "example": None,
+                        "default": "fail",
+                    },
+                },
+            }
+        },
+    }

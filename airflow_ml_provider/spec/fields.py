@@ -1,0 +1,66 @@
+"""Types of single fields."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict
+
+from airflow_ml_provider.decisions.gate import Threshold
+from airflow_ml_provider.protocol import ARTIFACT_TYPES, ProtocolError, require_name
+from airflow_ml_provider.spec.problems import did_you_mean
+from airflow_ml_provider.spec.references import Reference
+
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"(\d+)\s*([smhd])")
+
+
+def _duration(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is no duration: write a number and s, m, h or d, such as 30s or 2h")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _name(value: Any) -> str:
+    try:
+        return require_name(value, of="this")
+    except ProtocolError as error:
+        raise ValueError(str(error)) from error
+
+
+def _artifact_type(value: Any) -> str:
+    if value not in ARTIFACT_TYPES:
+        hint = did_you_mean(str(value), ARTIFACT_TYPES)
+        raise ValueError(f"{value!r} is no artifact type; allowed are {', '.join(ARTIFACT_TYPES)}{hint}")
+    return str(value)
+
+
+def _threshold(value: Any) -> str:
+    Threshold.parse(value)
+    return str(value)
+
+
+def _reference(value: Any) -> Reference:
+    return value if isinstance(value, Reference) else Reference.parse(value)
+
+
+def _entry_point(value: Any) -> str:
+    module, _, function = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+        raise ValueError(f"{value!r} is no entry point: write module:function, such as flights.stages:train")
+    return str(value)
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Name = Annotated[str, BeforeValidator(_name)]
+ArtifactType = Annotated[str, BeforeValidator(_artifact_type)]
+ThresholdText = Annotated[str, BeforeValidator(_threshold)]
+StageReference = Annotated[Reference, BeforeValidator(_reference)]
+EntryPoint = Annotated[str, BeforeValidator(_entry_point)]

@@ -1,0 +1,54 @@
+"""What is wrong with a pipeline file, and where."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a file.
+
+    Attributes:
+        file: The file's path.
+        line: Counts from 1; 0 when the whole file is meant.
+        column: Counts from 1.
+        path: The key path (``stages.train.params``), empty for the whole file.
+        message: What is wrong, what is allowed.
+        snippet: The line of the file, empty when there is none.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    snippet: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        where = f"{self.path}: " if self.path else ""
+        text = f"{place}: {where}{self.message}"
+        if not self.snippet:
+            return text
+        return f"{text}\n{self.line:>5} | {self.snippet}\n      | {' ' * (self.column - 1)}^"
+
+
+class SpecError(ValueError):
+    """A pipeline file has mistakes. A retry does not help: mend the file.
+
+    Attributes:
+        problems: All of them, in the order of the file.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a hint with the nearest known word, empty when none is near."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,207 @@
+"""The stages of a pipeline, one model a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from airflow_ml_provider.spec.fields import (
+    STRICT,
+    ArtifactType,
+    Duration,
+    EntryPoint,
+    Name,
+    StageReference,
+    ThresholdText,
+)
+from airflow_ml_provider.spec.references import Reference
+
+
+class Resources(BaseModel):
+    """What a stage's pod gets; the local runner has no use for it."""
+
+    model_config = STRICT
+
+    cpu: str | int | float | None = None
+    memory: str | int | None = None
+    gpu: int | None = None
+    storage: str | int | None = None
+
+
+class StageSpec(BaseModel):
+    """What all kinds share."""
+
+    model_config = ConfigDict(**STRICT, arbitrary_types_allowed=True)
+
+    needs: list[Name] = Field(default=[], description="Stages that must end first, without data from them")
+    retries: int | None = Field(default=None, ge=0, le=100, description="Further tries of a failed stage")
+    retry_delay: Duration | None = Field(default=None, description="Wait before a further try, such as 30s")
+    timeout: Duration | None = Field(default=None, description="The longest time one try may take")
+    runner: Literal["local"] | None = Field(default=None, description="Where the stage runs")
+    image: str | None = Field(default=None, description="Container image, for pods")
+    resources: Resources | None = Field(default=None, description="CPU, memory and GPUs, for pods")
+    doc: str | None = Field(default=None, description="Shown on the task in Airflow's UI")
+
+    def references(self) -> dict[tuple[str, ...], Reference]:
+        """Return every reference to another stage by its key path below the stage."""
+        return {}
+
+    def output_types(self) -> dict[str, str]:
+        """Return the artifact type of each output."""
+        return {}
+
+
+class CodeStageSpec(StageSpec):
+    """A stage that runs the user's code."""
+
+    run: EntryPoint | None = Field(default=None, description="module:function of plain Python code")
+    command: list[str] | None = Field(default=None, min_length=1, description="A command in any language")
+    code: str | None = Field(default=None, description="Folder of code, shipped by its digest")
+    inputs: dict[Name, StageReference] = Field(default={}, description="Artifacts by argument name")
+    outputs: dict[Name, ArtifactType] = Field(default={}, description="Artifact types by argument name")
+    params: dict[Name, Any] = Field(default={}, description="Keyword arguments, JSON values")
+
+    needs_code: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _one_action(self) -> CodeStageSpec:
+        if self.run and self.command:
+            raise ValueError("give run or command, not both")
+        if self.needs_code and not (self.run or self.command):
+            raise ValueError("nothing to run: give run: module:function or command: [...]")
+        shared = sorted(
+            (self.inputs.keys() & self.outputs.keys())
+            | (self.inputs.keys() & self.params.keys())
+            | (self.outputs.keys() & self.params.keys())
+        )
+        if shared:
+            raise ValueError(
+                f"{shared[0]!r} names two of input, output and param; all are arguments of one function"
+            )
+        return self
+
+    def references(self) -> dict[tuple[str, ...], Reference]:
+        """Return the inputs."""
+        return {("inputs", name): reference for name, reference in self.inputs.items()}
+
+    def output_types(self) -> dict[str, str]:
+        """Return the declared outputs."""
+        return dict(self.outputs)
+
+
+class IngestSpec(CodeStageSpec):
+    """Brings data into the store: files of a URI pattern, or code that fetches it."""
+
+    kind: Literal["ingest"]
+    uri: str | None = Field(default=None, min_length=1, description="fsspec URI or relative path, with * and **")
+    outputs: dict[Name, ArtifactType] = {"data": "dataset"}
+
+    needs_code: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> IngestSpec:
+        if bool(self.uri) == bool(self.run or self.command):
+            raise ValueError("give uri, or code that fetches the data")
+        if self.uri and set(self.outputs) != {"data"}:
+            raise ValueError("with uri the one output is 'data'")
+        return self
+
+
+class ValidateSpec(StageSpec):
+    """Checks a dataset with a Great Expectations suite and passes it on unchanged."""
+
+    kind: Literal["validate"]
+    inputs: dict[Name, StageReference] = Field(min_length=1, max_length=1, description="The dataset to check")
+    suite: str = Field(min_length=1, description="JSON file of the suite")
+    on_failure: Literal["fail", "warn", "branch"] = "fail"
+    if_failed: list[Name] = Field(default=[], description="With branch: stages that run only when it failed")
+
+    @model_validator(mode="after")
+    def _sound(self) -> ValidateSpec:
+        if "report" in self.inputs:
+            raise ValueError("the input must not be named 'report', which is the name of an output")
+        _require_branch(self.on_failure, self.if_failed)
+        return self
+
+    def references(self) -> dict[tuple[str, ...], Reference]:
+        """Return the input."""
+        return {("inputs", name): reference for name, reference in self.inputs.items()}
+
+    def output_types(self) -> dict[str, str]:
+        """Return the dataset that is passed on, and the report."""
+        return {**dict.fromkeys(self.inputs, "dataset"), "report": "report"}
+
+
+class FeatureEngineeringSpec(CodeStageSpec):
+    """Turns datasets into features."""
+
+    kind: Literal["feature_engineering"]
+    outputs: dict[Name, ArtifactType] = Field(min_length=1)
+
+
+class TrainSpec(CodeStageSpec):
+    """Trains a model."""
+
+    kind: Literal["train"]
+    outputs: dict[Name, ArtifactType] = Field(default={"model": "model"}, min_length=1)
+
+
+class EvaluateSpec(CodeStageSpec):
+    """Measures a model and compares its metrics with a gate."""
+
+    kind: Literal["evaluate"]
+    gate: dict[str, ThresholdText] = Field(default={}, description='Thresholds by metric, such as "< 20"')
+    on_failure: Literal["fail", "warn", "branch"] = "fail"
+    if_failed: list[Name] = Field(default=[], description="With branch: stages that run only when it failed")
+
+    @model_validator(mode="after")
+    def _sound_branch(self) -> EvaluateSpec:
+        _require_branch(self.on_failure, self.if_failed)
+        return self
+
+
+class RegisterSpec(StageSpec):
+    """Registers a model in MLflow; champion when the gates of the evaluate stages it needs passed."""
+
+    kind: Literal["register"]
+    model: StageReference = Field(description="The model to register")
+    name: str = Field(pattern=r"^[A-Za-z0-9_.\- ]{1,200}$", description="The registered model's name")
+
+    def references(self) -> dict[tuple[str, ...], Reference]:
+        """Return the model."""
+        return {("model",): self.model}
+
+
+class ContainerSpec(CodeStageSpec):
+    """Any command or function that is none of the other kinds."""
+
+    kind: Literal["container"]
+
+
+AnyStage = Annotated[
+    IngestSpec
+    | ValidateSpec
+    | FeatureEngineeringSpec
+    | TrainSpec
+    | EvaluateSpec
+    | RegisterSpec
+    | ContainerSpec,
+    Field(discriminator="kind"),
+]
+
+STAGE_MODELS: Mapping[str, type[StageSpec]] = {
+    "ingest": IngestSpec,
+    "validate": ValidateSpec,
+    "feature_engineering": FeatureEngineeringSpec,
+    "train": TrainSpec,
+    "evaluate": EvaluateSpec,
+    "register": RegisterSpec,
+    "container": ContainerSpec,
+}
+
+
+def _require_branch(on_failure: str, if_failed: list[str]) -> None:
+    if if_failed and on_failure != "branch":
+        raise ValueError("if_failed goes with on_failure: branch")
