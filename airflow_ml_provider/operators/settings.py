@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow.sdk.configuration import AIRFLOW_HOME, conf
+from airflow.configuration import AIRFLOW_HOME, conf
 from airflow_ml_provider.exceptions import StageConfigurationError
 
 SECTION = "ml"

@@ -1,0 +1,108 @@
+"""The part of Airflow's REST API that tests and the demo use.
+
+The API: https://airflow.apache.org/docs/apache-airflow/stable/stable-rest-api-ref.html
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+
+FINAL_STATES = ("success", "failed")
+
+
+class AirflowApi:
+    """A client that is logged in.
+
+    Args:
+        client: An HTTP client with base URL and token.
+    """
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    @classmethod
+    def login(cls, url: str, *, user: str, password: str) -> AirflowApi:
+        """Log in with a user of the simple auth manager."""
+        response = httpx.post(f"{url}/auth/token", json={"username": user, "password": password}, timeout=30)
+        response.raise_for_status()
+        headers = {"Authorization": f"Bearer {response.json()['access_token']}"}
+        return cls(httpx.Client(base_url=f"{url}/api/v2", headers=headers, timeout=30))
+
+    def get(self, path: str, **params: Any) -> Any:
+        """Return the JSON at a path below ``/api/v2``."""
+        response = self._client.get(path, params=params)
+        response.raise_for_status()
+        return response.json()
+
+    def wait_for_dag(self, dag_id: str, *, seconds: float = 60) -> None:
+        """Wait until the DAG processor has serialized a DAG.
+
+        Raises:
+            TimeoutError: It did not within the time; the message holds the import errors.
+        """
+
+        def known() -> bool:
+            return self._client.get(f"/dags/{dag_id}").status_code == 200
+
+        try:
+            wait_until(known, what=f"DAG {dag_id}", seconds=seconds)
+        except TimeoutError as error:
+            errors = [entry["stack_trace"] for entry in self.get("/importErrors")["import_errors"]]
+            raise TimeoutError("\n".join([str(error), *errors])) from error
+
+    def trigger(self, dag_id: str, *, conf: Mapping[str, Any] | None = None) -> str:
+        """Start a run and return its id."""
+        response = self._client.post(
+            f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})}
+        )
+        response.raise_for_status()
+        return str(response.json()["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """Return a run's state."""
+        return str(self.get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
+        """Return the task instances of a run by task id."""
+        found = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return {entry["task_id"]: entry for entry in found}
+
+    def wait_for_run(self, dag_id: str, run_id: str, *, seconds: float = 300) -> str:
+        """Wait for a run's end and return its state.
+
+        Raises:
+            TimeoutError: It still runs after that time.
+        """
+        wait_until(
+            lambda: self.run_state(dag_id, run_id) in FINAL_STATES, what=f"the end of {run_id}", seconds=seconds
+        )
+        return self.run_state(dag_id, run_id)
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
+        """Return an XCom's value, ``None`` when there is none."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
+        response = self._client.get(path)
+        return None if response.status_code == 404 else response.json()["value"]
+
+    def log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1) -> str:
+        """Return the text of a task's log."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        content = self.get(path, full_content=True)["content"]
+        return "\n".join(str(entry.get("event", entry)) if isinstance(entry, dict) else str(entry) for entry in content)
+
+
+def wait_until(ready: Callable[[], bool], *, what: str, seconds: float, every: float = 0.5) -> None:
+    """Wait for a condition.
+
+    Raises:
+        TimeoutError: It did not hold within the time; the message says what was awaited.
+    """
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(every)
