@@ -1,0 +1,55 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON_IN_ENV := .venv/bin/python
+
+# Bytecode is what makes the second start fast; a shell that forbids it must not slow the demo down.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: env
+env: ## Create or update .venv from constraints.txt
+	@sh scripts/bootstrap.sh
+
+.PHONY: demo
+demo: env ## Run the flight_delays pipeline in a real Airflow with a real MLflow
+	@$(PYTHON_IN_ENV) -m demo run
+
+.PHONY: ui
+ui: env ## Start Airflow and MLflow to look around; Ctrl-C stops them
+	@$(PYTHON_IN_ENV) -m demo ui
+
+.PHONY: test
+test: env lint ## Run linters, types, import contracts and the whole test suite
+	@$(PYTHON_IN_ENV) -m pytest
+
+.PHONY: unit
+unit: env ## Run the tests that start no server
+	@$(PYTHON_IN_ENV) -m pytest -m "not integration"
+
+.PHONY: lint
+lint: env ## Run ruff, mypy and import-linter
+	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --check --quiet . && echo "ruff: clean"
+	@.venv/bin/mypy --no-error-summary && echo "mypy: clean"
+	@.venv/bin/lint-imports --no-logo >.lint-imports.log 2>&1 && echo "import-linter: clean" || (cat .lint-imports.log; false)
+
+.PHONY: bench
+bench: env ## Run the benchmarks
+	@$(PYTHON_IN_ENV) benchmarks/import_cost.py
+
+.PHONY: screenshot
+screenshot: env ## Take the README's picture with Chromium (needs: apt-get install chromium)
+	@.venv/bin/uv pip install --quiet --python $(PYTHON_IN_ENV) --constraints constraints.txt --group screenshot
+	@$(PYTHON_IN_ENV) -m demo screenshot
+
+.PHONY: constraints
+constraints: env ## Resolve constraints.txt anew
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --upgrade --all-extras --group dev --group screenshot \
+		pyproject.toml -o constraints.txt
+
+.PHONY: clean
+clean: ## Remove .venv, the demo's state and caches
+	@rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .lint-imports.log dist
