@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -90,7 +91,10 @@ class AirflowServer:
 
 def airflow_environment(*, home: Path, dags_folder: Path, url: str, port: int) -> dict[str, str]:
     """Return the variables of a small Airflow that shares nothing with another on this machine."""
+    # Standalone starts its components as plain ``airflow``.
+    executables = str(Path(sys.executable).parent)
     return {
+        "PATH": f"{executables}{os.pathsep}{os.environ.get('PATH', '')}",
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
