@@ -22,7 +22,10 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": {
                     "hidden-fields": ["schema"],
                     "relabeling": {"host": "Tracking server URL", "login": "User name"},
-                    "placeholders": {"host": "https://mlflow.example.com", "port": "leave empty when in the URL"},
+                    "placeholders": {
+                        "host": "https://mlflow.example.com",
+                        "port": "leave empty when in the URL",
+                    },
                 },
                 "conn-fields": {
                     "token": {

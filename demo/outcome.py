@@ -43,7 +43,11 @@ def read_outcome(api: AirflowApi, mlflow_url: str, dag_id: str, run_id: str) -> 
     parents = [run for run in runs if _tag(run, "airflow_ml.role") == "pipeline"]
     if len(parents) != 1:
         problems.append(f"MLflow holds {len(parents)} runs for this DagRun instead of 1")
-    problems += [f"MLflow run {r['info']['run_name']} is {r['info']['status']}" for r in runs if r["info"]["status"] != "FINISHED"]
+    problems += [
+        f"MLflow run {r['info']['run_name']} is {r['info']['status']}"
+        for r in runs
+        if r["info"]["status"] != "FINISHED"
+    ]
     version = _alias(mlflow_url, registered["name"], "champion")
     if version != registered["version"]:
         problems.append(f"alias champion is on version {version}, not {registered['version']}")

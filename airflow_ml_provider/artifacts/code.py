@@ -73,6 +73,8 @@ def _code_files(root: Path) -> list[Path]:
             if name.startswith(".") or name.endswith(".pyc") or (path.is_dir() and not path.is_symlink()):
                 continue
             if path.is_dir() or not path.resolve().is_relative_to(root):
-                raise InvalidArtifactError(f"code file {path} is a link to a folder or leaves {root}; copy the content there")
+                raise InvalidArtifactError(
+                    f"code file {path} is a link to a folder or leaves {root}; copy the content there"
+                )
             found.append(path)
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())

@@ -46,9 +46,7 @@ def scan(path: Path) -> list[FileEntry]:
             found = Path(folder, name)
             relative = found.relative_to(path).as_posix()
             if found.is_symlink():
-                raise InvalidArtifactError(
-                    f"{path.name}/{relative}: is a symbolic link; write the content itself"
-                )
+                raise InvalidArtifactError(f"{path.name}/{relative}: is a symbolic link; write the content itself")
             if name in names:
                 if not found.is_file():
                     raise InvalidArtifactError(f"{path.name}/{relative}: is no regular file")

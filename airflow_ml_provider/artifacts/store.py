@@ -81,8 +81,7 @@ class ArtifactStore:
         record = self._record(ref.uri)
         if record.digest != ref.digest:
             raise ArtifactCorruptError(
-                f"{ref.uri} holds {record.digest}, its reference says {ref.digest}: "
-                f"run the stage that made it again"
+                f"{ref.uri} holds {record.digest}, its reference says {ref.digest}: run the stage that made it again"
             )
         fs, root = filesystem(ref.uri)
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -97,8 +96,7 @@ class ArtifactStore:
                         fs.get_file(source, str(target))
                 except FileNotFoundError as error:
                     raise ArtifactCorruptError(
-                        f"{join(ref.uri, entry.path)} was removed after its commit: "
-                        f"run the stage that made it again"
+                        f"{join(ref.uri, entry.path)} was removed after its commit: run the stage that made it again"
                     ) from error
                 _require_content(target, entry, ref.uri)
             shutil.move(staged, destination)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow.sdk import DAG, BaseOperator, Context
+
 from airflow_ml_provider.exceptions import StageConfigurationError
 
 BROKEN_TAG = "broken"

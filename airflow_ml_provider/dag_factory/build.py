@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from airflow.sdk import DAG
+
 from airflow_ml_provider.dag_factory.stage_arguments import OPERATORS, stage_arguments
 from airflow_ml_provider.operators import FinishOperator, StageOperator
 from airflow_ml_provider.spec.pipeline import DEFAULT_START, PipelineSpec
@@ -27,7 +28,7 @@ def build(spec: PipelineSpec, *, base_folder: Path, source: str | None = None) -
         dag_id=spec.pipeline,
         description=spec.description,
         schedule=spec.schedule,
-        start_date=start and dt.datetime.combine(start, dt.time(), dt.UTC),
+        start_date=dt.datetime.combine(start, dt.time(), dt.UTC) if start else None,
         catchup=False,
         params=dict(spec.params),
         tags=sorted({"ml", *spec.tags}),

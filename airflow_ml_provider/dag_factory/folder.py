@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from airflow.sdk import DAG, get_parsing_context
+
 from airflow_ml_provider.dag_factory.broken import broken_dag
 from airflow_ml_provider.dag_factory.build import build
 from airflow_ml_provider.spec.load import PIPELINE_FILE, load_pipeline, pipeline_name

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow.sdk import XComArg
+
 from airflow_ml_provider.operators import (
     ContainerOperator,
     EvaluateOperator,
@@ -17,7 +19,13 @@ from airflow_ml_provider.operators import (
 )
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.references import Reference
-from airflow_ml_provider.spec.stages import CodeStageSpec, EvaluateSpec, IngestSpec, RegisterSpec, ValidateSpec
+from airflow_ml_provider.spec.stages import (
+    CodeStageSpec,
+    EvaluateSpec,
+    IngestSpec,
+    RegisterSpec,
+    ValidateSpec,
+)
 
 OPERATORS: Mapping[str, type[StageOperator]] = {
     operator.kind: operator
@@ -39,7 +47,7 @@ def stage_arguments(
     """Return the constructor's arguments of one stage; its upstream stages are built already."""
 
     def output(reference: Reference) -> Any:
-        return built[reference.stage].output[reference.output]
+        return XComArg(built[reference.stage], key=reference.output)
 
     stage = spec.stages[name]
     arguments: dict[str, Any] = {
@@ -82,7 +90,7 @@ def stage_arguments(
             arguments |= {
                 "model": output(stage.model),
                 "model_name": stage.name,
-                "gates": [built[gate].output["gate"] for gate in gates_before(spec, name)],
+                "gates": [XComArg(built[gate], key="gate") for gate in gates_before(spec, name)],
             }
     if isinstance(stage, ValidateSpec | EvaluateSpec):
         arguments |= {"on_failure": stage.on_failure, "if_failed": list(stage.if_failed)}

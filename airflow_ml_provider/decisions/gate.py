@@ -14,9 +14,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_THRESHOLD = re.compile(
-    rf"\s*(?P<sign><=|>=|<|>)\s*(?:(?P<number>{_NUMBER})|(?P<metric>[A-Za-z_][A-Za-z0-9_./-]*))\s*"
-)
+_THRESHOLD = re.compile(rf"\s*(?P<sign><=|>=|<|>)\s*(?:(?P<number>{_NUMBER})|(?P<metric>[A-Za-z_][A-Za-z0-9_./-]*))\s*")
 
 
 @dataclass(frozen=True)

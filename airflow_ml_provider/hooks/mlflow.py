@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import httpx
 import tenacity
-
 from airflow.sdk import BaseHook
+
 from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class MlflowHook(BaseHook):
             body["end_time"] = _now_ms()
         self._call("POST", "runs/update", json=body)
 
-    def log(
+    def log_batch(
         self,
         run_id: str,
         *,

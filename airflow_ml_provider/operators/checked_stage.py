@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.branch import BranchMixIn
 from airflow.sdk.exceptions import AirflowFailException
+
 from airflow_ml_provider.decisions.follow_up import ON_FAILURE, OnFailure, follow_up
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.stage import StageOperator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow.sdk import Context
+
 from airflow_ml_provider.operators.local_runner import read_result
 from airflow_ml_provider.protocol import StageResult
 

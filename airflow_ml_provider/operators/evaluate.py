@@ -42,8 +42,6 @@ class EvaluateOperator(CheckedStageOperator):
         for reason in verdict.reasons:
             self.log.info("Gate: %s", reason)
         if self.do_xcom_push:
-            context["ti"].xcom_push(
-                key="gate", value={"passed": verdict.passed, "reasons": list(verdict.reasons)}
-            )
+            context["ti"].xcom_push(key="gate", value={"passed": verdict.passed, "reasons": list(verdict.reasons)})
         failure = GateFailedError(f"the model does not pass its gate: {'; '.join(verdict.reasons)}")
         return self.settle(passed=verdict.passed, failure=failure)

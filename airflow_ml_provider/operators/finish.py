@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, TriggerRule
+
 from airflow_ml_provider.exceptions import MlflowUnavailableError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.identity import StageIdentity
@@ -71,6 +72,4 @@ class FinishOperator(BaseOperator):
         failed = sorted(name for name, state in found.items() if state in _FAILED_STATES)
         status = "FAILED" if failed else "FINISHED"
         hook.set_status(parent, status)
-        self.log.info(
-            "MLflow run of this DagRun: %s%s", status, f" ({', '.join(failed)} failed)" if failed else ""
-        )
+        self.log.info("MLflow run of this DagRun: %s%s", status, f" ({', '.join(failed)} failed)" if failed else "")

@@ -26,9 +26,7 @@ class IngestOperator(StageOperator):
     body: ClassVar[str | None] = "ingest"
     template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "uri"}))
 
-    def __init__(
-        self, *, uri: str | None = None, outputs: Mapping[str, str] | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, uri: str | None = None, outputs: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(outputs={"data": "dataset"} if outputs is None else outputs, **kwargs)
         self.uri = uri
         if bool(uri) == bool(self.run or self.command):

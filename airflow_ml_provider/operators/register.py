@@ -37,9 +37,7 @@ class RegisterOperator(StageOperator):
     template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "gates", "model_name"}))
     operator_extra_links = (MlflowRunLink(), ModelVersionLink())
 
-    def __init__(
-        self, *, model: Any, model_name: str, gates: Sequence[Any] = (), **kwargs: Any
-    ) -> None:
+    def __init__(self, *, model: Any, model_name: str, gates: Sequence[Any] = (), **kwargs: Any) -> None:
         super().__init__(inputs={"model": model}, **kwargs)
         self.model_name = model_name
         self.gates = list(gates)

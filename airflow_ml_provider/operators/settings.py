@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow.configuration import AIRFLOW_HOME, conf
+
 from airflow_ml_provider.exceptions import StageConfigurationError
 
 SECTION = "ml"
@@ -52,7 +53,9 @@ def require_store(uri: str) -> str:
     if "://" in uri:
         return uri.rstrip("/")
     if not Path(uri).is_absolute():
-        raise StageConfigurationError(f"store {uri!r} is relative: use a URI such as s3://bucket/prefix or file:///path")
+        raise StageConfigurationError(
+            f"store {uri!r} is relative: use a URI such as s3://bucket/prefix or file:///path"
+        )
     return f"file://{uri.rstrip('/')}"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+
 from airflow_ml_provider.artifacts import ArtifactStore
 from airflow_ml_provider.decisions.outcome import read_outcome
 from airflow_ml_provider.exceptions import StageConfigurationError, StageFailedError
@@ -24,7 +25,7 @@ from airflow_ml_provider.pod.resources import resource_requirements
 from airflow_ml_provider.protocol import ProtocolError, StageRequest, StageResult
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
 RESERVED_OUTPUTS = ("metrics", "return_value", "pod_name", "pod_namespace")
 
@@ -68,7 +69,7 @@ class StageOperator(KubernetesPodOperator):
         "hyperparameters": "json",
         "inputs": "json",
     }
-    operator_extra_links = (MlflowRunLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (MlflowRunLink(),)
 
     def __init__(
         self,
@@ -171,9 +172,7 @@ class StageOperator(KubernetesPodOperator):
         store = ArtifactStore()
         try:
             code = (
-                pack_code_folder(
-                    Path(self.path_beside(context, self.code)), store_uri=identity.store, store=store
-                )
+                pack_code_folder(Path(self.path_beside(context, self.code)), store_uri=identity.store, store=store)
                 if self.code
                 else None
             )
@@ -246,6 +245,4 @@ class StageOperator(KubernetesPodOperator):
             )
         taken = sorted(set(RESERVED_OUTPUTS) & self.outputs.keys())
         if taken:
-            raise StageConfigurationError(
-                f"stage {self.task_id!r}: output {taken[0]!r} is a reserved name; rename it"
-            )
+            raise StageConfigurationError(f"stage {self.task_id!r}: output {taken[0]!r} is a reserved name; rename it")

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from airflow.sdk import Context
+
 from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.finish import FinishOperator
@@ -33,7 +34,12 @@ class TrackedStage:
     """
 
     def __init__(
-        self, stage: StageTracking | None, runs: StageRuns | None, *, hook: MlflowHook | None, closes_parent: bool
+        self,
+        stage: StageTracking | None,
+        runs: StageRuns | None,
+        *,
+        hook: MlflowHook | None,
+        closes_parent: bool,
     ) -> None:
         self._stage = stage
         self._runs = runs

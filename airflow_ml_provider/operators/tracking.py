@@ -61,11 +61,13 @@ class StageTracking:
         """
         identity = self._identity
         experiment_id = self._hook.experiment_id(self._experiment)
-        parent = self._claim(
-            parent_uri(identity), experiment_id, name=identity.dag_run, role="pipeline", parent=None
-        )
+        parent = self._claim(parent_uri(identity), experiment_id, name=identity.dag_run, role="pipeline", parent=None)
         child = self._claim(
-            join(identity.stage_uri, "_mlflow"), experiment_id, name=identity.label, role="stage", parent=parent
+            join(identity.stage_uri, "_mlflow"),
+            experiment_id,
+            name=identity.label,
+            role="stage",
+            parent=parent,
         )
         for run_id in (parent, child):
             if self._status(run_id) != "RUNNING":
@@ -122,16 +124,16 @@ class StageTracking:
         data = self._hook.get_run(run_id)["data"]
         metrics = {} if result is None else new_metrics(result.metrics, data)
         params, changed = new_params({key: _text(value) for key, value in hyperparameters.items()}, data)
-        self._hook.log(run_id, metrics=metrics, params=params, tags={**changed, **tags})
+        self._hook.log_batch(run_id, metrics=metrics, params=params, tags={**changed, **tags})
 
     def _copy_attempt(self, runs: StageRuns) -> None:
         winner = self._hook.get_run(runs.attempt)["data"]
         child = self._hook.get_run(runs.child)["data"]
         for entry in winner.get("metrics", []):
             metrics = new_metrics({entry["key"]: entry["value"]}, child)
-            self._hook.log(runs.child, metrics=metrics, step=int(entry.get("step", 0)))
+            self._hook.log_batch(runs.child, metrics=metrics, step=int(entry.get("step", 0)))
         params, changed = new_params({p["key"]: p["value"] for p in winner.get("params", [])}, child)
-        self._hook.log(runs.child, params=params, tags={**changed, "airflow_ml.winner_run": runs.attempt})
+        self._hook.log_batch(runs.child, params=params, tags={**changed, "airflow_ml.winner_run": runs.attempt})
 
     def _claim(self, uri: str, experiment_id: str, *, name: str, role: str, parent: str | None) -> str:
         key = self._key(role)
@@ -196,9 +198,7 @@ def new_metrics(metrics: Mapping[str, float], data: Mapping[str, Any]) -> dict[s
     return {key: value for key, value in metrics.items() if shown.get(key) != value}
 
 
-def new_params(
-    params: Mapping[str, str], data: Mapping[str, Any]
-) -> tuple[dict[str, str], dict[str, str]]:
+def new_params(params: Mapping[str, str], data: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the params that a run lacks, and tags for those that it holds with another value.
 
     MLflow refuses to change a param, so a param that a retry changed is told as a tag.

@@ -84,16 +84,14 @@ def from_plain(cls: type[T], plain: Any, *, path: str = "") -> T:
     where = path or cls.__name__
     if not isinstance(plain, Mapping):
         raise ProtocolError(f"{where}: expected an object, got {_shown(plain)}")
-    annotations = _annotations(cls)
+    annotations = _annotations(typing.cast("type", cls))
     unknown = sorted(str(key) for key in plain if key not in annotations)
     if unknown:
         raise ProtocolError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(annotations)}")
     values = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.name in plain:
-            values[field.name] = _decode(
-                annotations[field.name], plain[field.name], f"{where}.{field.name}", 0
-            )
+            values[field.name] = _decode(annotations[field.name], plain[field.name], f"{where}.{field.name}", 0)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ProtocolError(f"{where}: field {field.name!r} is missing")
     return cls(**values)
@@ -121,9 +119,7 @@ def _decode(annotation: Any, value: Any, path: str, depth: int) -> Any:
         item = typing.get_args(annotation)[0]
         if not isinstance(value, list | tuple):
             raise ProtocolError(f"{path}: expected a list, got {_shown(value)}")
-        return tuple(
-            _decode(item, entry, f"{path}[{index}]", depth + 1) for index, entry in enumerate(value)
-        )
+        return tuple(_decode(item, entry, f"{path}[{index}]", depth + 1) for index, entry in enumerate(value))
     if origin is typing.Literal:
         allowed = typing.get_args(annotation)
         if value not in allowed or isinstance(value, bool):

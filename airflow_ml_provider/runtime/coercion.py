@@ -63,7 +63,7 @@ def _coerce_sequence(value: Any, kind: Any, args: tuple[Any, ...], annotation: A
     if kind is tuple and args and args[-1] is not Ellipsis:
         if len(args) != len(value):
             raise _mismatch(value, annotation, name)
-        items = [coerce(item, arg, name=f"{name}[{i}]") for i, (item, arg) in enumerate(zip(value, args))]
+        items = [coerce(item, arg, name=f"{name}[{i}]") for i, (item, arg) in enumerate(zip(value, args, strict=True))]
     elif args:
         items = [coerce(item, args[0], name=f"{name}[{i}]") for i, item in enumerate(value)]
     else:

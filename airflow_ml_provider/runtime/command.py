@@ -28,7 +28,9 @@ def command_environment(
     }
 
 
-def run_command(command: Sequence[str], *, environment: Mapping[str, str], folder: Path, result: Path) -> dict[str, float]:
+def run_command(
+    command: Sequence[str], *, environment: Mapping[str, str], folder: Path, result: Path
+) -> dict[str, float]:
     """Run a command to its end and read the metrics it wrote.
 
     Raises:

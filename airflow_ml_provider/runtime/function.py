@@ -36,7 +36,7 @@ def load_function(target: str) -> Callable[..., Any]:
                 f"it where the stage runs"
             ) from error
         raise user_code_error(error, during=f"importing {module_name}") from error
-    except (Exception, SystemExit) as error:  # noqa: BLE001  user code raises whatever it likes
+    except (Exception, SystemExit) as error:
         raise user_code_error(error, during=f"importing {module_name}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -56,7 +56,7 @@ def call(function: Callable[..., Any], arguments: dict[str, Any], *, name: str) 
     """
     try:
         return function(**arguments)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  user code raises whatever it likes
+    except (Exception, SystemExit) as error:
         raise user_code_error(error, during=f"running {name}") from error
 
 

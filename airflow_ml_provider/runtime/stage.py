@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from airflow_ml_provider.artifacts import (
-    AlreadyExistsError,
     ArtifactStore,
     StoreError,
-    StoreUnavailableError,
 )
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import create_object
@@ -80,9 +78,7 @@ def _attempt(request: StageRequest, store: ArtifactStore, root: Path, started: f
 
 def _execute(request: StageRequest, workspace: Workspace, store: ArtifactStore) -> BodyOutcome:
     if request.body is not None:
-        context = BodyContext(
-            request=request, inputs=workspace.inputs, outputs=workspace.outputs, store=store
-        )
+        context = BodyContext(request=request, inputs=workspace.inputs, outputs=workspace.outputs, store=store)
         return load_body(request.body)(context)
     return BodyOutcome(metrics=_user_metrics(request, workspace))
 
@@ -95,9 +91,7 @@ def _user_metrics(request: StageRequest, workspace: Workspace) -> Mapping[str, f
             params=request.params,
             result=workspace.result,
         )
-        return run_command(
-            request.command, environment=environment, folder=workspace.folder, result=workspace.result
-        )
+        return run_command(request.command, environment=environment, folder=workspace.folder, result=workspace.result)
     function = load_function(request.run)
     arguments = bind(
         function,
@@ -116,8 +110,4 @@ def _failure(error: StageError) -> StageFailure:
 
 
 def _failed(request: StageRequest, failure: StageFailure, started: float) -> StageResult:
-    return StageResult(
-        status="failed", attempt=request.attempt, failure=failure, seconds=time.monotonic() - started
-    )
-
-
+    return StageResult(status="failed", attempt=request.attempt, failure=failure, seconds=time.monotonic() - started)

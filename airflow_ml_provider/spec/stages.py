@@ -77,9 +77,7 @@ class CodeStageSpec(StageSpec):
             | (self.outputs.keys() & self.params.keys())
         )
         if shared:
-            raise ValueError(
-                f"{shared[0]!r} names two of input, output and param; all are arguments of one function"
-            )
+            raise ValueError(f"{shared[0]!r} names two of input, output and param; all are arguments of one function")
         return self
 
     def references(self) -> dict[tuple[str, ...], Reference]:
@@ -181,13 +179,7 @@ class ContainerSpec(CodeStageSpec):
 
 
 AnyStage = Annotated[
-    IngestSpec
-    | ValidateSpec
-    | FeatureEngineeringSpec
-    | TrainSpec
-    | EvaluateSpec
-    | RegisterSpec
-    | ContainerSpec,
+    IngestSpec | ValidateSpec | FeatureEngineeringSpec | TrainSpec | EvaluateSpec | RegisterSpec | ContainerSpec,
     Field(discriminator="kind"),
 ]
 

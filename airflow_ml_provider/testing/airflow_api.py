@@ -56,9 +56,7 @@ class AirflowApi:
 
     def trigger(self, dag_id: str, *, conf: Mapping[str, Any] | None = None) -> str:
         """Start a run and return its id."""
-        response = self._client.post(
-            f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})}
-        )
+        response = self._client.post(f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})})
         response.raise_for_status()
         return str(response.json()["dag_run_id"])
 
@@ -78,7 +76,9 @@ class AirflowApi:
             TimeoutError: It still runs after that time.
         """
         wait_until(
-            lambda: self.run_state(dag_id, run_id) in FINAL_STATES, what=f"the end of {run_id}", seconds=seconds
+            lambda: self.run_state(dag_id, run_id) in FINAL_STATES,
+            what=f"the end of {run_id}",
+            seconds=seconds,
         )
         return self.run_state(dag_id, run_id)
 

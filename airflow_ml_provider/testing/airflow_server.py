@@ -16,7 +16,7 @@ from airflow_ml_provider.testing.airflow_api import AirflowApi
 from airflow_ml_provider.testing.server_process import ServerProcess, free_port
 
 USER, PASSWORD = "admin", "admin"
-PASSWORD_FILE = "simple_auth_manager_passwords.json.generated"
+PASSWORD_FILE = "simple_auth_manager_passwords.json.generated"  # noqa: S105  a file name
 
 
 class AirflowServer:

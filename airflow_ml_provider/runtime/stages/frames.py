@@ -28,7 +28,7 @@ def read_frame(path: Path, *, name: str) -> DataFrame:
     import pandas as pd
 
     files = [path] if path.is_file() else sorted(entry for entry in path.rglob("*") if entry.is_file())
-    frames = []
+    frames: list[DataFrame] = []
     for file in files:
         shown = name if file == path else f"{name}/{file.relative_to(path).as_posix()}"
         frame = _read_file(file, shown)

@@ -47,8 +47,7 @@ def run(context: BodyContext) -> BodyOutcome:
     except MlflowException as error:
         raise TrackingError(f"register: MLflow refused: {error.message}") from error
     print(
-        f"{options['model_name']} version {version} {'created' if created else 'reused: same content'}, "
-        f"alias {alias}",
+        f"{options['model_name']} version {version} {'created' if created else 'reused: same content'}, alias {alias}",
         flush=True,
     )
     return BodyOutcome(

@@ -35,11 +35,22 @@ def features(flights: Path, train: Path, test: Path, *, test_from_day: int = 22)
     later = flown["day"] >= test_from_day
     table[~later].to_parquet(train, index=False)
     table[later].to_parquet(test, index=False)
-    return {"rows": len(raw), "not_flown": len(raw) - len(flown), "train_rows": (~later).sum(), "test_rows": later.sum()}
+    return {
+        "rows": len(raw),
+        "not_flown": len(raw) - len(flown),
+        "train_rows": (~later).sum(),
+        "test_rows": later.sum(),
+    }
 
 
 def train(
-    train: Path, model: Path, *, max_depth: int = 6, learning_rate: float = 0.1, max_iter: int = 200, seed: int = 0
+    train: Path,
+    model: Path,
+    *,
+    max_depth: int = 6,
+    learning_rate: float = 0.1,
+    max_iter: int = 200,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Train gradient-boosted trees on the minutes gained or lost on the way."""
     table = pd.read_parquet(train)
