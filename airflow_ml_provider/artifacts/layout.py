@@ -22,8 +22,8 @@ def store_segment(name: str) -> str:
 
     Two different ids never give one segment: where characters had to go, a digest of the id is added.
     """
-    slug = _UNSAFE.sub("-", name).lstrip("._")[:_MAX_SEGMENT]
-    if slug == name:
+    slug = _UNSAFE.sub("-", name).lstrip("-._")[:_MAX_SEGMENT]
+    if name and slug == name:
         return name
     return f"{slug or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 

@@ -34,15 +34,21 @@ def filesystem(uri: str) -> tuple[Any, str]:
 
 @contextmanager
 def store_errors(action: str, uri: str) -> Iterator[None]:
-    """Name the action and the URI in whatever the file system raises; a missing object passes unchanged.
+    """Name the action and the URI in whatever the file system raises.
+
+    That an object to ``read`` is missing, or one to create exists, passes unchanged.
 
     Raises:
         StoreUnavailableError: The file system raised.
     """
     try:
         yield
-    except (FileNotFoundError, FileExistsError):
+    except FileExistsError:
         raise
+    except FileNotFoundError as error:
+        if action == "read":
+            raise
+        raise StoreUnavailableError(f"could not {action} {uri}: {error}") from error
     except _backend_errors() as error:
         raise StoreUnavailableError(
             f"could not {action} {uri}: {type(error).__name__}: {error}; check that the store can be reached "

@@ -1,0 +1,58 @@
+"""Servers that tests share; each is started once a session on a free port and ends with it."""
+
+import os
+import sys
+import uuid
+
+import pytest
+
+from airflow_ml_provider.testing.mlflow_server import MlflowServer
+from airflow_ml_provider.testing.server_process import ServerProcess, free_port
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory):
+    """A real S3 server (moto's) with the variables that s3fs and boto read."""
+    import httpx
+
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    server = ServerProcess(
+        name="moto's S3 server",
+        command=[sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        environment={},
+        log=tmp_path_factory.mktemp("s3") / "s3.log",
+    )
+    variables = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        server.start()
+        server.wait_until(lambda: httpx.get(f"{url}/moto-api/").status_code == 200, seconds=60)
+        yield url
+    finally:
+        server.stop(seconds=3)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+@pytest.fixture
+def s3_store(s3_endpoint):
+    """URI of a new bucket."""
+    import fsspec
+
+    bucket = f"b{uuid.uuid4().hex}"
+    fsspec.filesystem("s3").mkdir(bucket)
+    return f"s3://{bucket}/store"
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory):
+    """A real MLflow server with SQLite."""
+    with MlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server

@@ -1,0 +1,87 @@
+import os
+
+import pytest
+
+from airflow_ml_provider.artifacts import InvalidArtifactError, digest_of, pack_code, scan, unpack_code
+from airflow_ml_provider.artifacts.layout import attempt_uri, stage_uri, store_segment
+
+
+def write(folder, files):
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return folder
+
+
+FILES = {"b.txt": "two", "a.txt": "one", "sub/c.txt": "three"}
+
+
+def test_a_folder_has_one_digest_whatever_its_order_and_times(tmp_path):
+    first = write(tmp_path / "x", FILES)
+    second = write(tmp_path / "y", dict(reversed(FILES.items())))
+    os.utime(second / "a.txt", (0, 0))
+    (second / "a.txt").chmod(0o600)
+    assert digest_of(scan(first)) == digest_of(scan(second))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**FILES, "a.txt": "One"},
+        {**FILES, "d.txt": ""},
+        {"a.txt": "one", "b.txt": "two", "c.txt": "three"},
+        {"a.txt": "two", "b.txt": "one", "sub/c.txt": "three"},
+    ],
+)
+def test_other_content_or_names_give_another_digest(tmp_path, other):
+    assert digest_of(scan(write(tmp_path / "x", FILES))) != digest_of(scan(write(tmp_path / "y", other)))
+
+
+def test_a_file_and_a_folder_with_that_file_differ(tmp_path):
+    folder = write(tmp_path / "x", {"a.txt": "one"})
+    assert digest_of(scan(folder)) != digest_of(scan(folder / "a.txt"))
+
+
+def test_links_and_odd_names_are_refused(tmp_path):
+    folder = write(tmp_path / "x", FILES)
+    (folder / "link").symlink_to("/etc/passwd")
+    with pytest.raises(InvalidArtifactError, match="x/link: is a symbolic link"):
+        scan(folder)
+    (folder / "link").unlink()
+    (folder / "new\nline").write_text("")
+    with pytest.raises(InvalidArtifactError, match="not allowed in an artifact"):
+        scan(folder)
+
+
+def test_code_packs_to_the_same_bytes_and_leaves_rubbish_out(tmp_path):
+    first = write(tmp_path / "1/flights", {"stages.py": "x = 1", "sub/__init__.py": ""})
+    second = write(tmp_path / "2/flights", {"sub/__init__.py": "", "stages.py": "x = 1"})
+    write(second, {"__pycache__/stages.pyc": "rubbish", ".git/config": "x", "old.pyc": ""})
+    os.utime(second / "stages.py", (0, 0))
+    assert pack_code(first) == pack_code(second)
+    unpack_code(pack_code(first), tmp_path / "out")
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.py"))
+    assert found == ["flights/stages.py", "flights/sub/__init__.py"]
+
+
+@pytest.mark.parametrize("files", [{}, {"link": None}])
+def test_code_that_cannot_be_packed_says_why(tmp_path, files):
+    folder = tmp_path / "code"
+    folder.mkdir()
+    if files:
+        (folder / "link").symlink_to("/etc")
+    with pytest.raises(InvalidArtifactError, match="code f"):
+        pack_code(folder)
+
+
+def test_paths_in_the_store_are_safe_and_distinct():
+    run = "manual__2026-11-24T18:21:40+00:00"
+    uri = stage_uri("s3://b/s", pipeline="p", dag_run=run, stage="group.train", map_index=3)
+    assert uri.startswith("s3://b/s/p/manual__2026-11-24T18-21-40-00-00-")
+    assert uri.endswith("/group.train/3")
+    assert attempt_uri(uri, "1.1") == f"{uri}/1.1"
+    hostile = ["..", ".", "../../etc", "a/b", "a:b", "a b", "_x", "", "x" * 500, "é"]
+    segments = [store_segment(name) for name in hostile]
+    assert len(set(segments)) == len(hostile)
+    assert all("/" not in segment and segment.strip(".") and segment[0] not in "_." for segment in segments)

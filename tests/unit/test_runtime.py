@@ -1,0 +1,267 @@
+"""The runtime as its operators start it: a process, a request in the environment, a result in the store."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from airflow_ml_provider.artifacts import ArtifactStore, pack_code
+from airflow_ml_provider.artifacts.layout import RESULT, join
+from airflow_ml_provider.artifacts.objects import read_object
+from airflow_ml_provider.protocol import StageRequest, StageResult
+from airflow_ml_provider.protocol.request import REQUEST_VARIABLE
+
+CODE = """
+import os, sys, time, math
+from pathlib import Path
+
+def good(data: Path, model: Path, *, factor: int = 2):
+    model.write_text(data.read_text() * factor)
+    return {"size": model.stat().st_size}
+
+def raises(data, model):
+    helper()
+
+def helper():
+    raise ValueError("the third column\\nis odd")
+
+def leaves(data, model):
+    sys.exit(0)
+
+def crashes(data, model):
+    os._exit(7)
+
+def forgets(data, model):
+    return {}
+
+def empty_folder(data, model):
+    model.mkdir()
+
+def returns_text(data, model):
+    model.write_text("x")
+    return "done"
+
+def returns_nan(data, model):
+    model.write_text("x")
+    return {"rmse": math.nan}
+
+def links(data, model):
+    model.symlink_to("/etc/passwd")
+
+def broken_import(data, model):
+    pass
+
+def sleeps(data, model):
+    print("asleep", os.getpid(), flush=True)
+    time.sleep(600)
+"""
+
+
+class Attempts:
+    """Runs stages in processes against a store in a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.store = f"file://{folder}/store"
+        self.attempt = 0
+        source = folder / "source"
+        source.write_text("ab")
+        artifacts = ArtifactStore()
+        self.data = artifacts.put(source, directory=f"{self.store}/in", output="data", artifact_type="dataset")
+
+    def code(self, text, name="mycode"):
+        package = self.folder / f"code{self.attempt}" / name
+        package.mkdir(parents=True)
+        (package / "stages.py").write_text(textwrap.dedent(text))
+        return ArtifactStore().put_content(self.store, pack_code(package), suffix=".zip")
+
+    def request(self, **changes):
+        self.attempt += 1
+        values = {
+            "kind": "train",
+            "pipeline": "p",
+            "stage": "train",
+            "dag_run": "r",
+            "attempt": "1.1",
+            "attempt_uri": f"{self.store}/attempts/{self.attempt}",
+            "inputs": {"data": self.data},
+            "outputs": {"model": "model"},
+            **changes,
+        }
+        return StageRequest(**values)
+
+    def start(self, request, **more):
+        environment = {**os.environ, REQUEST_VARIABLE: request.to_json(), **more.pop("environment", {})}
+        return subprocess.Popen(
+            [sys.executable, "-m", "airflow_ml_provider.runtime"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **more,
+        )
+
+    def run(self, **changes):
+        request = self.request(**changes)
+        process = self.start(request)
+        _, errors = process.communicate(timeout=60)
+        return process.returncode, self.result(request), errors
+
+    def result(self, request):
+        try:
+            return StageResult.from_json(read_object(join(request.attempt_uri, RESULT)))
+        except FileNotFoundError:
+            return None
+
+
+@pytest.fixture
+def attempts(tmp_path):
+    return Attempts(tmp_path)
+
+
+def test_a_function_runs_and_its_output_is_committed(attempts):
+    code = attempts.code(CODE)
+    exit_code, result, _ = attempts.run(run="mycode.stages:good", code=code, params={"factor": "3"})
+    assert exit_code == 0
+    assert result.metrics == {"size": 6.0}
+    assert ArtifactStore().find(result.outputs["model"].uri) == result.outputs["model"]
+    assert read_object(result.outputs["model"].uri) == b"ababab"
+
+
+@pytest.mark.parametrize(
+    ("function", "exit_code", "category", "message"),
+    [
+        ("raises", 1, "user_code", "running mycode.stages:raises: ValueError: the third column"),
+        ("leaves", 1, "user_code", "the code called sys.exit(0) instead of returning"),
+        ("forgets", 4, "contract", "output 'model' was not written"),
+        ("empty_folder", 4, "contract", "output 'model' is a folder without a file"),
+        ("returns_text", 4, "contract", "mycode.stages:returns_text returned 'done' (str); return a mapping"),
+        ("returns_nan", 4, "contract", "metric 'rmse' is nan; a metric must be finite"),
+        ("links", 4, "contract", "is a symbolic link"),
+        ("godo", 4, "contract", "has no function 'godo'; it has"),
+    ],
+)
+def test_a_failure_has_a_category_and_a_message_and_commits_nothing(attempts, function, exit_code, category, message):
+    found, result, _ = attempts.run(run=f"mycode.stages:{function}", code=attempts.code(CODE))
+    assert (found, result.failure.category) == (exit_code, category)
+    assert message in result.failure.message
+    assert result.outputs == {}
+    assert not list((attempts.folder / "store" / "attempts").rglob("_commits"))
+
+
+def test_a_users_traceback_shows_the_users_frames_only(attempts):
+    _, result, errors = attempts.run(run="mycode.stages:raises", code=attempts.code(CODE))
+    assert "in helper" in result.failure.traceback
+    assert "ValueError: the third column" in errors
+    assert "airflow_ml_provider" not in result.failure.traceback
+    assert result.failure.type == "builtins.ValueError"
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "category", "message"),
+    [
+        ("", "mycode.nope:f", "contract", "there is no module 'mycode.nope'"),
+        ("import nothing_like_it", "mycode.stages:f", "user_code", "ModuleNotFoundError: No module named 'nothing_like"),
+        ("def f(:", "mycode.stages:f", "user_code", "importing mycode.stages: SyntaxError"),
+        ("f = 1", "mycode.stages:f", "contract", "has no function 'f'"),
+        ("def f(data): pass", "mycode.stages:f", "contract", "output 'model' is no argument"),
+    ],
+)
+def test_code_that_cannot_be_called_says_why(attempts, text, target, category, message):
+    _, result, _ = attempts.run(run=target, code=attempts.code(text))
+    assert result.failure.category == category
+    assert message in result.failure.message
+
+
+def test_a_process_that_dies_leaves_no_result(attempts):
+    exit_code, result, _ = attempts.run(run="mycode.stages:crashes", code=attempts.code(CODE))
+    assert (exit_code, result) == (7, None)
+
+
+def test_a_command_in_another_language_speaks_through_files_and_environment(attempts):
+    script = """\
+    set -e
+    cat "$AIRFLOW_ML_INPUT_DATA" "$AIRFLOW_ML_INPUT_DATA" > "$AIRFLOW_ML_OUTPUT_MODEL"
+    echo "params: $AIRFLOW_ML_PARAMS"
+    echo '{"metrics": {"size": 4}}' > "$AIRFLOW_ML_RESULT"
+    """
+    package = attempts.folder / "shell"
+    package.mkdir()
+    (package / "stage.sh").write_text(textwrap.dedent(script))
+    code = ArtifactStore().put_content(attempts.store, pack_code(package), suffix=".zip")
+    exit_code, result, _ = attempts.run(command=("sh", "stage.sh"), code=code, params={"depth": 2})
+    assert exit_code == 0
+    assert result.metrics == {"size": 4.0}
+    assert read_object(result.outputs["model"].uri) == b"abab"
+
+
+@pytest.mark.parametrize(
+    ("command", "category", "message"),
+    [
+        (("sh", "-c", "exit 3"), "user_code", "command 'sh' ended with exit code 3"),
+        (("sh", "-c", "kill -9 $$"), "user_code", "command 'sh' was killed by SIGKILL"),
+        (("no-such-program",), "contract", "command 'no-such-program' cannot be started"),
+        (("sh", "-c", "echo hi > $AIRFLOW_ML_RESULT"), "contract", "is no JSON"),
+        (("sh", "-c", "echo '{\"rmse\": 1}' > $AIRFLOW_ML_RESULT"), "contract", "must be an object like"),
+        (("true",), "contract", "output 'model' was not written"),
+    ],
+)
+def test_a_command_that_fails_says_why(attempts, command, category, message):
+    _, result, _ = attempts.run(command=command)
+    assert result.failure.category == category
+    assert message in result.failure.message
+
+
+def test_ingest_copies_what_a_pattern_matches(attempts):
+    raw = attempts.folder / "raw"
+    for name in ("2013/01/a.csv", "2013/02/b.csv", "2013/02/c.txt"):
+        (raw / name).parent.mkdir(parents=True, exist_ok=True)
+        (raw / name).write_text("x\n1\n")
+    outputs = {"data": "dataset"}
+    options = {"uri": f"file://{raw}/**/*.csv"}
+    exit_code, result, _ = attempts.run(body="ingest", inputs={}, outputs=outputs, options=options)
+    assert exit_code == 0
+    assert result.metrics == {"files": 2.0, "bytes": 8.0}
+    record = json.loads(read_object(f"{result.outputs['data'].uri.rpartition('/')[0]}/_commits/data.json"))
+    assert [entry["path"] for entry in record["files"]] == ["01/a.csv", "02/b.csv"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"), [("*.parquet", "no file matches file://"), ("*.csv", "empty.csv is empty (0 bytes)")]
+)
+def test_ingest_refuses_nothing_and_empty_files(attempts, pattern, message):
+    (attempts.folder / "empty.csv").touch()
+    options = {"uri": f"file://{attempts.folder}/{pattern}"}
+    exit_code, result, _ = attempts.run(body="ingest", inputs={}, outputs={"data": "dataset"}, options=options)
+    assert exit_code == 3
+    assert message in result.failure.message
+
+
+def test_a_stage_dies_with_its_worker(attempts):
+    """The worker holds the write end of a pipe; when it dies, however it dies, the pipe closes."""
+    read_end, write_end = os.pipe()
+    request = attempts.request(run="mycode.stages:sleeps", code=attempts.code(CODE))
+    process = attempts.start(
+        request, environment={"AIRFLOW_ML_LIFELINE": str(read_end)}, pass_fds=(read_end,), start_new_session=True
+    )
+    os.close(read_end)
+    assert process.stdout.readline().startswith("asleep")
+    os.close(write_end)
+    started = time.monotonic()
+    assert process.wait(timeout=10) == -signal.SIGKILL
+    assert time.monotonic() - started < 5
+    process.communicate()
+
+
+def test_a_changed_input_stops_the_stage_before_the_users_code(attempts):
+    path = attempts.data.uri.removeprefix("file://")
+    with open(path, "a") as file:  # noqa: PTH123
+        file.write("c")
+    exit_code, result, _ = attempts.run(run="mycode.stages:good", code=attempts.code(CODE))
+    assert (exit_code, result.failure.category) == (5, "store")
+    assert "was changed after its commit" in result.failure.message
