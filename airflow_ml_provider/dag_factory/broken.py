@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG, BaseOperator, Context
 
 from airflow_ml_provider.exceptions import StageConfigurationError
@@ -16,8 +18,8 @@ class BrokenPipelineOperator(BaseOperator):
         problems: What is wrong with the file.
     """
 
-    def __init__(self, *, problems: str, task_id: str = "mend_the_file") -> None:
-        super().__init__(task_id=task_id)
+    def __init__(self, *, problems: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.problems = problems
 
     def execute(self, context: Context) -> None:
@@ -38,5 +40,5 @@ def broken_dag(name: str, problems: str) -> DAG:
         description=f"Broken: {problems.splitlines()[0][:200]}",
         doc_md=f"This pipeline's file has mistakes:\n\n```\n{problems}\n```",
     ) as dag:
-        BrokenPipelineOperator(problems=problems)
+        BrokenPipelineOperator(task_id="mend_the_file", problems=problems)
     return dag

@@ -17,6 +17,8 @@ DEPTH_LIMIT = 40
 
 KeyPath = tuple[str | int, ...]
 
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -102,11 +104,12 @@ class _Reader:
         return self._loader.construct_object(node)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-        written = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        written: set[str] = set()
         for key, _ in node.value:
-            if isinstance(key.value, str) and written.count(key.value) > 1:
-                self._problem(key, (*path, key.value), f"key {key.value!r} is written twice")
-                return {}
+            if isinstance(key.value, str) and key.tag != _MERGE_TAG:
+                if key.value in written:
+                    self._problem(key, (*path, key.value), f"key {key.value!r} is written twice")
+                written.add(key.value)
         self._loader.flatten_mapping(node)
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:

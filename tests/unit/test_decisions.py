@@ -82,5 +82,7 @@ def test_only_a_broken_contract_makes_retries_pointless():
     ],
 )
 def test_what_follows_a_check(passed, on_failure, expected):
-    found = follow_up(passed=passed, on_failure=on_failure, if_failed=["quarantine"], downstream=["quarantine", "train"])
+    found = follow_up(
+        passed=passed, on_failure=on_failure, if_failed=["quarantine"], downstream=["quarantine", "train"]
+    )
     assert found == expected

@@ -28,16 +28,16 @@ refs = st.builds(
     type=st.sampled_from(ARTIFACT_TYPES),
     size=st.integers(0, 2**60),
 )
-trackings = st.builds(Tracking, uri=st.text(max_size=20), run_id=st.text(max_size=20), experiment_id=st.text(max_size=5))
+trackings = st.builds(
+    Tracking, uri=st.text(max_size=20), run_id=st.text(max_size=20), experiment_id=st.text(max_size=5)
+)
 
 
 @st.composite
 def requests(draw):
     keys = draw(st.lists(names, unique=True, max_size=6))
     inputs, outputs, params = keys[:2], keys[2:4], keys[4:]
-    action = draw(
-        st.sampled_from([{"run": "module:function"}, {"command": ("node", "stage.js")}, {"body": "ingest"}])
-    )
+    action = draw(st.sampled_from([{"run": "module:function"}, {"command": ("node", "stage.js")}, {"body": "ingest"}]))
     return StageRequest(
         kind=draw(names),
         pipeline=draw(st.text(max_size=10)),

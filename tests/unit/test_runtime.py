@@ -166,7 +166,12 @@ def test_a_users_traceback_shows_the_users_frames_only(attempts):
     ("text", "target", "category", "message"),
     [
         ("", "mycode.nope:f", "contract", "there is no module 'mycode.nope'"),
-        ("import nothing_like_it", "mycode.stages:f", "user_code", "ModuleNotFoundError: No module named 'nothing_like"),
+        (
+            "import nothing_like_it",
+            "mycode.stages:f",
+            "user_code",
+            "ModuleNotFoundError: No module named 'nothing_like",
+        ),
         ("def f(:", "mycode.stages:f", "user_code", "importing mycode.stages: SyntaxError"),
         ("f = 1", "mycode.stages:f", "contract", "has no function 'f'"),
         ("def f(data): pass", "mycode.stages:f", "contract", "output 'model' is no argument"),
