@@ -2,6 +2,7 @@
 
 AirflowException
 ├── StageFailedError              a stage's process failed; Airflow's retries apply
+│   └── StageKilledError          the task was told to end; Airflow's retries apply
 ├── MlflowError                   MLflow refused a request for its content; a retry does not help by itself
 │   └── MlflowUnavailableError    MLflow did not answer; a retry helps
 └── AirflowFailException          the task fails at once, no retry helps
@@ -18,6 +19,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 class StageFailedError(AirflowException):
     """A stage's process failed: user code raised, it was killed, or its result is missing. Retries apply."""
+
+
+class StageKilledError(StageFailedError):
+    """The task got SIGTERM: marked failed, or its worker shuts down. Retries apply."""
 
 
 class MlflowError(AirflowException):

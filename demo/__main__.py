@@ -7,6 +7,7 @@ import sys
 import time
 from types import FrameType
 
+import httpx
 from rich.console import Console
 
 from airflow_ml_provider.testing.airflow_server import PASSWORD, USER
@@ -33,12 +34,16 @@ def main(arguments: list[str]) -> int:
         console.print("Starting MLflow and Airflow ...")
         with running_stack() as stack:
             console.print(f"Started in {time.monotonic() - started:.0f} s.")
-            code = commands[arguments[0]](console, stack)
-            console.print("Stopping Airflow and MLflow ...")
+            try:
+                code = commands[arguments[0]](console, stack)
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                    signal.signal(number, signal.SIG_IGN)
+                console.print("Stopping Airflow and MLflow ...")
     except KeyboardInterrupt:
         console.print("Interrupted; Airflow and MLflow are stopped.")
         return INTERRUPTED
-    except (DemoError, ServerError, TimeoutError) as error:
+    except (DemoError, ServerError, TimeoutError, httpx.HTTPError) as error:
         console.print(f"[red]demo:[/red] {error}", markup=True)
         return 1
     return code

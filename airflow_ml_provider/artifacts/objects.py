@@ -89,9 +89,49 @@ def create_object(uri: str, content: bytes) -> None:
                 finally:
                     temporary.unlink()
             else:
-                fs.pipe_file(path, content, mode="create")
+                _create_remote(fs, path, content)
         except FileExistsError as error:
             raise AlreadyExistsError(f"{uri} exists already") from error
+
+
+def create_or_match(uri: str, content: bytes) -> None:
+    """Create an object exactly once; that it is there with this very content is success too.
+
+    A client that sends a request again because the answer was lost finds its own object.
+
+    Raises:
+        AlreadyExistsError: The object exists with other content.
+        StoreUnavailableError: The store did not answer.
+    """
+    try:
+        create_object(uri, content)
+    except AlreadyExistsError:
+        if read_object(uri) != content:
+            raise
+
+
+def _create_remote(fs: Any, path: str, content: bytes) -> None:
+    for last in (False, False, True):
+        try:
+            fs.pipe_file(path, content, mode="create")
+        except OSError as error:
+            code = _s3_error_code(error)
+            if code in ("PreconditionFailed", "412"):
+                raise FileExistsError(path) from error
+            if code != "ConditionalRequestConflict" or last:
+                raise
+        else:
+            return
+
+
+def _s3_error_code(error: BaseException | None) -> str | None:
+    """Return the code of the botocore error behind an OSError of s3fs."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if isinstance(response, dict):
+            return str(response.get("Error", {}).get("Code"))
+        error = error.__cause__
+    return None
 
 
 def write_object(uri: str, content: bytes) -> None:

@@ -16,7 +16,7 @@ from airflow_ml_provider.artifacts.errors import (
 )
 from airflow_ml_provider.artifacts.layout import commit_record_uri, content_uri, join
 from airflow_ml_provider.artifacts.objects import (
-    create_object,
+    create_or_match,
     filesystem,
     read_object,
     store_errors,
@@ -57,7 +57,7 @@ class ArtifactStore:
             with store_errors("write", join(uri, entry.path)):
                 upload_file(fs, path / entry.path, target)
         record = CommitRecord.of(entries, artifact_type=artifact_type)
-        create_object(commit_record_uri(uri), record.to_json())
+        create_or_match(commit_record_uri(uri), record.to_json())
         return record.ref(uri)
 
     def find(self, uri: str) -> ArtifactRef:

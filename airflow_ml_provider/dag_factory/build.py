@@ -39,7 +39,7 @@ def build(spec: PipelineSpec, *, base_folder: Path, source: str | None = None) -
             arguments = stage_arguments(spec, name, built=built, base_folder=str(base_folder))
             built[name] = OPERATORS[spec.stages[name].kind](**arguments)
             built[name].set_upstream([built[other] for other in sorted(spec.upstream(name))])
-        if spec.tracking is not False:
+        if spec.tracking is not None:
             finish = FinishOperator(task_id=FINISH, mlflow_conn_id=spec.tracking.connection, store=spec.store)
             list(built.values()) >> finish.as_teardown()
     return dag

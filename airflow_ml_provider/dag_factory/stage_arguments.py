@@ -55,10 +55,10 @@ def stage_arguments(
         "base_folder": base_folder,
         "store": spec.store,
         "runner": stage.runner or spec.runner,
-        "mlflow_conn_id": None if spec.tracking is False else spec.tracking.connection,
-        "experiment": None if spec.tracking is False else spec.tracking.experiment,
+        "mlflow_conn_id": None if spec.tracking is None else spec.tracking.connection,
+        "experiment": None if spec.tracking is None else spec.tracking.experiment,
         "retries": spec.retries if stage.retries is None else stage.retries,
-        "retry_delay": stage.retry_delay or spec.retry_delay,
+        "retry_delay": spec.retry_delay if stage.retry_delay is None else stage.retry_delay,
         "execution_timeout": stage.timeout,
         "doc_md": stage.doc,
     }
@@ -98,10 +98,13 @@ def stage_arguments(
 
 
 def gates_before(spec: PipelineSpec, name: str) -> list[str]:
-    """Return the evaluate stages with a gate that a stage needs."""
-    needed = (spec.stages[other] for other in spec.stages[name].needs)
+    """Return the evaluate stages with a gate that a register stage needs and that measured its model."""
+    register = spec.stages[name]
+    assert isinstance(register, RegisterSpec)
     return [
         other
-        for other, stage in zip(spec.stages[name].needs, needed, strict=True)
-        if isinstance(stage, EvaluateSpec) and stage.gate
+        for other in register.needs
+        if isinstance(stage := spec.stages[other], EvaluateSpec)
+        and stage.gate
+        and register.model in stage.inputs.values()
     ]

@@ -5,6 +5,7 @@ The API: https://mlflow.org/docs/latest/api_reference/rest-api.html
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -53,7 +54,7 @@ class MlflowHook(BaseHook):
         """The server's URI, without credentials.
 
         Raises:
-            MlflowError: The connection has no host.
+            MlflowError: The connection has no host, or credentials in it.
         """
         host = (self.connection.host or "").rstrip("/")
         if not host:
@@ -61,7 +62,11 @@ class MlflowHook(BaseHook):
         base = httpx.URL(host if "://" in host else f"{self.connection.schema or 'http'}://{host}")
         if self.connection.port and base.port is None:
             base = base.copy_with(port=self.connection.port)
-        return str(base.copy_with(userinfo=b"")).rstrip("/")
+        if base.userinfo:
+            raise MlflowError(
+                f"connection {self.mlflow_conn_id!r} has credentials in its host; move them to login and password"
+            )
+        return str(base).rstrip("/")
 
     def client_environment(self) -> dict[str, str]:
         """Return the secret variables that let an MLflow client in a child process log in.
@@ -74,7 +79,7 @@ class MlflowHook(BaseHook):
             "MLFLOW_TRACKING_USERNAME": self.connection.login,
             "MLFLOW_TRACKING_PASSWORD": self.connection.password,
             "MLFLOW_TRACKING_SERVER_CERT_PATH": extra.get("ca_bundle"),
-            "MLFLOW_TRACKING_INSECURE_TLS": "true" if extra.get("tls_verify") is False else None,
+            "MLFLOW_TRACKING_INSECURE_TLS": None if self._verifies_tls else "true",
         }
         return {name: value for name, value in environment.items() if value}
 
@@ -140,6 +145,14 @@ class MlflowHook(BaseHook):
             body["end_time"] = _now_ms()
         self._call("POST", "runs/update", json=body)
 
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Remove a tag of a run; that there is none is no error."""
+        try:
+            self._call("POST", "runs/delete-tag", json={"run_id": run_id, "key": key})
+        except MlflowError as error:
+            if error.code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+
     def log_batch(
         self,
         run_id: str,
@@ -147,13 +160,13 @@ class MlflowHook(BaseHook):
         metrics: Mapping[str, float] | None = None,
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
-        step: int = 0,
+        steps: Mapping[str, int] | None = None,
     ) -> None:
-        """Log metrics, params and tags to a run, in batches that MLflow takes."""
+        """Log metrics (each at its step, 0 by default), params and tags to a run, in batches that MLflow takes."""
         now = _now_ms()
         entries = [
             *(
-                ("metrics", {"key": key, "value": value, "timestamp": now, "step": step})
+                ("metrics", {"key": key, "value": value, "timestamp": now, "step": (steps or {}).get(key, 0)})
                 for key, value in (metrics or {}).items()
             ),
             *(("params", pair) for pair in _pairs(params or {}, PARAM_LIMIT)),
@@ -181,6 +194,32 @@ class MlflowHook(BaseHook):
             return False, str(error)
         return True, f"MLflow answers at {self.uri}"
 
+    @property
+    def _verifies_tls(self) -> bool:
+        # A connection from a URI carries text, one from the form a boolean or nothing.
+        return str(self.connection.extra_dejson.get("tls_verify")).lower() not in ("false", "0", "no")
+
+    @property
+    def _timeout(self) -> float:
+        value = self.connection.extra_dejson.get("timeout") or 30
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise MlflowError(
+                f"connection {self.mlflow_conn_id!r}: timeout is {value!r}; write a number of seconds"
+            ) from None
+
+    def _tls_context(self) -> bool | ssl.SSLContext:
+        bundle = self.connection.extra_dejson.get("ca_bundle")
+        if not bundle or not self._verifies_tls:
+            return self._verifies_tls
+        try:
+            return ssl.create_default_context(cafile=bundle)
+        except (OSError, ssl.SSLError) as error:
+            raise MlflowError(
+                f"connection {self.mlflow_conn_id!r}: ca_bundle {bundle!r} cannot be read: {error}"
+            ) from error
+
     @cached_property
     def _client(self) -> httpx.Client:
         extra = self.connection.extra_dejson
@@ -190,8 +229,8 @@ class MlflowHook(BaseHook):
             base_url=f"{self.uri}/api/2.0/mlflow/",
             auth=(login, self.connection.password or "") if login and not headers else None,
             headers=headers,
-            verify=extra.get("ca_bundle") or extra.get("tls_verify", True),
-            timeout=httpx.Timeout(float(extra.get("timeout", 30)), connect=5.0),
+            verify=self._tls_context(),
+            timeout=httpx.Timeout(self._timeout, connect=5.0),
         )
 
     def _call(self, method: str, path: str, *, repeatable: bool = True, **options: Any) -> dict[str, Any]:

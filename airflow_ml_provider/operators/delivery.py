@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from airflow.sdk import Context
+from pydantic import JsonValue
 
 from airflow_ml_provider.operators.local_runner import read_result
 from airflow_ml_provider.protocol import StageResult
@@ -10,9 +13,23 @@ from airflow_ml_provider.protocol import StageResult
 _KEY = "airflow_ml_undelivered"
 
 
-def remember(context: Context, *, attempt_uri: str, work_digest: str) -> None:
+@dataclass(frozen=True)
+class Undelivered:
+    """What an earlier try left.
+
+    Attributes:
+        result: Its successful result.
+        attempt_run: The MLflow run that its user code logged to, empty when it was untracked.
+    """
+
+    result: StageResult
+    attempt_run: str
+
+
+def remember(context: Context, *, attempt_uri: str, work_digest: str, attempt_run: str) -> None:
     """Note that an attempt succeeded, before anything is done with its result."""
-    context["task_state_store"].set(_KEY, {"attempt_uri": attempt_uri, "work": work_digest})
+    noted: dict[str, JsonValue] = {"attempt_uri": attempt_uri, "work": work_digest, "attempt_run": attempt_run}
+    context["task_state_store"].set(_KEY, noted)
 
 
 def forget(context: Context) -> None:
@@ -20,7 +37,7 @@ def forget(context: Context) -> None:
     context["task_state_store"].delete(_KEY)
 
 
-def find_undelivered(context: Context, *, work_digest: str) -> StageResult | None:
+def find_undelivered(context: Context, *, work_digest: str) -> Undelivered | None:
     """Return the result of an earlier try at the same work that was not delivered.
 
     Raises:
@@ -30,4 +47,6 @@ def find_undelivered(context: Context, *, work_digest: str) -> StageResult | Non
     if not isinstance(noted, dict) or noted.get("work") != work_digest:
         return None
     result = read_result(str(noted["attempt_uri"]))
-    return result if result is not None and result.failure is None else None
+    if result is None or result.failure is not None:
+        return None
+    return Undelivered(result, str(noted["attempt_run"]))

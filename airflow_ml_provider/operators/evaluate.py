@@ -28,6 +28,8 @@ class EvaluateOperator(CheckedStageOperator):
     def __init__(self, *, gate: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.gate = dict(gate or {})
+        if self.on_failure != "fail" and not self.gate:
+            raise StageConfigurationError(f"stage {self.task_id!r}: on_failure={self.on_failure!r} needs a gate")
         for metric, threshold in self.gate.items():
             try:
                 Threshold.parse(threshold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, TriggerRule
@@ -15,6 +16,8 @@ from airflow_ml_provider.operators.tracking import child_states, known_parent
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+RETRIES, RETRY_DELAY = 5, timedelta(seconds=20)
 
 _FAILED_STATES = {"failed", "upstream_failed"}
 
@@ -33,6 +36,8 @@ class FinishOperator(BaseOperator):
         self, *, mlflow_conn_id: str = MlflowHook.default_conn_name, store: str | None = None, **kwargs: Any
     ) -> None:
         kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
+        kwargs.setdefault("retries", RETRIES)
+        kwargs.setdefault("retry_delay", RETRY_DELAY)
         super().__init__(**kwargs)
         self.mlflow_conn_id = mlflow_conn_id
         self.store = store

@@ -36,4 +36,8 @@ class IngestOperator(StageOperator):
 
     def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
         """Return the absolute URI."""
-        return {"uri": self.path_beside(context, self.uri)} if self.uri else {}
+        if self.run or self.command:
+            return {}
+        if not self.uri:
+            raise StageConfigurationError(f"stage {self.task_id!r}: uri is empty once its templates are rendered")
+        return {"uri": self.path_beside(context, self.uri)}

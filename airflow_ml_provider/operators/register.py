@@ -34,13 +34,15 @@ class RegisterOperator(StageOperator):
 
     kind: ClassVar[str] = "register"
     body: ClassVar[str | None] = "register"
-    template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "gates", "model_name"}))
+    needs_tracking: ClassVar[bool] = True
+    template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "gates", "model", "model_name"}))
     operator_extra_links = (MlflowRunLink(), ModelVersionLink())
 
     def __init__(self, *, model: Any, model_name: str, gates: Sequence[Any] = (), **kwargs: Any) -> None:
         super().__init__(inputs={"model": model}, **kwargs)
+        self.model = model
         self.model_name = model_name
-        self.gates = list(gates)
+        self.gates = gates
         if self.run or self.command or self.outputs:
             raise StageConfigurationError(
                 f"stage {self.task_id!r}: register takes a model and a name, neither run, command nor outputs"
@@ -55,6 +57,8 @@ class RegisterOperator(StageOperator):
                 f"stage {self.task_id!r}: model name {self.model_name!r} is not allowed: use letters, digits, "
                 f"'_', '-', '.' and spaces, 200 characters at most"
             )
+        if not isinstance(self.gates, Sequence) or isinstance(self.gates, str):
+            raise StageConfigurationError(f"stage {self.task_id!r}: gates is {self.gates!r}, not a list of verdicts")
         for gate in self.gates:
             if not isinstance(gate, Mapping) or not isinstance(gate.get("passed"), bool):
                 raise StageConfigurationError(

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ml_provider.artifacts import ArtifactStore
 from airflow_ml_provider.decisions.outcome import read_outcome
-from airflow_ml_provider.exceptions import StageConfigurationError, StageFailedError
+from airflow_ml_provider.exceptions import StageConfigurationError, StageFailedError, StageKilledError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.delivery import find_undelivered, forget, remember
 from airflow_ml_provider.operators.identity import StageIdentity
@@ -22,12 +23,10 @@ from airflow_ml_provider.operators.local_runner import LocalRunner
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.tracked_stage import TrackedStage
 from airflow_ml_provider.pod.resources import resource_requirements
-from airflow_ml_provider.protocol import ProtocolError, StageRequest, StageResult
+from airflow_ml_provider.protocol import RESERVED_OUTPUTS, ProtocolError, StageRequest, StageResult
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
-
-RESERVED_OUTPUTS = ("metrics", "return_value", "pod_name", "pod_namespace")
 
 _POD_ARGUMENTS = frozenset(inspect.signature(KubernetesPodOperator.__init__).parameters) - {
     *("self", "kwargs", "name", "do_xcom_push", "deferrable", "on_kill_action", "poll_interval"),
@@ -61,6 +60,7 @@ class StageOperator(KubernetesPodOperator):
 
     kind: ClassVar[str] = "stage"
     body: ClassVar[str | None] = None
+    needs_tracking: ClassVar[bool] = False
     template_fields: Sequence[str] = tuple(
         sorted({*KubernetesPodOperator.template_fields, "code", "command", "hyperparameters", "inputs", "run"})
     )
@@ -94,9 +94,9 @@ class StageOperator(KubernetesPodOperator):
         super().__init__(do_xcom_push=do_xcom_push, **kwargs)
         self.run = run
         self.command = command
-        self.inputs = dict(inputs or {})
+        self.inputs = {} if inputs is None else inputs
         self.outputs = dict(outputs or {})
-        self.hyperparameters = dict(hyperparameters or {})
+        self.hyperparameters = {} if hyperparameters is None else hyperparameters
         self.code = code
         self.store = store
         self.runner = runner
@@ -119,6 +119,8 @@ class StageOperator(KubernetesPodOperator):
         settings = MlSettings.read(store=self.store, runner=self.runner)
         identity = StageIdentity.of(context, store=settings.store)
         request = self._request(context, identity)
+        work = request.work_digest()
+        undelivered = find_undelivered(context, work_digest=work)
         if self._only_in_pods:
             self.log.info("The local runner has no use for %s", ", ".join(self._only_in_pods))
         tracked = TrackedStage.open(
@@ -128,17 +130,23 @@ class StageOperator(KubernetesPodOperator):
             kind=self.kind,
             settings=settings,
             context=context,
+            needed=self.needs_tracking,
+            attempt_run=None if undelivered is None else undelivered.attempt_run,
         )
         with tracked:
-            work = request.work_digest()
-            result = find_undelivered(context, work_digest=work)
-            if result is None:
+            if undelivered is None:
                 result = self._attempt(context, identity, request, tracked, work)
             else:
+                result = undelivered.result
                 self.log.info("Attempt %s finished but was not delivered: taking its result", result.attempt)
             self._push(context, result)
             tracked.finish(result, hyperparameters=self.hyperparameters)
-            branch = self.accept(context, result)
+            try:
+                branch = self.accept(context, result)
+            except AirflowFailException:
+                # The result was delivered, and refused: a clear of this task runs anew.
+                forget(context)
+                raise
         forget(context)
         if branch is not None:
             self.take_branch(context, branch)
@@ -170,6 +178,10 @@ class StageOperator(KubernetesPodOperator):
 
     def _request(self, context: Context, identity: StageIdentity) -> StageRequest:
         store = ArtifactStore()
+        for name in ("inputs", "hyperparameters"):
+            value = getattr(self, name)
+            if not isinstance(value, Mapping):
+                raise StageConfigurationError(f"stage {self.task_id!r}: {name} is {value!r}, not a mapping")
         try:
             code = (
                 pack_code_folder(Path(self.path_beside(context, self.code)), store_uri=identity.store, store=store)
@@ -206,6 +218,8 @@ class StageOperator(KubernetesPodOperator):
         tracked: TrackedStage,
         work: str,
     ) -> StageResult:
+        if self._killed:
+            raise StageKilledError("the task was told to end before its stage began")
         attempt, uri = identity.claim_attempt()
         self.log.info("Stage %s (%s), attempt %s in %s", identity.label, self.kind, attempt, uri)
         self._active = LocalRunner(self.log)
@@ -213,10 +227,12 @@ class StageOperator(KubernetesPodOperator):
             replace(request, attempt=attempt, attempt_uri=uri, tracking=tracked.tracking),
             secrets=tracked.secrets,
         )
+        if self._killed:
+            raise StageKilledError(f"the task was told to end, and its stage with it (exit code {exit_code})")
         outcome = read_outcome(exit_code, result)
         if outcome.verdict == "success":
             assert result is not None
-            remember(context, attempt_uri=uri, work_digest=work)
+            remember(context, attempt_uri=uri, work_digest=work, attempt_run=tracked.attempt_run)
             return result
         tail = "".join(f"\n  | {line}" for line in self._active.tail)
         message = f"{outcome.message}{tail and chr(10) + 'Last lines of its log:' + tail}"

@@ -9,13 +9,18 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
+from airflow_ml_provider.exceptions import (
+    MlflowAuthorizationError,
+    MlflowError,
+    MlflowUnavailableError,
+    StageKilledError,
+)
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.finish import FinishOperator
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.links import MLFLOW_RUN_URL
 from airflow_ml_provider.operators.settings import MlSettings
-from airflow_ml_provider.operators.tracking import StageRuns, StageTracking
+from airflow_ml_provider.operators.tracking import FAILURE_TAG, StageRuns, StageTracking
 from airflow_ml_provider.protocol import StageResult, Tracking
 
 log = logging.getLogger(__name__)
@@ -29,6 +34,7 @@ class TrackedStage:
     The run ends FINISHED when the block does, KILLED when an interrupt left it, FAILED on any other error.
 
     Attributes:
+        attempt_run: The MLflow run that user code logs to, empty when the stage is untracked.
         tracking: What the request says about tracking, ``None`` when the stage is untracked.
         secrets: Variables that let the stage's process log in to MLflow.
     """
@@ -47,6 +53,7 @@ class TrackedStage:
         self._result: StageResult | None = None
         self._hyperparameters: Mapping[str, Any] = {}
         self.tracking: Tracking | None = None if stage is None or runs is None else stage.request_part(runs)
+        self.attempt_run = "" if runs is None else runs.attempt
         self.secrets: dict[str, str] = {} if hook is None else hook.client_environment()
 
     @classmethod
@@ -59,8 +66,20 @@ class TrackedStage:
         kind: str,
         settings: MlSettings,
         context: Context,
+        needed: bool,
+        attempt_run: str | None,
     ) -> TrackedStage:
         """Open the runs of a stage and push the run's address.
+
+        Args:
+            mlflow_conn_id: The MLflow connection, ``None`` for an untracked stage.
+            experiment: The experiment's name.
+            identity: The stage.
+            kind: The stage's kind.
+            settings: The section ``[ml]``.
+            context: The task's context.
+            needed: The stage cannot work untracked, whatever the settings say.
+            attempt_run: The run of an earlier try whose result is taken, empty when that was untracked.
 
         Raises:
             MlflowUnavailableError: MLflow does not answer, and ``[ml] on_tracking_unavailable`` is ``fail``.
@@ -72,9 +91,9 @@ class TrackedStage:
         hook = MlflowHook(mlflow_conn_id)
         stage = StageTracking(hook=hook, identity=identity, experiment=experiment, kind=kind)
         try:
-            runs = stage.open()
+            runs = stage.open(attempt_run=attempt_run)
         except MlflowUnavailableError as error:
-            if settings.on_tracking_unavailable == "fail":
+            if needed or settings.on_tracking_unavailable == "fail":
                 raise
             log.warning("THIS STAGE RUNS UNTRACKED, nothing of it will be in MLflow: %s", error)
             return cls(None, None, hook=None, closes_parent=False)
@@ -97,7 +116,8 @@ class TrackedStage:
     ) -> None:
         if self._stage is None or self._runs is None:
             return
-        status = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
+        interrupted = kind is not None and (issubclass(kind, StageKilledError) or not issubclass(kind, Exception))
+        status = "FINISHED" if kind is None else "KILLED" if interrupted else "FAILED"
         try:
             self._stage.close(
                 self._runs,
@@ -122,5 +142,5 @@ class TrackedStage:
                 tags[f"airflow_ml.digest.{name}"] = ref.digest
         if error is not None:
             lines = str(error).splitlines() or [type(error).__name__]
-            tags["airflow_ml.failure"] = lines[0][:MESSAGE_LIMIT]
+            tags[FAILURE_TAG] = lines[0][:MESSAGE_LIMIT]
         return tags

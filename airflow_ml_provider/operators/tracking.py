@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_ml_provider.artifacts.layout import join
+from airflow_ml_provider.exceptions import MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.claimed_run import claimed_run_id, published_run_id
 from airflow_ml_provider.operators.identity import StageIdentity
@@ -16,7 +18,7 @@ from airflow_ml_provider.protocol import StageResult, Tracking
 PARENT_TAG = "mlflow.parentRunId"
 KEY_TAG = "airflow_ml.key"
 ROLE_TAG = "airflow_ml.role"
-_TERMINAL = ("FINISHED", "FAILED", "KILLED")
+FAILURE_TAG = "airflow_ml.failure"
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,11 @@ class StageTracking:
         self._experiment = experiment
         self._kind = kind
 
-    def open(self) -> StageRuns:
+    def open(self, *, attempt_run: str | None) -> StageRuns:
         """Create or reopen the runs and return them.
+
+        Args:
+            attempt_run: The run of an earlier try whose result is taken, so that no new one is needed.
 
         Raises:
             MlflowError: MLflow refused or did not answer.
@@ -72,11 +77,14 @@ class StageTracking:
         for run_id in (parent, child):
             if self._status(run_id) != "RUNNING":
                 self._hook.set_status(run_id, "RUNNING")
-        attempt = child
-        if identity.try_number > 1:
-            tags = self._tags("attempt", f"{self._key('attempt')}#{identity.try_number}", child)
-            name = f"{identity.label} try {identity.try_number}"
-            attempt = self._hook.create_run(experiment_id=experiment_id, name=name, tags=tags)
+        attempt = attempt_run or child
+        if identity.try_number > 1 and attempt_run is None:
+            try:
+                attempt = self._open_attempt(experiment_id, child)
+            except MlflowError:
+                with suppress(MlflowError):
+                    self._hook.set_status(child, "FAILED")
+                raise
         return StageRuns(experiment_id=experiment_id, parent=parent, child=child, attempt=attempt)
 
     def request_part(self, runs: StageRuns) -> Tracking:
@@ -100,13 +108,15 @@ class StageTracking:
         Raises:
             MlflowError: MLflow refused or did not answer.
         """
-        if runs.attempt != runs.child:
-            if status == "FINISHED":
+        try:
+            if runs.attempt != runs.child and status == "FINISHED":
                 self._copy_attempt(runs)
-            if self._status(runs.attempt) != status:
-                self._hook.set_status(runs.attempt, status)
-        self._write(runs.child, result, hyperparameters, tags)
-        self._hook.set_status(runs.child, status)
+            self._write(runs.child, result, hyperparameters, tags)
+            if FAILURE_TAG not in tags:
+                self._hook.delete_tag(runs.child, FAILURE_TAG)
+        finally:
+            for run_id in {runs.attempt, runs.child}:
+                self._hook.set_status(run_id, status)
 
     def close_parent(self, runs: StageRuns) -> None:
         """End the parent from its children's states, unless one of them still runs."""
@@ -122,18 +132,30 @@ class StageTracking:
         tags: Mapping[str, str],
     ) -> None:
         data = self._hook.get_run(run_id)["data"]
-        metrics = {} if result is None else new_metrics(result.metrics, data)
+        metrics = {} if result is None else dict(result.metrics)
         params, changed = new_params({key: _text(value) for key, value in hyperparameters.items()}, data)
-        self._hook.log_batch(run_id, metrics=metrics, params=params, tags={**changed, **tags})
+        self._hook.log_batch(
+            run_id, metrics=new_metrics(metrics, data), steps=shown_steps(data), params=params, tags={**changed, **tags}
+        )
 
     def _copy_attempt(self, runs: StageRuns) -> None:
         winner = self._hook.get_run(runs.attempt)["data"]
         child = self._hook.get_run(runs.child)["data"]
-        for entry in winner.get("metrics", []):
-            metrics = new_metrics({entry["key"]: entry["value"]}, child)
-            self._hook.log_batch(runs.child, metrics=metrics, step=int(entry.get("step", 0)))
+        metrics = {entry["key"]: entry["value"] for entry in winner.get("metrics", [])}
+        before, won = shown_steps(child), shown_steps(winner)
+        steps = {key: max(before.get(key, 0), won[key]) for key in metrics}
         params, changed = new_params({p["key"]: p["value"] for p in winner.get("params", [])}, child)
-        self._hook.log_batch(runs.child, params=params, tags={**changed, "airflow_ml.winner_run": runs.attempt})
+        tags = {**changed, "airflow_ml.winner_run": runs.attempt}
+        self._hook.log_batch(runs.child, metrics=new_metrics(metrics, child), steps=steps, params=params, tags=tags)
+
+    def _open_attempt(self, experiment_id: str, child: str) -> str:
+        for run_id, state in child_states(self._hook, experiment_id=experiment_id, parent=child).items():
+            if state == "RUNNING":
+                self._hook.set_status(run_id, "KILLED")
+        number = self._identity.try_number
+        tags = self._tags("attempt", f"{self._key('attempt')}#{number}", child)
+        name = f"{self._identity.label} try {number}"
+        return self._hook.create_run(experiment_id=experiment_id, name=name, tags=tags)
 
     def _claim(self, uri: str, experiment_id: str, *, name: str, role: str, parent: str | None) -> str:
         key = self._key(role)
@@ -196,6 +218,15 @@ def new_metrics(metrics: Mapping[str, float], data: Mapping[str, Any]) -> dict[s
     """Return the metrics that a run does not show yet, so that nothing is logged twice."""
     shown = {entry["key"]: entry["value"] for entry in data.get("metrics", [])}
     return {key: value for key, value in metrics.items() if shown.get(key) != value}
+
+
+def shown_steps(data: Mapping[str, Any]) -> dict[str, int]:
+    """Return the step of each metric that a run shows.
+
+    MLflow shows the value of the highest step, and of the latest time among equal steps; a value that is to be
+    shown goes to no lower step.
+    """
+    return {entry["key"]: int(entry.get("step", 0)) for entry in data.get("metrics", [])}
 
 
 def new_params(params: Mapping[str, str], data: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:

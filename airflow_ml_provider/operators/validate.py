@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,7 +33,8 @@ class ValidateOperator(CheckedStageOperator):
     template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "suite"}))
 
     def __init__(self, *, suite: str, **kwargs: Any) -> None:
-        names = [*(kwargs.get("inputs") or {})]
+        inputs = kwargs.get("inputs")
+        names = list(inputs) if isinstance(inputs, Mapping) else []
         super().__init__(outputs={**dict.fromkeys(names, "dataset"), "report": "report"}, **kwargs)
         self.suite = suite
         if self.run or self.command:

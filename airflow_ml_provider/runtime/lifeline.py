@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
-import threading
 
 LIFELINE_VARIABLE = "AIRFLOW_ML_LIFELINE"
 """Names a file descriptor: the read end of a pipe whose write end only the worker holds."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 def hold_lifeline() -> None:
     """Kill this process group when the worker's end of the pipe closes; without the variable do nothing.
 
-    The pipe reaches the whole group. On Linux the kernel kills this process too (``prctl(2)``,
-    ``PR_SET_PDEATHSIG``), even where C code never lets the watching thread run.
+    A process of its own waits for that, so it happens also while C code holds this interpreter, and when this
+    process is killed alone and leaves children behind.
     """
     descriptor = os.environ.pop(LIFELINE_VARIABLE, None)
     if descriptor is None:
         return
-    os.set_inheritable(int(descriptor), False)
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_watch, args=(int(descriptor),), name="lifeline", daemon=True).start()
+    if os.fork() == 0:
+        _watch(int(descriptor))
+    os.close(int(descriptor))
 
 
 def _watch(descriptor: int) -> None:
+    # The worker reads the stage's output to its end; the watcher must not keep it open.
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.read(descriptor, 1)
     os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import posixpath
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -39,10 +40,15 @@ def as_metrics(returned: Any, *, source: str) -> dict[str, float]:
 
 
 def _name(name: Any, source: str) -> str:
-    if not isinstance(name, str) or not _METRIC_NAME.fullmatch(name):
+    if (
+        not isinstance(name, str)
+        or not _METRIC_NAME.fullmatch(name)
+        or posixpath.normpath(name) != name
+        or name.startswith(("/", ".."))
+    ):
         raise ContractError(
             f"{source}: metric name {name!r} is not allowed: use letters, digits, '_', '-', '.', ' ', ':' and "
-            f"'/', 250 characters at most"
+            f"'/', 250 characters at most, '/' only between two parts"
         )
     return name
 

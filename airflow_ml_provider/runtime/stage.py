@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from airflow_ml_provider.artifacts import (
@@ -13,7 +14,7 @@ from airflow_ml_provider.artifacts import (
     StoreError,
 )
 from airflow_ml_provider.artifacts.layout import RESULT, join
-from airflow_ml_provider.artifacts.objects import create_object
+from airflow_ml_provider.artifacts.objects import create_or_match
 from airflow_ml_provider.protocol import ProtocolError, StageFailure, StageRequest, StageResult, Tracking
 from airflow_ml_provider.runtime.binding import bind
 from airflow_ml_provider.runtime.command import command_environment, run_command
@@ -22,6 +23,9 @@ from airflow_ml_provider.runtime.function import call, load_function
 from airflow_ml_provider.runtime.metrics import as_metrics
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome, load_body
 from airflow_ml_provider.runtime.workspace import Workspace
+
+MESSAGE_LIMIT = 4_000
+"""Characters of a failure's message that travel in the result."""
 
 
 def run_stage(request: StageRequest) -> StageResult:
@@ -46,7 +50,7 @@ def run_stage(request: StageRequest) -> StageResult:
             result = _failed(request, StageFailure("contract", "ProtocolError", str(error)), started)
         finally:
             os.chdir(before)
-    create_object(join(request.attempt_uri, RESULT), result.to_json().encode())
+    create_or_match(join(request.attempt_uri, RESULT), result.to_json().encode())
     return result
 
 
@@ -110,4 +114,5 @@ def _failure(error: StageError) -> StageFailure:
 
 
 def _failed(request: StageRequest, failure: StageFailure, started: float) -> StageResult:
+    failure = replace(failure, message=failure.message[:MESSAGE_LIMIT])
     return StageResult(status="failed", attempt=request.attempt, failure=failure, seconds=time.monotonic() - started)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from airflow_ml_provider.protocol import RESERVED_OUTPUTS
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.stages import CodeStageSpec, EvaluateSpec, RegisterSpec, StageSpec, ValidateSpec
@@ -41,9 +42,9 @@ def _stages(spec: PipelineSpec) -> Iterator[Finding]:
                 yield (*where, *key), message
         if isinstance(stage, ValidateSpec | EvaluateSpec):
             yield from _branch(spec, name, stage)
-        if isinstance(stage, RegisterSpec) and spec.tracking is False:
+        if isinstance(stage, RegisterSpec) and spec.tracking is None:
             yield where, "register needs MLflow: remove 'tracking: false'"
-        for reserved in {"metrics", "return_value"} & stage.output_types().keys():
+        for reserved in set(RESERVED_OUTPUTS) & stage.output_types().keys():
             yield (*where, "outputs", reserved), f"output {reserved!r} is a reserved name; rename it"
 
 

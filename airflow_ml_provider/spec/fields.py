@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from airflow_ml_provider.spec.references import Reference
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|[KMGTPE]i?)?")
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 
 
@@ -25,7 +27,10 @@ def _duration(value: Any) -> timedelta:
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{value!r} is no duration: write a number and s, m, h or d, such as 30s or 2h")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        raise ValueError(f"{value!r} is too long") from None
 
 
 def _name(value: Any) -> str:
@@ -58,6 +63,30 @@ def _entry_point(value: Any) -> str:
     return str(value)
 
 
+def _quantity(value: Any) -> str:
+    text = str(value)
+    if isinstance(value, bool) or not _QUANTITY.fullmatch(text) or not text.strip("0.mkKMGTPEi"):
+        raise ValueError(f"{value!r} is no quantity more than 0, such as 2, 500m or 4Gi")
+    return text
+
+
+def _json(value: Any) -> Any:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{value!r} is no JSON value ({error}); put text in quotes") from error
+    return value
+
+
+def _store(value: Any) -> str:
+    if not isinstance(value, str) or not ("://" in value or value.startswith("/")):
+        raise ValueError(f"{value!r} is no store: write a URI such as s3://bucket/prefix, or an absolute path")
+    return value
+
+
+Quantity = Annotated[str, BeforeValidator(_quantity)]
+FiniteJson = Annotated[Any, BeforeValidator(_json)]
+StoreUri = Annotated[str, BeforeValidator(_store)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Name = Annotated[str, BeforeValidator(_name)]
 ArtifactType = Annotated[str, BeforeValidator(_artifact_type)]

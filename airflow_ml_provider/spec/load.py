@@ -64,8 +64,6 @@ def _key_path(value: Any, location: tuple[int | str, ...]) -> KeyPath:
             break
         if len(path) == 2 and path[0] == "stages" and part in STAGE_MODELS and index == 2:
             continue
-        if path == ["tracking"] and part in ("TrackingSpec", "literal[False]"):
-            continue
         path.append(part)
     return tuple(path)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from airflow_ml_provider.spec.fields import STRICT, Duration, Name
+from airflow_ml_provider.spec.fields import STRICT, Duration, FiniteJson, Name, StoreUri
 from airflow_ml_provider.spec.stages import AnyStage, CodeStageSpec
 
 DEFAULT_START = dt.date(2024, 1, 1)
@@ -22,6 +22,13 @@ class TrackingSpec(BaseModel):
     experiment: str | None = Field(default=None, min_length=1, description="Default: the pipeline's name")
 
 
+def _off(value: Any) -> Any:
+    return None if value is False else value
+
+
+Tracking = Annotated[TrackingSpec | None, BeforeValidator(_off)]
+
+
 class PipelineSpec(BaseModel):
     """A pipeline: the YAML file as an object."""
 
@@ -31,13 +38,13 @@ class PipelineSpec(BaseModel):
     description: str | None = Field(default=None, description="One line in Airflow's list of DAGs")
     schedule: str | None = Field(default=None, description="cron expression or preset; leave out to start by hand")
     start_date: dt.date | None = Field(default=None, description="First day of a schedule")
-    store: str | None = Field(default=None, description="Artifact store, any fsspec URI")
+    store: StoreUri | None = Field(default=None, description="Artifact store, any fsspec URI")
     runner: Literal["local"] | None = Field(default=None, description="Where stages run")
     image: str | None = Field(default=None, description="Container image, for pods")
     code: str | None = Field(default=None, description="Folder of code, shipped by its digest")
-    tracking: TrackingSpec | Literal[False] = Field(default=TrackingSpec(), description="MLflow, or false")
-    params: dict[Name, Any] = Field(default={}, description="Params of the trigger form: {{ params.NAME }}")
-    tags: list[str] = []
+    tracking: Tracking = Field(default=TrackingSpec(), description="MLflow, or false")
+    params: dict[Name, FiniteJson] = Field(default={}, description="Params of the trigger form: {{ params.NAME }}")
+    tags: list[Annotated[str, Field(max_length=100)]] = []
     retries: int = Field(default=0, ge=0, le=100, description="Further tries of a failed stage")
     retry_delay: Duration = dt.timedelta(seconds=30)
     stages: dict[Name, AnyStage] = Field(min_length=1)

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+SNIPPET_WIDTH = 80
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
@@ -33,7 +35,10 @@ class Problem:
         text = f"{place}: {where}{self.message}"
         if not self.snippet:
             return text
-        return f"{text}\n{self.line:>5} | {self.snippet}\n      | {' ' * (self.column - 1)}^"
+        # A line of a megabyte is not repeated in every message about it.
+        start = max(0, self.column - SNIPPET_WIDTH)
+        shown = self.snippet[start : start + 2 * SNIPPET_WIDTH]
+        return f"{text}\n{self.line:>5} | {shown}\n      | {' ' * (self.column - 1 - start)}^"
 
 
 class SpecError(ValueError):

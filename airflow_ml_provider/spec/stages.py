@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,7 +12,9 @@ from airflow_ml_provider.spec.fields import (
     ArtifactType,
     Duration,
     EntryPoint,
+    FiniteJson,
     Name,
+    Quantity,
     StageReference,
     ThresholdText,
 )
@@ -24,10 +26,10 @@ class Resources(BaseModel):
 
     model_config = STRICT
 
-    cpu: str | int | float | None = None
-    memory: str | int | None = None
-    gpu: int | None = None
-    storage: str | int | None = None
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+    gpu: Quantity | None = None
+    storage: Quantity | None = None
 
 
 class StageSpec(BaseModel):
@@ -61,7 +63,7 @@ class CodeStageSpec(StageSpec):
     code: str | None = Field(default=None, description="Folder of code, shipped by its digest")
     inputs: dict[Name, StageReference] = Field(default={}, description="Artifacts by argument name")
     outputs: dict[Name, ArtifactType] = Field(default={}, description="Artifact types by argument name")
-    params: dict[Name, Any] = Field(default={}, description="Keyword arguments, JSON values")
+    params: dict[Name, FiniteJson] = Field(default={}, description="Keyword arguments, JSON values")
 
     needs_code: ClassVar[bool] = True
 
@@ -157,6 +159,8 @@ class EvaluateSpec(CodeStageSpec):
     @model_validator(mode="after")
     def _sound_branch(self) -> EvaluateSpec:
         _require_branch(self.on_failure, self.if_failed)
+        if self.on_failure != "fail" and not self.gate:
+            raise ValueError(f"on_failure: {self.on_failure} needs a gate")
         return self
 
 

@@ -101,7 +101,11 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._loader.construct_object(node)
+        try:
+            return self._loader.construct_object(node)
+        except (ValueError, KeyError, OverflowError) as error:
+            self._problem(node, path, f"{node.value!r} is no {node.tag.rpartition(':')[2]}: {error}")
+            return None
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         written: set[str] = set()

@@ -92,7 +92,14 @@ class AirflowApi:
         """Return the text of a task's log."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         content = self.get(path, full_content=True)["content"]
-        return "\n".join(str(entry.get("event", entry)) if isinstance(entry, dict) else str(entry) for entry in content)
+        return "\n".join(_log_line(entry) for entry in content)
+
+
+def _log_line(entry: Any) -> str:
+    if not isinstance(entry, dict):
+        return str(entry)
+    errors = (f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or [])
+    return "\n".join([str(entry.get("event", entry)), *errors])
 
 
 def wait_until(ready: Callable[[], bool], *, what: str, seconds: float, every: float = 0.5) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import psutil
 
 
 class ServerError(RuntimeError):
@@ -84,18 +85,27 @@ class ServerProcess:
         raise ServerError(f"{self.name} was not ready within {seconds:.0f} s; the end of {self.log}:\n{self.tail()}")
 
     def stop(self, *, seconds: float = 20) -> None:
-        """Ask the server to end, then end its whole process group."""
+        """Ask the server to end, then end all that it started."""
         process = self._process
         if process is None:
             return
-        if process.poll() is None:
-            process.send_signal(self._stop_signal)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(seconds)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        self._process = None
+        descendants: list[psutil.Process] = []
+        with suppress(psutil.NoSuchProcess):
+            descendants = psutil.Process(process.pid).children(recursive=True)
+        try:
+            if process.poll() is None:
+                process.send_signal(self._stop_signal)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(seconds)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            # Airflow's tasks lead process groups of their own.
+            for descendant in descendants:
+                with suppress(psutil.NoSuchProcess):
+                    descendant.kill()
+            process.wait()
+            self._process = None
 
     def tail(self, lines: int = 15) -> str:
         """Return the last lines of its log."""

@@ -125,5 +125,5 @@ def test_an_mlflow_that_does_not_answer_fails_before_any_work(airflow):
 def test_a_broken_file_shows_its_mistakes_in_the_ui(airflow):
     run_id, state, _ = airflow.run("broken")
     assert state == "failed"
-    assert "broken.yaml:3:28" in airflow.api.get("/dags/broken/details")["doc_md"]
+    assert "broken.yaml:3:27" in airflow.api.get("/dags/broken/details")["doc_md"]
     assert "unknown key 'comand'" in airflow.api.log("broken", run_id, "mend_the_file")

@@ -53,8 +53,10 @@ def test_what_is_put_is_fetched(directory, folder, tmp_path):
     assert (tmp_path / "single").read_text() == "1,2"
 
 
-def test_an_output_is_committed_once(directory, folder):
+def test_an_output_is_committed_once_with_one_content(directory, folder):
     put(folder, directory)
+    put(folder, directory)
+    (folder / "a.csv").write_text("other")
     with pytest.raises(AlreadyExistsError):
         put(folder, directory)
 
@@ -95,7 +97,7 @@ def test_a_writer_killed_at_any_step_fools_no_reader(directory, folder, tmp_path
         attempt = f"{directory}-{stop_at}"
         with monkeypatch.context() as patch:
             patch.setattr(store_module, "upload_file", step(store_objects.upload_file, stop_at))
-            patch.setattr(store_module, "create_object", step(store_objects.create_object, stop_at))
+            patch.setattr(store_module, "create_or_match", step(store_objects.create_or_match, stop_at))
             with pytest.raises(Killed):
                 put(folder, attempt)
         with pytest.raises(ArtifactNotCommittedError):

@@ -74,6 +74,50 @@ def test_a_broken_file_is_seen_and_hides_no_other(folder):
     assert dags["two"].schedule is None
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("start_date: 2024-02-30", "two.yaml:2:13: start_date: '2024-02-30' is no timestamp"),
+        ("retries: !!int abc", "two.yaml:2:10: retries: 'abc' is no int"),
+        ("retry_delay: 99999999999999d", "is too long"),
+        ("params: {since: 2024-01-01}", "is no JSON value"),
+        ("params: {x: .nan}", "is no JSON value"),
+        ("store: ./here", "'./here' is no store"),
+        ("tracking: {conection: x}", "unknown key 'conection'; known are connection, experiment"),
+        ("schedule: nonsense", "two.yaml: Airflow does not accept this pipeline"),
+        ("stages: {a: {kind: container, command: [x], outputs: {gate: file}}}", "'gate' is a reserved name"),
+        ("stages: {a: {kind: container, command: [x], resources: {memory: lots}}}", "'lots' is no quantity"),
+        ("stages: {a: {kind: evaluate, command: [x], on_failure: warn}}", "on_failure: warn needs a gate"),
+    ],
+)
+def test_no_mistake_of_one_file_reaches_another(folder, line, message):
+    stages = "" if line.startswith("stages") else "\nstages: {a: {kind: container, command: [x]}}"
+    (folder / "two.yaml").write_text(f"pipeline: two\n{line}{stages}\n")
+    dags = load_dags(str(folder / "load.py"))
+    assert dags["one"].tags == {"ml"}
+    assert message in dags["two"].doc_md
+    assert "two.yaml" in dags["two"].doc_md
+
+
+def test_two_files_for_one_name_are_a_mistake(folder):
+    (folder / "two").mkdir()
+    (folder / "two" / "pipeline.yaml").write_text((folder / "two.yaml").read_text())
+    assert "several files stand for the pipeline 'two'" in load_dags(str(folder / "load.py"))["two"].doc_md
+
+
+def test_only_the_gates_that_judged_the_model_promote_it(tmp_path):
+    def train(name):
+        return {"kind": "train", "run": "m:f"}
+
+    def evaluate(model):
+        return {"kind": "evaluate", "run": "m:f", "inputs": {"model": f"{model}.model"}, "gate": {"rmse": "< 1"}}
+
+    register = {"kind": "register", "model": "a.model", "name": "m", "needs": ["judge_a", "judge_b"]}
+    stages = {"a": train("a"), "b": train("b"), "judge_a": evaluate("a"), "judge_b": evaluate("b"), "r": register}
+    dag = build(PipelineSpec.model_validate({"pipeline": "p", "stages": stages}), base_folder=tmp_path)
+    assert [gate.operator.task_id for gate in dag.get_task("r").gates] == ["judge_a"]
+
+
 def test_a_worker_builds_only_the_dag_it_runs(folder, monkeypatch):
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "two")
     (folder / "one.yaml").write_text("never: read")

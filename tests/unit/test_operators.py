@@ -54,6 +54,7 @@ def test_an_unknown_argument_is_refused():
         (lambda: ValidateOperator(task_id="t", suite="s"), "exactly one input"),
         (lambda: ValidateOperator(task_id="t", suite="s", inputs={"a": "x"}, on_failure="skip"), "allowed are fail"),
         (lambda: ValidateOperator(task_id="t", suite="s", inputs={"a": "x"}, if_failed=["b"]), "goes with on_failure"),
+        (lambda: EvaluateOperator(task_id="t", run="m:f", on_failure="warn"), "needs a gate"),
         (lambda: EvaluateOperator(task_id="t", run="m:f", gate={"rmse": "20"}), "gate.rmse: '20' is no threshold"),
         (lambda: RegisterOperator(task_id="t", model="x", model_name="n", mlflow_conn_id=None), "needs MLflow"),
         (lambda: RegisterOperator(task_id="t", model="x", model_name="n", run="m:f"), "neither run, command nor"),
@@ -78,5 +79,12 @@ def test_outputs_of_one_stage_are_inputs_of_the_next_and_map():
         )
         collect = ContainerOperator(task_id="collect", command=["x"], inputs={"data": ingest.output["data"]})
         train >> collect
+        register = RegisterOperator.partial(
+            task_id="register", model=ingest.output["data"], gates=collect.output["gates"]
+        ).expand(model_name=["a", "b"])
+        whole = TrainOperator(
+            task_id="whole", run="m:f", inputs=ingest.output["inputs"], hyperparameters=collect.output["best"]
+        )
     assert train.upstream_task_ids == {"ingest"}
+    assert register.upstream_task_ids == whole.upstream_task_ids == {"ingest", "collect"}
     assert collect.upstream_task_ids == {"ingest", "train"}

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 
+import psutil
 import pytest
 
 from airflow_ml_provider.artifacts import ArtifactStore, pack_code
@@ -15,6 +16,8 @@ from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
 from airflow_ml_provider.protocol import StageRequest, StageResult
 from airflow_ml_provider.protocol.request import REQUEST_VARIABLE
+from airflow_ml_provider.runtime.errors import ContractError
+from airflow_ml_provider.runtime.metrics import as_metrics
 
 CODE = """
 import os, sys, time, math
@@ -261,6 +264,37 @@ def test_a_stage_dies_with_its_worker(attempts):
     assert process.wait(timeout=10) == -signal.SIGKILL
     assert time.monotonic() - started < 5
     process.communicate()
+
+
+def test_a_command_dies_with_the_worker_even_when_the_runtime_is_killed_first(attempts):
+    read_end, write_end = os.pipe()
+    request = attempts.request(command=("sh", "-c", "echo asleep $$; exec sleep 600"))
+    process = attempts.start(
+        request, environment={"AIRFLOW_ML_LIFELINE": str(read_end)}, pass_fds=(read_end,), start_new_session=True
+    )
+    os.close(read_end)
+    command = psutil.Process(int(process.stdout.readline().split()[1]))
+    process.kill()
+    process.wait()
+    os.close(write_end)
+    deadline = time.monotonic() + 10
+    while command.is_running() and command.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the command outlived its worker"
+        os.sched_yield()
+    process.communicate()
+
+
+def test_an_exception_with_a_message_of_a_megabyte_still_gives_a_result(attempts):
+    code = attempts.code("def f(data, model):\n    raise ValueError('x' * 1_000_000)")
+    _, result, _ = attempts.run(run="mycode.stages:f", code=code)
+    assert result.failure.category == "user_code"
+    assert len(result.failure.message) == 4000
+
+
+@pytest.mark.parametrize("name", ["a//b", "/a", "../a", "", "a b\n"])
+def test_a_metric_name_that_mlflow_refuses_is_refused_at_once(name):
+    with pytest.raises(ContractError, match="is not allowed"):
+        as_metrics({name: 1}, source="f")
 
 
 def test_a_changed_input_stops_the_stage_before_the_users_code(attempts):

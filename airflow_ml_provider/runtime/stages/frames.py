@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +63,6 @@ def _read_file(file: Path, shown: str) -> DataFrame:
                 return pd.read_json(file)
             case "jsonl":
                 return pd.read_json(file, lines=True)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise BadDataError(f"{shown} cannot be read as {format_name}: {error}") from error
     raise ContractError(f"{shown} has no known format; known are {', '.join(_FORMATS)}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from airflow_ml_provider.artifacts import InvalidArtifactError
+from airflow_ml_provider.artifacts.digest import require_relative
 from airflow_ml_provider.artifacts.objects import filesystem, store_errors
 from airflow_ml_provider.runtime.errors import BadDataError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
@@ -25,10 +25,13 @@ def run(context: BodyContext) -> BodyOutcome:
     base = _common_folder(found)
     total = 0
     for path in found:
-        target = context.outputs["data"] / path[len(base) :]
+        target = context.outputs["data"] / _name(path, base)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with store_errors("read", path):
-            fs.get_file(path, str(target))
+        try:
+            with store_errors("read", path):
+                fs.get_file(path, str(target))
+        except FileNotFoundError as error:
+            raise BadDataError(f"ingest: {path} was removed while it was to be copied") from error
         size = target.stat().st_size
         if size == 0:
             raise BadDataError(f"ingest: {path} is empty (0 bytes); remove it or write it again")
@@ -37,10 +40,17 @@ def run(context: BodyContext) -> BodyOutcome:
 
 
 def _common_folder(paths: list[str]) -> str:
-    folders = [Path(path).parent.parts for path in paths]
+    folders = [path.rpartition("/")[0].split("/") for path in paths]
     shared: list[str] = []
     for level in zip(*folders, strict=False):
         if len(set(level)) > 1:
             break
         shared.append(level[0])
-    return Path(*shared).as_posix().rstrip("/") + "/" if shared else ""
+    return "".join(f"{part}/" for part in shared)
+
+
+def _name(path: str, base: str) -> str:
+    try:
+        return require_relative(path.removeprefix(base))
+    except InvalidArtifactError as error:
+        raise BadDataError(f"ingest: {path}: {error}") from error

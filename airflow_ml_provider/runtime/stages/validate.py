@@ -64,14 +64,15 @@ def describe(summary: dict[str, Any]) -> list[str]:
         column = f" on {failure['column']}" if failure["column"] else ""
         share = failure["unexpected_percent"]
         detail = f": {share:.3g} % unexpected" if share is not None else ""
+        if failure["error"]:
+            detail = f": {failure['error']}"
         lines.append(f"  not met: {failure['expectation']}{column}{detail}")
     return lines
 
 
 def _failure(entry: dict[str, Any]) -> dict[str, Any]:
     config = entry["expectation_config"]
-    raised = entry.get("exception_info") or {}
-    message = raised.get("exception_message") if raised.get("raised_exception") else None
+    message = _raised(entry.get("exception_info") or {})
     return {
         "expectation": config["type"],
         "column": config["kwargs"].get("column"),
@@ -81,15 +82,29 @@ def _failure(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _raised(information: dict[str, Any]) -> str | None:
+    """Find the message of an exception; Great Expectations keeps it by metric, or flat."""
+    if information.get("raised_exception"):
+        return str(information.get("exception_message"))
+    nested = (_raised(value) for value in information.values() if isinstance(value, dict))
+    return next((message for message in nested if message), None)
+
+
 def _load_suite(context: BodyContext) -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
     from great_expectations.exceptions import GreatExpectationsError
+    from great_expectations.expectations.registry import get_expectation_impl
 
     content = context.store.fetch_content(ArtifactRef.from_plain(context.request.options["suite"]))
     shown = context.request.options["suite_name"]
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     try:
-        return gx.ExpectationSuite(**json.loads(content))
+        written = json.loads(content)
+        # Great Expectations leaves out what it does not know, and an empty suite is always met.
+        for expectation in written["expectations"]:
+            get_expectation_impl(expectation["type"])
+        return gx.ExpectationSuite(**written)
     except (ValueError, TypeError, KeyError, GreatExpectationsError) as error:
         raise ContractError(
             f"suite {shown} is not one that Great Expectations {gx.__version__} understands: {error}"
@@ -100,7 +115,6 @@ def _validate(frame: Any, suite: Any) -> dict[str, Any]:
     import great_expectations as gx
     from great_expectations.exceptions import GreatExpectationsError
 
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = gx.get_context(mode="ephemeral")

@@ -68,8 +68,8 @@ def train(
     )
     x = table[[*CATEGORIES, *NUMBERS]].astype(dict.fromkeys(NUMBERS, float))
     estimator.fit(x, table[TARGET] - table["dep_delay"])
-    for step, loss in enumerate(-estimator.named_steps["trees"].train_score_[::50]):
-        mlflow.log_metric("train_loss", loss, step=step * 50)
+    for step, loss in enumerate(-estimator.named_steps["trees"].train_score_[::10]):
+        mlflow.log_metric("train_loss", loss, step=step * 10)
     mlflow.sklearn.save_model(
         estimator,
         model,

@@ -1,0 +1,89 @@
+"""The local runner: what it hands to a stage, and what it leaves behind."""
+
+import logging
+import os
+import threading
+import time
+
+import psutil
+import pytest
+
+from airflow_ml_provider.operators.local_runner import LocalRunner, child_environment
+from airflow_ml_provider.protocol import StageRequest
+
+
+def request(tmp_path, *command):
+    return StageRequest(
+        kind="container",
+        pipeline="p",
+        stage="s",
+        dag_run="r",
+        attempt="1.1",
+        attempt_uri=f"file://{tmp_path}/1.1",
+        command=command,
+    )
+
+
+def runs(pid_file):
+    """Whether a process still runs; one that is dead and not yet reaped by init does not."""
+    try:
+        return psutil.Process(int(pid_file.read_text())).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture
+def runner(caplog):
+    caplog.set_level(logging.INFO)
+    return LocalRunner(logging.getLogger("stage"))
+
+
+def test_lines_reach_the_log_and_the_result_comes_back(runner, tmp_path, caplog):
+    code, result = runner.run(request(tmp_path, "sh", "-c", "echo one; echo two >&2"), secrets={})
+    assert (code, result.status) == (0, "success")
+    assert [record.getMessage() for record in caplog.records if record.name == "stage"] == ["one", "two"]
+
+
+def test_airflows_own_variables_stay_with_airflow_and_secrets_reach_the_stage(tmp_path):
+    worker = {
+        "PATH": "/bin",
+        "AIRFLOW__CORE__FERNET_KEY": "key",
+        "AIRFLOW_CONN_DB": "postgres://u:p@h",
+        "_AIRFLOW__X": "y",
+        "AWS_PROFILE": "ml",
+    }
+    found = child_environment(
+        worker, request=request(tmp_path, "x"), secrets={"MLFLOW_TRACKING_TOKEN": "t"}, lifeline=3
+    )
+    assert not [name for name in found if "FERNET" in name or "CONN" in name or name.startswith("_")]
+    assert (found["AWS_PROFILE"], found["MLFLOW_TRACKING_TOKEN"]) == ("ml", "t")
+    assert "MLFLOW" not in found["AIRFLOW_ML_REQUEST"]
+
+
+def test_what_a_stage_leaves_in_the_background_ends_with_it(runner, tmp_path):
+    started = time.monotonic()
+    code, _ = runner.run(
+        request(tmp_path, "sh", "-c", "sleep 600 & echo $! > pid; cp pid " + str(tmp_path)), secrets={}
+    )
+    assert code == 0
+    assert time.monotonic() - started < 30
+    assert not runs(tmp_path / "pid")
+
+
+def test_stop_ends_a_stage_that_ignores_sigterm(runner, tmp_path):
+    command = (
+        f"trap '' TERM; echo $$ > {tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; sleep 600 & wait; sleep 600"
+    )
+    outcome = []
+    thread = threading.Thread(
+        target=lambda: outcome.append(runner.run(request(tmp_path, "sh", "-c", command), secrets={}))
+    )
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "pid").exists():
+        assert time.monotonic() < deadline, "the stage did not start"
+        os.sched_yield()
+    runner.stop()
+    thread.join(timeout=20)
+    assert outcome[0][0] != 0
+    assert not runs(tmp_path / "pid")
