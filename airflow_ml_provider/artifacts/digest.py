@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 
+_BLOCK_BYTES = 1024 * 1024
 _TREE_HEADER = b"airflow-ml tree 1\n"
 
 
@@ -94,8 +95,11 @@ def require_relative(path: str) -> str:
 
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's content as 64 hex digits."""
+    digest = hashlib.sha256()  # file_digest() needs Python 3.11; a stage may have 3.10
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _entry(path: Path, relative: str) -> FileEntry:
