@@ -32,10 +32,14 @@ def take(stack: Stack, *, dag_id: str, run_id: str, folder: Path) -> list[Path]:
         page.get_by_label("Password", exact=False).first.fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(lambda url: "login" not in url)
-        page.evaluate("() => localStorage.setItem('dag_view-flight_delays', JSON.stringify('graph'))")
         page.goto(f"{stack.airflow_url}/dags/{dag_id}/runs/{run_id}")
-        page.get_by_text("register").first.wait_for()
-        page.wait_for_timeout(4000)
+        page.locator("button[aria-label*='raph']").first.click()
+        page.locator(".react-flow__node").nth(6).wait_for()
+        # The graph moves into place; two equal pictures say that it stands still.
+        before = b""
+        while (now := page.screenshot()) != before:
+            before = now
+            page.wait_for_timeout(500)
         page.screenshot(path=picture)
         browser.close()
     return [picture]
