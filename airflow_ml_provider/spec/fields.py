@@ -14,7 +14,8 @@ from airflow_ml_provider.protocol import ARTIFACT_TYPES, ProtocolError, require_
 from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.references import Reference
 
-STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+# Deferred: a stage is validated as part of its pipeline, so a validator of its own would be built for nothing.
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|[KMGTPE]i?)?")
