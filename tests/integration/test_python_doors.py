@@ -22,6 +22,17 @@ def test_a_handwritten_dag_maps_templates_and_closes_its_own_runs(airflow, mlflo
     assert "The local runner has no use for image" in log
 
 
+def test_autolog_in_user_code_logs_to_the_stages_run(airflow, mlflow):
+    run_id, state, _ = airflow.run("autologged")
+    assert state == "success"
+    runs = mlflow.runs("autologged", run_id)
+    assert (len(runs["pipeline"]), list(runs["stage"])) == (1, ["train"])
+    train = runs["stage"]["train"]
+    assert (train.status, train.params["alpha"]) == ("FINISHED", "0.5")
+    assert train.metrics["slope"] == 0.8
+    assert "training_root_mean_squared_error" in train.metrics
+
+
 @pytest.fixture(scope="module")
 def airflow_home(tmp_path_factory, airflow_environment, dags_folder):
     """An Airflow without any server: a migrated database and the environment to use it."""

@@ -68,9 +68,9 @@ def sleeps(data, model):
 class Attempts:
     """Runs stages in processes against a store in a folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, store=None):
         self.folder = folder
-        self.store = f"file://{folder}/store"
+        self.store = store or f"file://{folder}/store"
         self.attempt = 0
         source = folder / "source"
         source.write_text("ab")
@@ -134,6 +134,18 @@ def test_a_function_runs_and_its_output_is_committed(attempts):
     assert result.metrics == {"size": 6.0}
     assert ArtifactStore().find(result.outputs["model"].uri) == result.outputs["model"]
     assert read_object(result.outputs["model"].uri) == b"ababab"
+
+
+def test_a_stage_works_on_s3_alone(tmp_path, s3_store):
+    attempts = Attempts(tmp_path, s3_store)
+    exit_code, result, errors = attempts.run(run="mycode.stages:good", code=attempts.code(CODE))
+    assert exit_code == 0, errors
+    assert result.outputs["model"].uri.startswith(s3_store)
+    assert read_object(result.outputs["model"].uri) == b"abab"
+    options = {"uri": f"{s3_store}/in/dat*"}
+    exit_code, result, errors = attempts.run(body="ingest", inputs={}, outputs={"data": "dataset"}, options=options)
+    assert exit_code == 0, errors
+    assert result.metrics == {"files": 1.0, "bytes": 2.0}
 
 
 @pytest.mark.parametrize(
