@@ -16,9 +16,8 @@ from typing import IO, Any
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
 from airflow_ml_provider.protocol import StageRequest, StageResult
-from airflow_ml_provider.protocol.request import REQUEST_VARIABLE
+from airflow_ml_provider.protocol.request import LIFELINE_VARIABLE, REQUEST_VARIABLE
 
-LIFELINE_VARIABLE = "AIRFLOW_ML_LIFELINE"
 TAIL_LINES = 20
 LINE_LIMIT = 64 * 1024
 # Less than the five seconds after which Airflow kills a task that was told to end.

@@ -16,6 +16,9 @@ from airflow_ml_provider.protocol.version import PROTOCOL_VERSION, REQUEST_LIMIT
 REQUEST_VARIABLE = "AIRFLOW_ML_REQUEST"
 """The environment variable that carries the request's JSON into the stage."""
 
+LIFELINE_VARIABLE = "AIRFLOW_ML_LIFELINE"
+"""Names a file descriptor: the read end of a pipe whose write end only the worker holds."""
+
 
 @dataclass(frozen=True)
 class Tracking:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-LIFELINE_VARIABLE = "AIRFLOW_ML_LIFELINE"
-"""Names a file descriptor: the read end of a pipe whose write end only the worker holds."""
+from airflow_ml_provider.protocol.request import LIFELINE_VARIABLE
 
 
 def hold_lifeline() -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -77,11 +78,11 @@ class AirflowServer:
         return all((parts.get(part) or {}).get("status") == "healthy" for part in wanted)
 
     def __enter__(self) -> AirflowApi:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
+        with ExitStack() as on_failure:
+            on_failure.callback(self.stop)
+            api = self.start()
+            on_failure.pop_all()
+        return api
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None

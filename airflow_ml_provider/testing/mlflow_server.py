@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -44,11 +45,10 @@ class MlflowServer:
         self._server.stop(seconds=5)
 
     def __enter__(self) -> MlflowServer:
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(self.stop)
             self.start()
-        except BaseException:
-            self.stop()
-            raise
+            on_failure.pop_all()
         return self
 
     def __exit__(
