@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from airflow_ml_provider.artifacts.digest import FileEntry, digest_of, require_relative
 from airflow_ml_provider.artifacts.errors import ArtifactCorruptError, InvalidArtifactError
-from airflow_ml_provider.protocol import PROTOCOL_VERSION, ArtifactRef, ProtocolError
+from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.codec import from_json, to_json
+from airflow_ml_provider.protocol.errors import ProtocolError
+from airflow_ml_provider.protocol.version import PROTOCOL_VERSION
 
 COMMIT_LIMIT_BYTES = 256 * 1024 * 1024
 

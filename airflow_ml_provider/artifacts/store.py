@@ -23,7 +23,8 @@ from airflow_ml_provider.artifacts.objects import (
     upload_file,
     write_object,
 )
-from airflow_ml_provider.protocol import ArtifactRef, require_name
+from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.names import require_name
 
 
 class ArtifactStore:

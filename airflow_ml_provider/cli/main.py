@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from airflow_ml_provider.spec import PipelineSpec, SpecError, load_pipeline
+from airflow_ml_provider.spec.load import load_pipeline
+from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.problems import SpecError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Machine-learning pipelines in Airflow.")
 

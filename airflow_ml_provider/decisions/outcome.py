@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_ml_provider.protocol import StageResult
+from airflow_ml_provider.protocol.result import StageResult
 
 Verdict = Literal["success", "user_code", "bad_data", "contract", "store", "tracking", "killed", "no_result"]
 

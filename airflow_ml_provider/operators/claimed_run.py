@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from airflow_ml_provider.artifacts import AlreadyExistsError
+from airflow_ml_provider.artifacts.errors import AlreadyExistsError
 from airflow_ml_provider.artifacts.objects import create_object, read_object
 
 WAIT_SECONDS = 20.0

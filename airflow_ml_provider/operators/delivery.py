@@ -8,7 +8,7 @@ from airflow.sdk import Context
 from pydantic import JsonValue
 
 from airflow_ml_provider.operators.local_runner import read_result
-from airflow_ml_provider.protocol import StageResult
+from airflow_ml_provider.protocol.result import StageResult
 
 _KEY = "airflow_ml_undelivered"
 

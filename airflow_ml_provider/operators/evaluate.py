@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_ml_provider.decisions.gate import Threshold, judge
 from airflow_ml_provider.exceptions import GateFailedError, StageConfigurationError
 from airflow_ml_provider.operators.checked_stage import CheckedStageOperator
-from airflow_ml_provider.protocol import StageResult
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_ml_provider.protocol.result import StageResult
 
 
 class EvaluateOperator(CheckedStageOperator):

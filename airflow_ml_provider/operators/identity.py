@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from airflow.sdk import Context
 
-from airflow_ml_provider.artifacts import AlreadyExistsError, attempt_uri, run_uri, stage_uri
-from airflow_ml_provider.artifacts.layout import ATTEMPT, join
+from airflow_ml_provider.artifacts.errors import AlreadyExistsError
+from airflow_ml_provider.artifacts.layout import ATTEMPT, attempt_uri, join, run_uri, stage_uri
 from airflow_ml_provider.artifacts.objects import create_object
 
 

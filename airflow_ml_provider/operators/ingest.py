@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_ml_provider.artifacts import ArtifactStore
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_ml_provider.artifacts.store import ArtifactStore
+    from airflow_ml_provider.operators.identity import StageIdentity
 
 
 class IngestOperator(StageOperator):

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_ml_provider.artifacts import ArtifactStore, InvalidArtifactError, StoreError, pack_code
+from airflow_ml_provider.artifacts.code import pack_code
+from airflow_ml_provider.artifacts.errors import InvalidArtifactError, StoreError
+from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.protocol import ArtifactRef, ProtocolError, require_name
+from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.errors import ProtocolError
+from airflow_ml_provider.protocol.names import require_name
 
 
 def resolve_inputs(inputs: Mapping[str, Any], store: ArtifactStore) -> dict[str, ArtifactRef]:
@@ -32,13 +36,6 @@ def pack_code_folder(folder: Path, *, store_uri: str, store: ArtifactStore) -> A
         return store.put_content(store_uri, pack_code(folder), suffix=".zip")
     except InvalidArtifactError as error:
         raise StageConfigurationError(str(error)) from error
-
-
-def beside(base: Path, path: str) -> str:
-    """Return a path or URI as it is when absolute, else below the folder of the DAG or pipeline file."""
-    if "://" in path or Path(path).is_absolute():
-        return path
-    return str(base / path)
 
 
 def _resolve(name: str, value: Any, store: ArtifactStore) -> ArtifactRef:

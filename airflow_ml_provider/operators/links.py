@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
-from airflow.sdk.execution_time.xcom import XCom
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -36,5 +35,7 @@ class ModelVersionLink(BaseOperatorLink):
 
 
 def _stored(key: str, ti_key: TaskInstanceKey) -> str:
+    from airflow.sdk.execution_time.xcom import XCom
+
     value = XCom.get_value(key=key, ti_key=ti_key)
     return value if isinstance(value, str) else ""

@@ -15,8 +15,8 @@ from typing import IO, Any
 
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
-from airflow_ml_provider.protocol import StageRequest, StageResult
-from airflow_ml_provider.protocol.request import LIFELINE_VARIABLE, REQUEST_VARIABLE
+from airflow_ml_provider.protocol.request import LIFELINE_VARIABLE, REQUEST_VARIABLE, StageRequest
+from airflow_ml_provider.protocol.result import StageResult
 
 TAIL_LINES = 20
 LINE_LIMIT = 64 * 1024

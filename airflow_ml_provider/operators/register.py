@@ -6,16 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_ml_provider.artifacts import ArtifactStore
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.hooks.mlflow import MlflowHook
-from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.links import MODEL_VERSION_URL, MlflowRunLink, ModelVersionLink
 from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.protocol import StageResult
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_ml_provider.artifacts.store import ArtifactStore
+    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.protocol.result import StageResult
 
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_.\- ]{1,200}"
 
@@ -77,6 +77,8 @@ class RegisterOperator(StageOperator):
 
     def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:
         """Push the version's address."""
+        from airflow_ml_provider.hooks.mlflow import MlflowHook
+
         model = result.values["model"]
         url = MlflowHook(str(self.mlflow_conn_id)).model_url(model["name"], model["version"])
         self.log.info("%s version %s is %s: %s", model["name"], model["version"], model["alias"], url)

@@ -1,32 +1,26 @@
-"""The base of all stage operators: request, tracking, run, result, in that order."""
+"""The base of all stage operators: what a stage is. How it runs: ``execution.py``."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_ml_provider.artifacts import ArtifactStore
-from airflow_ml_provider.decisions.outcome import read_outcome
-from airflow_ml_provider.exceptions import StageConfigurationError, StageFailedError, StageKilledError
-from airflow_ml_provider.hooks.mlflow import MlflowHook
-from airflow_ml_provider.operators.delivery import find_undelivered, forget, remember
-from airflow_ml_provider.operators.identity import StageIdentity
-from airflow_ml_provider.operators.inputs import beside, pack_code_folder, resolve_inputs
+from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.links import MlflowRunLink
-from airflow_ml_provider.operators.local_runner import LocalRunner
-from airflow_ml_provider.operators.settings import MlSettings
-from airflow_ml_provider.operators.tracked_stage import TrackedStage
 from airflow_ml_provider.pod.resources import resource_requirements
-from airflow_ml_provider.protocol import RESERVED_OUTPUTS, ProtocolError, StageRequest, StageResult
+from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
+
+    from airflow_ml_provider.artifacts.store import ArtifactStore
+    from airflow_ml_provider.operators.execution import StageExecution
+    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.protocol.result import StageResult
 
 _POD_ARGUMENTS = frozenset(inspect.signature(KubernetesPodOperator.__init__).parameters) - {
     *("self", "kwargs", "name", "do_xcom_push", "deferrable", "on_kill_action", "poll_interval"),
@@ -83,7 +77,7 @@ class StageOperator(KubernetesPodOperator):
         store: str | None = None,
         runner: str | None = None,
         stage_resources: Mapping[str, str | int | float] | None = None,
-        mlflow_conn_id: str | None = MlflowHook.default_conn_name,
+        mlflow_conn_id: str | None = "mlflow_default",
         experiment: str | None = None,
         base_folder: str | None = None,
         do_xcom_push: bool = True,
@@ -104,8 +98,8 @@ class StageOperator(KubernetesPodOperator):
         self.mlflow_conn_id = mlflow_conn_id
         self.experiment = experiment
         self.base_folder = base_folder
-        self._only_in_pods = sorted(_POD_ARGUMENTS & kwargs.keys())
-        self._active: LocalRunner | None = None
+        self.only_in_pods = sorted(_POD_ARGUMENTS & kwargs.keys())
+        self._execution: StageExecution | None = None
         self._require_one_action()
 
     def execute(self, context: Context) -> None:
@@ -116,40 +110,13 @@ class StageOperator(KubernetesPodOperator):
             StageFailedError: The stage's process failed; Airflow's retries apply.
             MlflowUnavailableError: MLflow did not answer before the work began, or when it was closed.
         """
-        settings = MlSettings.read(store=self.store, runner=self.runner)
-        identity = StageIdentity.of(context, store=settings.store)
-        request = self._request(context, identity)
-        work = request.work_digest()
-        undelivered = find_undelivered(context, work_digest=work)
-        if self._only_in_pods:
-            self.log.info("The local runner has no use for %s", ", ".join(self._only_in_pods))
-        tracked = TrackedStage.open(
-            mlflow_conn_id=self.mlflow_conn_id,
-            experiment=self.experiment or identity.pipeline,
-            identity=identity,
-            kind=self.kind,
-            settings=settings,
-            context=context,
-            needed=self.needs_tracking,
-            attempt_run=None if undelivered is None else undelivered.attempt_run,
-        )
-        with tracked:
-            if undelivered is None:
-                result = self._attempt(context, identity, request, tracked, work)
-            else:
-                result = undelivered.result
-                self.log.info("Attempt %s finished but was not delivered: taking its result", result.attempt)
-            self._push(context, result)
-            tracked.finish(result, hyperparameters=self.hyperparameters)
-            try:
-                branch = self.accept(context, result)
-            except AirflowFailException:
-                # The result was delivered, and refused: a clear of this task runs anew.
-                forget(context)
-                raise
-        forget(context)
-        if branch is not None:
-            self.take_branch(context, branch)
+        # Not imported with the module: parsing a DAG needs nothing of what running a stage needs.
+        from airflow_ml_provider.operators.execution import StageExecution
+
+        self._execution = StageExecution(self, context)
+        if self._killed:
+            self._execution.stop()
+        self._execution.run()
 
     def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:
         """Decide on a successful result; returns the branch to take, ``None`` where there is none.
@@ -169,86 +136,14 @@ class StageOperator(KubernetesPodOperator):
     def on_kill(self) -> None:
         """End the stage's process; called from Airflow's signal handler."""
         self._killed = True
-        if self._active is not None:
-            self._active.stop()
+        if self._execution is not None:
+            self._execution.stop()
 
     def path_beside(self, context: Context, path: str) -> str:
         """Return a path or URI, relative ones below the folder of the DAG's or pipeline's file."""
-        return beside(Path(self.base_folder or Path(context["dag"].fileloc).parent), path)
-
-    def _request(self, context: Context, identity: StageIdentity) -> StageRequest:
-        store = ArtifactStore()
-        for name in ("inputs", "hyperparameters"):
-            value = getattr(self, name)
-            if not isinstance(value, Mapping):
-                raise StageConfigurationError(f"stage {self.task_id!r}: {name} is {value!r}, not a mapping")
-        try:
-            code = (
-                pack_code_folder(Path(self.path_beside(context, self.code)), store_uri=identity.store, store=store)
-                if self.code
-                else None
-            )
-            request = StageRequest(
-                kind=self.kind,
-                pipeline=identity.pipeline,
-                stage=identity.stage,
-                dag_run=identity.dag_run,
-                map_index=identity.map_index,
-                attempt="",
-                attempt_uri="",
-                run=self.run or None,
-                command=tuple(self.command or ()),
-                body=None if self.run or self.command else self.body,
-                params=self.hyperparameters,
-                options=self.options(context, identity=identity, store=store),
-                inputs=resolve_inputs(self.inputs, store),
-                outputs=self.outputs,
-                code=code,
-            )
-            request.to_json()
-        except ProtocolError as error:
-            raise StageConfigurationError(f"stage {self.task_id!r}: {error}") from error
-        return request
-
-    def _attempt(
-        self,
-        context: Context,
-        identity: StageIdentity,
-        request: StageRequest,
-        tracked: TrackedStage,
-        work: str,
-    ) -> StageResult:
-        if self._killed:
-            raise StageKilledError("the task was told to end before its stage began")
-        attempt, uri = identity.claim_attempt()
-        self.log.info("Stage %s (%s), attempt %s in %s", identity.label, self.kind, attempt, uri)
-        self._active = LocalRunner(self.log)
-        exit_code, result = self._active.run(
-            replace(request, attempt=attempt, attempt_uri=uri, tracking=tracked.tracking),
-            secrets=tracked.secrets,
-        )
-        if self._killed:
-            raise StageKilledError(f"the task was told to end, and its stage with it (exit code {exit_code})")
-        outcome = read_outcome(exit_code, result)
-        if outcome.verdict == "success":
-            assert result is not None
-            remember(context, attempt_uri=uri, work_digest=work, attempt_run=tracked.attempt_run)
-            return result
-        tail = "".join(f"\n  | {line}" for line in self._active.tail)
-        message = f"{outcome.message}{tail and chr(10) + 'Last lines of its log:' + tail}"
-        if outcome.retry_helps:
-            raise StageFailedError(message)
-        raise StageConfigurationError(message)
-
-    def _push(self, context: Context, result: StageResult) -> None:
-        if not self.do_xcom_push:
-            return
-        instance = context["ti"]
-        for name, ref in result.outputs.items():
-            instance.xcom_push(key=name, value=ref.to_plain())
-        for name, value in result.values.items():
-            instance.xcom_push(key=name, value=value)
-        instance.xcom_push(key="metrics", value=dict(result.metrics))
+        if "://" in path:
+            return path
+        return str(Path(self.base_folder or Path(context["dag"].fileloc).parent) / path)
 
     def _require_one_action(self) -> None:
         given = [name for name in ("run", "command") if getattr(self, name)]

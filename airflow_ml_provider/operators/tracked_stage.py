@@ -21,7 +21,8 @@ from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.links import MLFLOW_RUN_URL
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.tracking import FAILURE_TAG, StageRuns, StageTracking
-from airflow_ml_provider.protocol import StageResult, Tracking
+from airflow_ml_provider.protocol.request import Tracking
+from airflow_ml_provider.protocol.result import StageResult
 
 log = logging.getLogger(__name__)
 

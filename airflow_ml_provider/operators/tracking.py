@@ -13,7 +13,8 @@ from airflow_ml_provider.exceptions import MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.claimed_run import claimed_run_id, published_run_id
 from airflow_ml_provider.operators.identity import StageIdentity
-from airflow_ml_provider.protocol import StageResult, Tracking
+from airflow_ml_provider.protocol.request import Tracking
+from airflow_ml_provider.protocol.result import StageResult
 
 PARENT_TAG = "mlflow.parentRunId"
 KEY_TAG = "airflow_ml.key"

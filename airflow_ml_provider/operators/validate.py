@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_ml_provider.artifacts import ArtifactStore
 from airflow_ml_provider.exceptions import StageConfigurationError, ValidationFailedError
 from airflow_ml_provider.operators.checked_stage import CheckedStageOperator
-from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.protocol import StageResult
-from airflow_ml_provider.spec.suite import SuiteError, check_suite
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_ml_provider.artifacts.store import ArtifactStore
+    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.protocol.result import StageResult
 
 
 class ValidateOperator(CheckedStageOperator):
@@ -46,6 +46,8 @@ class ValidateOperator(CheckedStageOperator):
 
     def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
         """Put the suite into the store and return its reference."""
+        from airflow_ml_provider.spec.suite import SuiteError, check_suite
+
         path = Path(self.path_beside(context, self.suite))
         try:
             content = check_suite(path)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from airflow_ml_provider.artifacts import StoreError
-from airflow_ml_provider.protocol import ProtocolError, StageRequest
-from airflow_ml_provider.protocol.request import REQUEST_VARIABLE
+from airflow_ml_provider.artifacts.errors import StoreError
+from airflow_ml_provider.protocol.errors import ProtocolError
+from airflow_ml_provider.protocol.request import REQUEST_VARIABLE, StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES
 from airflow_ml_provider.runtime.lifeline import hold_lifeline
 from airflow_ml_provider.runtime.stage import run_stage

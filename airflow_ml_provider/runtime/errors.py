@@ -9,7 +9,7 @@ StageError
 
 from __future__ import annotations
 
-from airflow_ml_provider.protocol import FailureCategory
+from airflow_ml_provider.protocol.result import FailureCategory
 
 
 class StageError(Exception):

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from airflow_ml_provider.artifacts import (
-    ArtifactStore,
-    StoreError,
-)
+from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import create_or_match
-from airflow_ml_provider.protocol import ProtocolError, StageFailure, StageRequest, StageResult, Tracking
+from airflow_ml_provider.artifacts.store import ArtifactStore
+from airflow_ml_provider.protocol.errors import ProtocolError
+from airflow_ml_provider.protocol.request import StageRequest, Tracking
+from airflow_ml_provider.protocol.result import StageFailure, StageResult
 from airflow_ml_provider.runtime.binding import bind
 from airflow_ml_provider.runtime.command import command_environment, run_command
 from airflow_ml_provider.runtime.errors import StageError, UserCodeError

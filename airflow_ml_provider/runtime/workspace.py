@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from airflow_ml_provider.artifacts import ArtifactStore, InvalidArtifactError, unpack_code
-from airflow_ml_provider.protocol import ArtifactRef, StageRequest
+from airflow_ml_provider.artifacts.code import unpack_code
+from airflow_ml_provider.artifacts.errors import InvalidArtifactError
+from airflow_ml_provider.artifacts.store import ArtifactStore
+from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.errors import ContractError
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from airflow_ml_provider.protocol import RESERVED_OUTPUTS
+from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.stages import CodeStageSpec, EvaluateSpec, RegisterSpec, StageSpec, ValidateSpec

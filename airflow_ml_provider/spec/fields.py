@@ -10,7 +10,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict
 
 from airflow_ml_provider.decisions.gate import Threshold
-from airflow_ml_provider.protocol import ARTIFACT_TYPES, ProtocolError, require_name
+from airflow_ml_provider.protocol.artifact import ARTIFACT_TYPES
+from airflow_ml_provider.protocol.errors import ProtocolError
+from airflow_ml_provider.protocol.names import require_name
 from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.references import Reference
 

@@ -13,7 +13,7 @@ from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.tracking import StageTracking
-from airflow_ml_provider.protocol import StageResult
+from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.testing.server_process import free_port
 
 

@@ -5,18 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_ml_provider.artifacts import (
+from airflow_ml_provider.artifacts import objects as store_objects
+from airflow_ml_provider.artifacts import store as store_module
+from airflow_ml_provider.artifacts.errors import (
     AlreadyExistsError,
     ArtifactCorruptError,
     ArtifactNotCommittedError,
-    ArtifactStore,
     InvalidArtifactError,
     StoreUnavailableError,
 )
-from airflow_ml_provider.artifacts import objects as store_objects
-from airflow_ml_provider.artifacts import store as store_module
 from airflow_ml_provider.artifacts.layout import commit_record_uri
 from airflow_ml_provider.artifacts.objects import create_object, filesystem, read_object, write_object
+from airflow_ml_provider.artifacts.store import ArtifactStore
 
 
 @pytest.fixture(params=["file", "memory", "s3"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_ml_provider.dag_factory import build, load_dags
-from airflow_ml_provider.spec import PipelineSpec
+from airflow_ml_provider.spec.pipeline import PipelineSpec
 
 ROOT = Path(__file__).parents[2]
 LOADER = ROOT / "example_dags" / "load_pipelines.py"

@@ -3,7 +3,7 @@ import pytest
 from airflow_ml_provider.decisions.follow_up import FollowUp, follow_up
 from airflow_ml_provider.decisions.gate import Threshold, judge
 from airflow_ml_provider.decisions.outcome import read_outcome
-from airflow_ml_provider.protocol import StageFailure, StageResult
+from airflow_ml_provider.protocol.result import StageFailure, StageResult
 
 
 @pytest.mark.parametrize(

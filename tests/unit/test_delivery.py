@@ -5,7 +5,7 @@ import pytest
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import create_object
 from airflow_ml_provider.operators.delivery import Undelivered, find_undelivered, forget, remember
-from airflow_ml_provider.protocol import StageFailure, StageResult
+from airflow_ml_provider.protocol.result import StageFailure, StageResult
 
 
 class TaskStateStore(dict):

@@ -2,7 +2,9 @@ import os
 
 import pytest
 
-from airflow_ml_provider.artifacts import InvalidArtifactError, digest_of, pack_code, scan, unpack_code
+from airflow_ml_provider.artifacts.code import pack_code, unpack_code
+from airflow_ml_provider.artifacts.digest import digest_of, scan
+from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.artifacts.layout import attempt_uri, stage_uri, store_segment
 
 

@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from airflow_ml_provider.operators.local_runner import LocalRunner, child_environment
-from airflow_ml_provider.protocol import StageRequest
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.testing.airflow_api import wait_until
 
 
 def request(tmp_path, *command):
@@ -24,12 +25,16 @@ def request(tmp_path, *command):
     )
 
 
-def runs(pid_file):
-    """Whether a process still runs; one that is dead and not yet reaped by init does not."""
-    try:
-        return psutil.Process(int(pid_file.read_text())).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def require_end(pid_file):
+    """Wait for the end of a process; one that is dead and not yet reaped by init has ended."""
+
+    def ended():
+        try:
+            return psutil.Process(int(pid_file.read_text())).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    wait_until(ended, what="the end of the process", seconds=5, every=0.02)
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ def test_what_a_stage_leaves_in_the_background_ends_with_it(runner, tmp_path):
     )
     assert code == 0
     assert time.monotonic() - started < 30
-    assert not runs(tmp_path / "pid")
+    require_end(tmp_path / "pid")
 
 
 def test_stop_ends_a_stage_that_ignores_sigterm(runner, tmp_path):
@@ -86,4 +91,4 @@ def test_stop_ends_a_stage_that_ignores_sigterm(runner, tmp_path):
     runner.stop()
     thread.join(timeout=20)
     assert outcome[0][0] != 0
-    assert not runs(tmp_path / "pid")
+    require_end(tmp_path / "pid")

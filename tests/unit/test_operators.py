@@ -34,7 +34,7 @@ def test_no_argument_of_ours_shadows_one_of_airflows():
 def test_every_kubernetes_argument_passes():
     task = TrainOperator(task_id="t", run="m:f", image="x", namespace="ml", node_selector={"gpu": "a100"}, retries=3)
     assert (task.image, task.namespace, task.node_selector, task.retries) == ("x", "ml", {"gpu": "a100"}, 3)
-    assert task._only_in_pods == ["image", "namespace", "node_selector"]
+    assert task.only_in_pods == ["image", "namespace", "node_selector"]
 
 
 def test_an_unknown_argument_is_refused():

@@ -4,16 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_ml_provider.protocol import (
-    ARTIFACT_TYPES,
-    ArtifactRef,
-    ProtocolError,
-    StageFailure,
-    StageRequest,
-    StageResult,
-    Tracking,
-)
-from airflow_ml_provider.protocol.result import EXIT_CODES
+from airflow_ml_provider.protocol.artifact import ARTIFACT_TYPES, ArtifactRef
+from airflow_ml_provider.protocol.errors import ProtocolError
+from airflow_ml_provider.protocol.request import StageRequest, Tracking
+from airflow_ml_provider.protocol.result import EXIT_CODES, StageFailure, StageResult
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,10}", fullmatch=True)
 json_values = st.recursive(

@@ -5,7 +5,8 @@ import textwrap
 
 import pytest
 
-from airflow_ml_provider.spec import SpecError, load_pipeline
+from airflow_ml_provider.spec.load import load_pipeline
+from airflow_ml_provider.spec.problems import SpecError
 from airflow_ml_provider.spec.yaml_source import read_yaml
 
 GOOD = """\

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airflow_ml_provider.artifacts import ArtifactStore
-from airflow_ml_provider.protocol import ArtifactRef, StageRequest
+from airflow_ml_provider.artifacts.store import ArtifactStore
+from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.errors import ContractError
 
 BODIES = ("ingest", "validate", "register")

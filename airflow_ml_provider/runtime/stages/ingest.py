@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_ml_provider.artifacts import InvalidArtifactError
 from airflow_ml_provider.artifacts.digest import require_relative
+from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.artifacts.objects import filesystem, store_errors
 from airflow_ml_provider.runtime.errors import BadDataError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome

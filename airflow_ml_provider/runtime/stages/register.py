@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_ml_provider.artifacts import FileEntry, digest_of, scan
-from airflow_ml_provider.protocol import Tracking
+from airflow_ml_provider.artifacts.digest import FileEntry, digest_of, scan
+from airflow_ml_provider.protocol.request import Tracking
 from airflow_ml_provider.runtime.errors import ContractError, TrackingError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 

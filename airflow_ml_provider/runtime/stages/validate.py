@@ -8,7 +8,7 @@ import os
 import warnings
 from typing import Any
 
-from airflow_ml_provider.protocol import ArtifactRef
+from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.frames import read_frame
