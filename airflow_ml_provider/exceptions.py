@@ -3,13 +3,17 @@
 AirflowException
 ├── StageFailedError              a stage's process failed; Airflow's retries apply
 │   └── StageKilledError          the task was told to end; Airflow's retries apply
+├── ClusterError                  Kubernetes refused a request for its content; a retry does not help by itself
+│   ├── ClusterUnavailableError   the API server did not answer; a retry helps
+│   └── ClusterCapacityError      a quota is used up, or no node has room; a retry helps once there is room
 ├── MlflowError                   MLflow refused a request for its content; a retry does not help by itself
 │   └── MlflowUnavailableError    MLflow did not answer; a retry helps
 └── AirflowFailException          the task fails at once, no retry helps
     ├── StageConfigurationError   the stage is put together wrongly, or does not fit its code
     ├── ValidationFailedError     the data does not meet its suite
     ├── GateFailedError           the model does not pass its gate
-    └── MlflowAuthorizationError  MLflow refused the connection's credentials
+    ├── MlflowAuthorizationError  MLflow refused the connection's credentials
+    └── ClusterForbiddenError     Kubernetes refused the connection's credentials, or they lack a right
 """
 
 from __future__ import annotations
@@ -23,6 +27,18 @@ class StageFailedError(AirflowException):
 
 class StageKilledError(StageFailedError):
     """The task got SIGTERM: marked failed, or its worker shuts down. Retries apply."""
+
+
+class ClusterError(AirflowException):
+    """Kubernetes refused a request. A retry does not help by itself: mend what the message names."""
+
+
+class ClusterUnavailableError(ClusterError):
+    """The API server did not answer, or not in time. A retry helps when it is back."""
+
+
+class ClusterCapacityError(ClusterError):
+    """There is no room for the pod: a quota is used up. A retry helps once there is room."""
 
 
 class MlflowError(AirflowException):
@@ -55,3 +71,7 @@ class GateFailedError(AirflowFailException):
 
 class MlflowAuthorizationError(AirflowFailException):
     """MLflow refused the credentials. A retry does not help: mend the Airflow connection."""
+
+
+class ClusterForbiddenError(AirflowFailException):
+    """The credentials are not valid, or lack a right. A retry does not help: grant the right that is named."""

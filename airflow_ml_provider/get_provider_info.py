@@ -65,11 +65,34 @@ def get_provider_info() -> dict[str, Any]:
                         "default": "",
                     },
                     "runner": {
-                        "description": "Where stages run: local.",
+                        "description": "Where stages run: local or kubernetes.",
                         "type": "string",
                         "version_added": "0.1.0",
                         "example": None,
                         "default": "local",
+                    },
+                    "image": {
+                        "description": "Container image of stages that name none.",
+                        "type": "string",
+                        "version_added": "0.1.0",
+                        "example": "registry.example.com/ml/stage:1.4",
+                        "default": "",
+                    },
+                    "namespace": {
+                        "description": "Kubernetes namespace of stages whose arguments, pod template and connection "
+                        "name none.",
+                        "type": "string",
+                        "version_added": "0.1.0",
+                        "example": "ml",
+                        "default": "",
+                    },
+                    "pod_template": {
+                        "description": "Path of a pod template file for stages that have none; everything else that "
+                        "describes a pod comes before it.",
+                        "type": "string",
+                        "version_added": "0.1.0",
+                        "example": "/opt/airflow/ml-pod.yaml",
+                        "default": "",
                     },
                     "on_tracking_unavailable": {
                         "description": "When MLflow does not answer: fail the stage before any work, or continue "

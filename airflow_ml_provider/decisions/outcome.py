@@ -8,7 +8,23 @@ from typing import Literal
 
 from airflow_ml_provider.protocol.result import StageResult
 
-Verdict = Literal["success", "user_code", "bad_data", "contract", "store", "tracking", "killed", "no_result"]
+Verdict = Literal[
+    "success",
+    "user_code",
+    "bad_data",
+    "contract",
+    "store",
+    "tracking",
+    "killed",
+    "no_result",
+    "out_of_memory",
+    "disrupted",
+    "deadline",
+    "image",
+    "configuration",
+    "capacity",
+    "startup",
+]
 
 _ADVICE: dict[str, str] = {
     "user_code": "mend the code and clear the task",
@@ -36,7 +52,7 @@ class StageOutcome:
     @property
     def retry_helps(self) -> bool:
         """Whether the same work may succeed when it is tried again."""
-        return self.verdict not in ("success", "contract")
+        return self.verdict not in ("success", "contract", "configuration")
 
 
 def read_outcome(exit_code: int, result: StageResult | None) -> StageOutcome:

@@ -253,8 +253,8 @@ class MlflowHook(BaseHook):
             ) from error
         if response.status_code in (401, 403):
             raise MlflowAuthorizationError(
-                f"MLflow at {self.uri} refused {path} with {response.status_code} {response.reason_phrase}; "
-                f"mend login and password, or the token, of connection {self.mlflow_conn_id!r}"
+                f"MLflow at {self.uri} refused {path} with {response.status_code} {response.reason_phrase}: "
+                f"{response.text[:200]!r}; mend login and password, or the token, of connection {self.mlflow_conn_id!r}"
             )
         if response.status_code >= 500 or response.status_code == 429:
             raise MlflowUnavailableError(

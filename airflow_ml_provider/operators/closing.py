@@ -24,7 +24,7 @@ def close_runs(context: Context, *, mlflow_conn_id: str, store: str | None) -> N
         MlflowUnavailableError: MLflow does not answer, and ``[ml] on_tracking_unavailable`` is ``fail``.
         MlflowError: MLflow refused the request.
     """
-    settings = MlSettings.read(store=store, runner=None)
+    settings = MlSettings.read(store=store)
     identity = StageIdentity.of(context, store=settings.store)
     parent = known_parent(identity)
     if parent is None:

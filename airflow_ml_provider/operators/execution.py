@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.decisions.outcome import read_outcome
-from airflow_ml_provider.exceptions import StageConfigurationError, StageFailedError, StageKilledError
-from airflow_ml_provider.operators.delivery import find_undelivered, forget, remember
+from airflow_ml_provider.exceptions import StageConfigurationError, StageFailedError
+from airflow_ml_provider.operators.attempt import Attempt
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.inputs import pack_code_folder, resolve_inputs
 from airflow_ml_provider.operators.local_runner import LocalRunner
+from airflow_ml_provider.operators.pod_runner import PodRunner
+from airflow_ml_provider.operators.runner import Ended, Runner, read_result
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.tracked_stage import TrackedStage
 from airflow_ml_provider.protocol.artifact import ArtifactRef
@@ -42,55 +43,101 @@ class StageExecution:
         self._context = context
         self._settings = MlSettings.read(store=operator.store, runner=operator.runner)
         self._identity = StageIdentity.of(context, store=self._settings.store)
-        self._runner = LocalRunner(operator.log)
-        self._stopped = False
+        self._runner: Runner = (
+            PodRunner(operator, context) if self._settings.runner == "kubernetes" else LocalRunner(operator.log)
+        )
 
     def run(self) -> None:
         """Run the stage, push its outputs and metrics, close its MLflow run.
 
+        An attempt of an earlier try at the same work is not repeated: one that still runs is followed, and a result
+        that was committed but not delivered is taken.
+
         Raises:
             StageConfigurationError: The stage does not fit its code; no retry.
             StageFailedError: The stage's process failed.
+            TaskDeferred: The stage runs as a pod and its operator is deferrable.
             MlflowUnavailableError: MLflow did not answer before the work began, or when it was closed.
         """
-        operator, context = self._operator, self._context
+        operator = self._operator
         request = self._request()
         work = request.work_digest()
-        undelivered = find_undelivered(context, work_digest=work)
-        if operator.only_in_pods:
-            operator.log.info("The local runner has no use for %s", ", ".join(operator.only_in_pods))
+        earlier = Attempt.load(self._context)
+        if earlier is not None and earlier.work != work:
+            self._runner.discard(earlier)
+            earlier = None
+        found = None if earlier is None else self._result_of(earlier)
+        goes_on = found is None and earlier is not None and self._runner.is_running(earlier)
+        taken = earlier if found is not None or goes_on else None
         tracked = TrackedStage.open(
             mlflow_conn_id=operator.mlflow_conn_id,
             experiment=operator.experiment or self._identity.pipeline,
             identity=self._identity,
             kind=operator.kind,
             settings=self._settings,
-            context=context,
+            context=self._context,
             needed=operator.needs_tracking,
-            attempt_run=None if undelivered is None else undelivered.attempt_run,
+            attempt_run=None if taken is None else "" if taken.runs is None else taken.runs.attempt,
         )
         with tracked:
-            if undelivered is None:
-                result = self._attempt(request, tracked, work)
+            if taken is None:
+                if earlier is not None:
+                    self._runner.discard(earlier)
+                self._begin(request, tracked, work)
+                result = self._successful(self._runner.wait())
+            elif found is None:
+                operator.log.info("Attempt %s of an earlier try still runs: following it", taken.attempt)
+                self._runner.follow(taken)
+                result = self._successful(self._runner.wait())
             else:
-                result = undelivered.result
+                result = found
                 operator.log.info("Attempt %s finished but was not delivered: taking its result", result.attempt)
-            self._push(result)
-            tracked.finish(result, hyperparameters=operator.hyperparameters)
-            try:
-                branch = operator.accept(context, result)
-            except AirflowFailException:
-                # The result was delivered, and refused: a clear of this task runs anew.
-                forget(context)
-                raise
-        forget(context)
+                self._runner.discard(taken)
+            branch = self._deliver(result, tracked)
+        Attempt.forget(self._context)
         if branch is not None:
-            operator.take_branch(context, branch)
+            operator.take_branch(self._context, branch)
 
     def stop(self) -> None:
-        """End the stage's process; called from Airflow's signal handler."""
-        self._stopped = True
+        """End the stage's work; called from Airflow's signal handler."""
         self._runner.stop()
+
+    def _begin(self, request: StageRequest, tracked: TrackedStage, work: str) -> None:
+        identity, log = self._identity, self._operator.log
+        number, uri = identity.claim_attempt()
+        request = replace(request, attempt=number, attempt_uri=uri, tracking=tracked.tracking)
+        pod = self._runner.prepare(request, secrets=tracked.secrets)
+        attempt = Attempt(number, uri, work, runs=tracked.runs, pod=pod)
+        attempt.save(self._context)
+        log.info("Stage %s (%s), attempt %s in %s", identity.label, request.kind, number, uri)
+        uid = self._runner.start()
+        if pod is not None:
+            replace(attempt, pod=replace(pod, uid=uid)).save(self._context)
+
+    def _successful(self, ended: Ended) -> StageResult:
+        if ended.outcome.verdict == "success":
+            assert ended.result is not None
+            return ended.result
+        tail = "".join(f"\n  | {line}" for line in ended.tail)
+        message = f"{ended.outcome.message}{tail and chr(10) + 'Last lines of its log:' + tail}"
+        if ended.outcome.retry_helps:
+            raise StageFailedError(message)
+        raise StageConfigurationError(message)
+
+    def _deliver(self, result: StageResult, tracked: TrackedStage) -> Sequence[str] | None:
+        operator, context = self._operator, self._context
+        self._push(result)
+        tracked.finish(result, hyperparameters=operator.hyperparameters)
+        try:
+            return operator.accept(context, result)
+        except AirflowFailException:
+            # The result was delivered, and refused: a clear of this task runs anew.
+            Attempt.forget(context)
+            raise
+
+    def _result_of(self, attempt: Attempt) -> StageResult | None:
+        result = read_result(attempt.uri)
+        return None if result is None or result.failure is not None else result
 
     def _request(self) -> StageRequest:
         operator, identity, store = self._operator, self._identity, ArtifactStore()
@@ -127,35 +174,14 @@ class StageExecution:
         folder = Path(self._operator.path_beside(self._context, self._operator.code))
         return pack_code_folder(folder, store_uri=self._identity.store, store=store)
 
-    def _attempt(self, request: StageRequest, tracked: TrackedStage, work: str) -> StageResult:
-        if self._stopped:
-            raise StageKilledError("the task was told to end before its stage began")
-        identity, log = self._identity, self._operator.log
-        attempt, uri = identity.claim_attempt()
-        log.info("Stage %s (%s), attempt %s in %s", identity.label, request.kind, attempt, uri)
-        exit_code, result = self._runner.run(
-            replace(request, attempt=attempt, attempt_uri=uri, tracking=tracked.tracking),
-            secrets=tracked.secrets,
-        )
-        if self._stopped:
-            raise StageKilledError(f"the task was told to end, and its stage with it (exit code {exit_code})")
-        outcome = read_outcome(exit_code, result)
-        if outcome.verdict == "success":
-            assert result is not None
-            remember(self._context, attempt_uri=uri, work_digest=work, attempt_run=tracked.attempt_run)
-            return result
-        tail = "".join(f"\n  | {line}" for line in self._runner.tail)
-        message = f"{outcome.message}{tail and chr(10) + 'Last lines of its log:' + tail}"
-        if outcome.retry_helps:
-            raise StageFailedError(message)
-        raise StageConfigurationError(message)
-
     def _push(self, result: StageResult) -> None:
         if not self._operator.do_xcom_push:
             return
         instance = self._context["ti"]
-        for name, ref in result.outputs.items():
-            instance.xcom_push(key=name, value=ref.to_plain())
-        for name, value in result.values.items():
-            instance.xcom_push(key=name, value=value)
-        instance.xcom_push(key="metrics", value=dict(result.metrics))
+        pushed: dict[str, Any] = {
+            **{name: ref.to_plain() for name, ref in result.outputs.items()},
+            **result.values,
+            "metrics": dict(result.metrics),
+        }
+        for key, value in pushed.items():
+            instance.xcom_push(key=key, value=value)

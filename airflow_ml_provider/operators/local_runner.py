@@ -13,9 +13,12 @@ from contextlib import suppress
 from logging import Logger
 from typing import IO, Any
 
-from airflow_ml_provider.artifacts.layout import RESULT, join
-from airflow_ml_provider.artifacts.objects import read_object
-from airflow_ml_provider.protocol.request import LIFELINE_VARIABLE, REQUEST_VARIABLE, StageRequest
+from airflow_ml_provider.decisions.outcome import read_outcome
+from airflow_ml_provider.exceptions import StageKilledError
+from airflow_ml_provider.operators.attempt import Attempt
+from airflow_ml_provider.operators.runner import Ended, read_result
+from airflow_ml_provider.protocol.environment import LIFELINE_VARIABLE, REQUEST_VARIABLE
+from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 
 TAIL_LINES = 20
@@ -37,7 +40,45 @@ class LocalRunner:
     def __init__(self, log: Any | Logger) -> None:
         self._log = log
         self._process: subprocess.Popen[str] | None = None
+        self._prepared: tuple[StageRequest, Mapping[str, str]] | None = None
+        self._stopped = False
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def prepare(self, request: StageRequest, *, secrets: Mapping[str, str]) -> None:
+        """Keep what is to run."""
+        self._prepared = (request, secrets)
+
+    def start(self) -> str:
+        """Do nothing: the process is a child of the call that waits for it."""
+        return ""
+
+    def is_running(self, attempt: Attempt) -> bool:
+        """Return false: the process dies with its worker."""
+        return False
+
+    def follow(self, attempt: Attempt) -> None:
+        """Fail: there is never a process to take over."""
+        raise AssertionError(f"attempt {attempt.attempt} is no process of this worker")
+
+    def discard(self, attempt: Attempt) -> None:
+        """Do nothing: the process died with its worker."""
+
+    def wait(self) -> Ended:
+        """Run what was prepared to its end.
+
+        Raises:
+            ProtocolError: The request is too large, or the result is no result.
+            StageKilledError: ``stop`` was called.
+            StoreUnavailableError: The result could not be read.
+        """
+        assert self._prepared is not None
+        request, secrets = self._prepared
+        if self._stopped:
+            raise StageKilledError("the task was told to end before its stage began")
+        exit_code, result = self.run(request, secrets=secrets)
+        if self._stopped:
+            raise StageKilledError(f"the task was told to end, and its stage with it (exit code {exit_code})")
+        return Ended(read_outcome(exit_code, result), result, tuple(self.tail))
 
     def run(self, request: StageRequest, *, secrets: Mapping[str, str]) -> tuple[int, StageResult | None]:
         """Run a stage to its end; returns its exit code and its result, ``None`` when it left none.
@@ -69,15 +110,19 @@ class LocalRunner:
             reader = threading.Thread(target=self._follow, args=(self._process.stdout,), daemon=True)
             reader.start()
             exit_code = self._process.wait()
-            self.stop()
+            self._end_group()
             reader.join(GRACE_SECONDS)
         finally:
-            self.stop()
+            self._end_group()
             os.close(write_end)
         return exit_code, read_result(request.attempt_uri)
 
     def stop(self) -> None:
         """End the process group: SIGTERM, after three seconds SIGKILL; also what the stage left behind."""
+        self._stopped = True
+        self._end_group()
+
+    def _end_group(self) -> None:
         process = self._process
         if process is None:
             return
@@ -107,19 +152,6 @@ def child_environment(
         REQUEST_VARIABLE: request.to_json(),
         LIFELINE_VARIABLE: str(lifeline),
     }
-
-
-def read_result(attempt_uri: str) -> StageResult | None:
-    """Return the result of an attempt, ``None`` when it wrote none.
-
-    Raises:
-        ProtocolError: What lies there is no result of this protocol version.
-        StoreUnavailableError: The store did not answer.
-    """
-    try:
-        return StageResult.from_json(read_object(join(attempt_uri, RESULT)))
-    except FileNotFoundError:
-        return None
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -10,7 +10,7 @@ from airflow.configuration import AIRFLOW_HOME, conf
 from airflow_ml_provider.exceptions import StageConfigurationError
 
 SECTION = "ml"
-RUNNERS = ("local",)
+RUNNERS = ("kubernetes", "local")
 TRACKING_CHOICES = ("fail", "continue")
 
 
@@ -22,14 +22,20 @@ class MlSettings:
         store: URI of the artifact store.
         runner: Where stages run.
         on_tracking_unavailable: ``fail`` the stage before any work, or ``continue`` untracked.
+        image: Image of pods that name none, empty when there is none.
+        namespace: Namespace of pods that name none, empty when there is none.
+        pod_template: Path of a pod template for pods that have none, empty when there is none.
     """
 
     store: str
     runner: str
     on_tracking_unavailable: str
+    image: str
+    namespace: str
+    pod_template: str
 
     @classmethod
-    def read(cls, *, store: str | None, runner: str | None) -> MlSettings:
+    def read(cls, *, store: str | None = None, runner: str | None = None) -> MlSettings:
         """Read the section; arguments of the operator come before it.
 
         Raises:
@@ -41,6 +47,9 @@ class MlSettings:
             store=require_store(store or conf.get(SECTION, "store", fallback="") or default_store),
             runner=_one_of(runner or conf.get(SECTION, "runner", fallback="local"), RUNNERS, "runner"),
             on_tracking_unavailable=_one_of(choice, TRACKING_CHOICES, "on_tracking_unavailable"),
+            image=conf.get(SECTION, "image", fallback=""),
+            namespace=conf.get(SECTION, "namespace", fallback=""),
+            pod_template=conf.get(SECTION, "pod_template", fallback=""),
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +18,7 @@ from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
+    from kubernetes.client import V1Pod
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
     from airflow_ml_provider.operators.execution import StageExecution
@@ -45,6 +48,7 @@ class StageOperator(KubernetesPodOperator):
         stage_resources: ``{"cpu": 2, "memory": "4Gi", "gpu": 1}`` (``resources`` in the YAML).
         mlflow_conn_id: The MLflow connection; ``None`` runs untracked.
         experiment: The MLflow experiment's name; default is the DAG's id.
+        capacity_timeout: How long a pod waits for a node before the stage fails; default as long as the task may run.
         base_folder: Where relative paths start; default is the folder of the DAG's file.
         do_xcom_push: Push one XCom an output, and ``metrics``.
 
@@ -79,6 +83,7 @@ class StageOperator(KubernetesPodOperator):
         stage_resources: Mapping[str, str | int | float] | None = None,
         mlflow_conn_id: str | None = "mlflow_default",
         experiment: str | None = None,
+        capacity_timeout: timedelta | None = None,
         base_folder: str | None = None,
         do_xcom_push: bool = True,
         **kwargs: Any,
@@ -97,6 +102,7 @@ class StageOperator(KubernetesPodOperator):
         self.stage_resources = stage_resources
         self.mlflow_conn_id = mlflow_conn_id
         self.experiment = experiment
+        self.capacity_timeout = capacity_timeout
         self.base_folder = base_folder
         self.only_in_pods = sorted(_POD_ARGUMENTS & kwargs.keys())
         self._execution: StageExecution | None = None
@@ -132,6 +138,32 @@ class StageOperator(KubernetesPodOperator):
     def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
         """Return the settings of the built-in body, JSON values."""
         return {}
+
+    def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> V1Pod:
+        """Return the pod of the arguments, template, connection and config, without what makes it a stage's."""
+        from airflow_ml_provider.operators.settings import MlSettings
+
+        settings = MlSettings.read(store=self.store, runner=self.runner)
+        if not (self.pod_template_file or self.pod_template_dict or self.full_pod_spec):
+            self.pod_template_file = settings.pod_template or None
+        # KubernetesPodOperator takes do_xcom_push for the order to add its sidecar.
+        pushes, self.do_xcom_push = self.do_xcom_push, False
+        try:
+            pod = super().build_pod_request_obj(context, dry_run=dry_run)
+        finally:
+            self.do_xcom_push = pushes
+        for container in pod.spec.containers:
+            if container.name == self.base_container_name and not container.image:
+                container.image = settings.image or None
+        return pod
+
+    @cached_property
+    def _incluster_namespace(self) -> str | None:
+        # Where KubernetesPodOperator looks when neither arguments, template nor connection name a namespace.
+        from airflow_ml_provider.operators.settings import MlSettings
+
+        settings = MlSettings.read(store=self.store, runner=self.runner)
+        return settings.namespace or super()._incluster_namespace
 
     def on_kill(self) -> None:
         """End the stage's process; called from Airflow's signal handler."""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from airflow.sdk import Context
+from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_ml_provider.exceptions import (
     MlflowAuthorizationError,
@@ -32,10 +33,11 @@ MESSAGE_LIMIT = 500
 class TrackedStage:
     """Context manager around the work of a stage; untracked, it does nothing.
 
-    The run ends FINISHED when the block does, KILLED when an interrupt left it, FAILED on any other error.
+    The run ends FINISHED when the block does, KILLED when an interrupt left it, FAILED on any other error; it stays
+    open when the task is deferred.
 
     Attributes:
-        attempt_run: The MLflow run that user code logs to, empty when the stage is untracked.
+        runs: The stage's MLflow runs, ``None`` when it is untracked.
         tracking: What the request says about tracking, ``None`` when the stage is untracked.
         secrets: Variables that let the stage's process log in to MLflow.
     """
@@ -49,12 +51,11 @@ class TrackedStage:
         closes_parent: bool,
     ) -> None:
         self._stage = stage
-        self._runs = runs
+        self.runs = runs
         self._closes_parent = closes_parent
         self._result: StageResult | None = None
         self._hyperparameters: Mapping[str, Any] = {}
         self.tracking: Tracking | None = None if stage is None or runs is None else stage.request_part(runs)
-        self.attempt_run = "" if runs is None else runs.attempt
         self.secrets: dict[str, str] = {} if hook is None else hook.client_environment()
 
     @classmethod
@@ -115,20 +116,20 @@ class TrackedStage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> None:
-        if self._stage is None or self._runs is None:
+        if self._stage is None or self.runs is None or isinstance(error, TaskDeferred):
             return
         interrupted = kind is not None and (issubclass(kind, StageKilledError) or not issubclass(kind, Exception))
         status = "FINISHED" if kind is None else "KILLED" if interrupted else "FAILED"
         try:
             self._stage.close(
-                self._runs,
+                self.runs,
                 status=status,
                 result=self._result,
                 hyperparameters=self._hyperparameters,
                 tags=self._tags(error),
             )
             if self._closes_parent:
-                self._stage.close_parent(self._runs)
+                self._stage.close_parent(self.runs)
         except (MlflowError, MlflowAuthorizationError) as closing:
             if kind is None:
                 raise

@@ -13,12 +13,6 @@ from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.names import require_name
 from airflow_ml_provider.protocol.version import PROTOCOL_VERSION, REQUEST_LIMIT_BYTES
 
-REQUEST_VARIABLE = "AIRFLOW_ML_REQUEST"
-"""The environment variable that carries the request's JSON into the stage."""
-
-LIFELINE_VARIABLE = "AIRFLOW_ML_LIFELINE"
-"""Names a file descriptor: the read end of a pipe whose write end only the worker holds."""
-
 
 @dataclass(frozen=True)
 class Tracking:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from airflow_ml_provider.protocol.request import LIFELINE_VARIABLE
+from airflow_ml_provider.protocol.environment import LIFELINE_VARIABLE
 
 
 def hold_lifeline() -> None:

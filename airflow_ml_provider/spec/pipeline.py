@@ -39,7 +39,7 @@ class PipelineSpec(BaseModel):
     schedule: str | None = Field(default=None, description="cron expression or preset; leave out to start by hand")
     start_date: dt.date | None = Field(default=None, description="First day of a schedule")
     store: StoreUri | None = Field(default=None, description="Artifact store, any fsspec URI")
-    runner: Literal["local"] | None = Field(default=None, description="Where stages run")
+    runner: Literal["local", "kubernetes"] | None = Field(default=None, description="Where stages run")
     image: str | None = Field(default=None, description="Container image, for pods")
     code: str | None = Field(default=None, description="Folder of code, shipped by its digest")
     tracking: Tracking = Field(default=TrackingSpec(), description="MLflow, or false")

@@ -41,7 +41,7 @@ class StageSpec(BaseModel):
     retries: int | None = Field(default=None, ge=0, le=100, description="Further tries of a failed stage")
     retry_delay: Duration | None = Field(default=None, description="Wait before a further try, such as 30s")
     timeout: Duration | None = Field(default=None, description="The longest time one try may take")
-    runner: Literal["local"] | None = Field(default=None, description="Where the stage runs")
+    runner: Literal["local", "kubernetes"] | None = Field(default=None, description="Where the stage runs")
     image: str | None = Field(default=None, description="Container image, for pods")
     resources: Resources | None = Field(default=None, description="CPU, memory and GPUs, for pods")
     doc: str | None = Field(default=None, description="Shown on the task in Airflow's UI")

@@ -18,18 +18,21 @@ class MlflowServer:
     Args:
         folder: Where its database, artifacts and log lie; kept when it stops.
         port: The port, a free one by default.
+        host: The address to listen on; ``0.0.0.0`` lets pods reach it.
     """
 
-    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, host: str = "127.0.0.1") -> None:
         self.port = port or free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         folder.mkdir(parents=True, exist_ok=True)
         self._server = ServerProcess(
             name="MLflow",
             command=[
-                *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)),
+                *(sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(self.port)),
                 *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
                 *("--artifacts-destination", str(folder / "artifacts")),
+                # Pods reach it under an address that the server cannot know.
+                *(() if host == "127.0.0.1" else ("--allowed-hosts", "*")),
             ],
             environment={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
             log=folder / "mlflow.log",

@@ -15,7 +15,8 @@ from airflow_ml_provider.artifacts.code import pack_code
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.protocol.request import REQUEST_VARIABLE, StageRequest
+from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE
+from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.runtime.errors import ContractError
 from airflow_ml_provider.runtime.metrics import as_metrics

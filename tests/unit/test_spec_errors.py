@@ -96,7 +96,7 @@ def test_a_good_file_is_a_pipeline(write):
         ("kind: train", "kind: train\n    outputs: {model: modle}", "13:15", "'modle' is no artifact type"),
         ("kind: train", "kind: train\n    retries: many", "13:5", "valid integer, got 'many'"),
         ("kind: train", "kind: train\n    timeout: 3 weeks", "13:5", "'3 weeks' is no duration"),
-        ("kind: train", "kind: train\n    runner: kubernetes", "13:5", "input should be 'local', got 'kubernetes'"),
+        ("kind: train", "kind: train\n    runner: kubernets", "13:5", "input should be 'local' or 'kubernetes'"),
         ("kind: train", "kind: train\n    resources: {cpus: 2}", "13:17", "unknown key 'cpus'; known are cpu, memory"),
         ("kind: train", "kind: train\n    kind: train", "13:5", "key 'kind' is written twice"),
         ("kind: train", "kind: train\n\tretries: 1", "13:1", "the line holds a tab"),

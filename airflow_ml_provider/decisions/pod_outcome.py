@@ -1,0 +1,85 @@
+"""What became of a stage's pod: its last state and its result, read together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_ml_provider.decisions.outcome import StageOutcome, read_outcome
+from airflow_ml_provider.decisions.pod_state import PodState
+from airflow_ml_provider.protocol.result import StageResult
+
+# https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions and what kubelets say.
+_DISRUPTING_REASONS = ("Evicted", "NodeLost", "NodeShutdown", "Terminated", "Shutdown", "Preempting", "NodeAffinity")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the stage's container may use, as its pod says; empty where it says nothing."""
+
+    memory_request: str = ""
+    memory_limit: str = ""
+
+    @classmethod
+    def of(cls, pod: Mapping[str, Any] | None, *, container: str) -> Limits:
+        """Read a pod's JSON."""
+        containers = () if pod is None else pod["spec"]["containers"]
+        resources = next((entry.get("resources") or {} for entry in containers if entry["name"] == container), {})
+        return cls(
+            memory_request=(resources.get("requests") or {}).get("memory", ""),
+            memory_limit=(resources.get("limits") or {}).get("memory", ""),
+        )
+
+
+def read_pod_outcome(state: PodState | None, result: StageResult | None, *, limits: Limits) -> StageOutcome:
+    """Judge one attempt in a pod.
+
+    Args:
+        state: The pod's last state that was seen, ``None`` when it vanished before any was.
+        result: The result that the attempt left, ``None`` when it left none.
+        limits: What the container was given.
+    """
+    if result is not None and result.failure is None and (state is None or state.exit_code in (0, None)):
+        # The result is the last object that an attempt writes: it stands although its pod is gone.
+        return StageOutcome("success")
+    if state is None:
+        return StageOutcome("disrupted", "the pod vanished before it was seen; somebody or something deleted it")
+    if state.container_reason == "OOMKilled":
+        return StageOutcome("out_of_memory", _out_of_memory(state, limits))
+    if state.pod_reason == "DeadlineExceeded":
+        return StageOutcome("deadline", _line("the pod was active longer than its deadline allows", state, "deadline"))
+    if result is not None and result.failure is not None:
+        return read_outcome(state.exit_code or 0, result)
+    if _is_disrupted(state):
+        return StageOutcome("disrupted", _line(_disruption(state), state, "disrupted"))
+    return read_outcome(0 if state.exit_code is None else state.exit_code, result)
+
+
+def _is_disrupted(state: PodState) -> bool:
+    return bool(state.disruption or state.pod_reason in _DISRUPTING_REASONS or state.deleting) or not state.ended
+
+
+def _disruption(state: PodState) -> str:
+    reason = state.disruption or state.pod_reason
+    if reason:
+        detail = f": {state.pod_message}" if state.pod_message else ""
+        return f"the pod was disrupted ({reason}){detail}"
+    return "the pod was deleted while the stage ran"
+
+
+def _out_of_memory(state: PodState, limits: Limits) -> str:
+    given = f"limit {limits.memory_limit or 'none'}, request {limits.memory_request or 'none'}"
+    return _line(f"the stage used more memory than it may ({given})", state, "out of memory")
+
+
+def _line(reason: str, state: PodState, verdict: str) -> str:
+    code = "none" if state.exit_code is None else state.exit_code
+    return f"{reason} [{verdict}, exit code {code}]; {_ADVICE[verdict]}"
+
+
+_ADVICE = {
+    "deadline": "give the stage a longer timeout, or less to do",
+    "disrupted": "nothing is wrong with the stage: a retry helps",
+    "out of memory": "raise resources.memory of the stage, or let it use less",
+}

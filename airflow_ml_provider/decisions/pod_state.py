@@ -1,0 +1,80 @@
+"""What a pod's status says about the stage in it, read from the API's JSON.
+
+The fields: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/#podstatus-v1-core
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PodState:
+    """A pod at one moment.
+
+    Attributes:
+        uid: The pod's uid.
+        phase: ``Pending``, ``Running``, ``Succeeded``, ``Failed`` or ``Unknown``.
+        exit_code: The stage container's, ``None`` until it has ended.
+        container_reason: Why the container ended or waits (``OOMKilled``, ``ErrImagePull``), empty when it runs.
+        container_message: What the kubelet says about that.
+        termination_message: What the stage left when it ended.
+        pod_reason: Why the pod as a whole failed (``Evicted``, ``DeadlineExceeded``), empty otherwise.
+        pod_message: What Kubernetes says about that.
+        disruption: The reason of the pod's DisruptionTarget condition, empty when there is none.
+        scheduled: Whether the pod has a node.
+        unschedulable: The scheduler's message while it finds no node, empty otherwise.
+        deleting: Whether somebody deleted the pod.
+        started: Whether the stage's container ever ran.
+    """
+
+    uid: str
+    phase: str
+    exit_code: int | None = None
+    container_reason: str = ""
+    container_message: str = ""
+    termination_message: str = ""
+    pod_reason: str = ""
+    pod_message: str = ""
+    disruption: str = ""
+    scheduled: bool = False
+    unschedulable: str = ""
+    deleting: bool = False
+    started: bool = False
+
+    @classmethod
+    def of(cls, pod: Mapping[str, Any], *, container: str) -> PodState:
+        """Read a pod.
+
+        Args:
+            pod: The pod as the API's JSON.
+            container: The name of the container that runs the stage.
+        """
+        status = pod.get("status") or {}
+        statuses = status.get("containerStatuses") or ()
+        state = next((entry.get("state") or {} for entry in statuses if entry["name"] == container), {})
+        ended, waiting = state.get("terminated") or {}, state.get("waiting") or {}
+        conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
+        scheduled = conditions.get("PodScheduled") or {}
+        return cls(
+            uid=pod["metadata"]["uid"],
+            phase=status.get("phase") or "Unknown",
+            exit_code=ended.get("exitCode"),
+            container_reason=ended.get("reason") or waiting.get("reason") or "",
+            container_message=waiting.get("message") or "",
+            termination_message=ended.get("message") or "",
+            pod_reason=status.get("reason") or "",
+            pod_message=status.get("message") or "",
+            disruption=(conditions.get("DisruptionTarget") or {}).get("reason") or "",
+            scheduled=bool((pod.get("spec") or {}).get("nodeName")) or scheduled.get("status") == "True",
+            unschedulable=(scheduled.get("message") or "") if scheduled.get("reason") == "Unschedulable" else "",
+            deleting=bool(pod["metadata"].get("deletionTimestamp")),
+            started=bool(ended.get("startedAt") or state.get("running")),
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stage's container will do nothing more; a sidecar that still runs does not count."""
+        return self.exit_code is not None or self.phase in ("Succeeded", "Failed")

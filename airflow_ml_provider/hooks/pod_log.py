@@ -1,0 +1,128 @@
+"""A container's log as it is written, each line once, across broken connections."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import urllib3.exceptions
+from kubernetes.client import ApiException
+from kubernetes.watch.watch import iter_resp_lines
+
+from airflow_ml_provider.hooks.pods import Pods
+
+TAIL_LINES = 20
+LINE_LIMIT = 16 * 1024
+RECONNECT_SECONDS = 1.0
+RETRY_SECONDS = 0.2
+
+
+class LogPosition:
+    """How far a log was read: the time of its last line, and how many lines have that very time.
+
+    Kubernetes can start a log at a second only, so lines that were read already come again and are told apart here.
+    """
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._at_last = 0
+        self._skip = 0
+
+    def rewind(self, now: dt.datetime) -> int | None:
+        """Return the age in seconds from which to read on, ``None`` to read from the start."""
+        self._skip = self._at_last
+        if not self._last:
+            return None
+        zone = "+00:00" if self._last.endswith("Z") else self._last[-6:]
+        last = dt.datetime.fromisoformat(self._last[:19] + zone)
+        return max(1, math.ceil((now - last).total_seconds()) + 1)
+
+    def take(self, stamp: str) -> bool:
+        """Whether the line with this time is new."""
+        if stamp < self._last:
+            return False
+        if stamp > self._last:
+            self._last, self._at_last, self._skip = stamp, 1, 0
+            return True
+        if self._skip:
+            self._skip -= 1
+            return False
+        self._at_last += 1
+        return True
+
+
+class PodLog:
+    """Follows one container's log in a thread; whether the container ended is never decided here.
+
+    Args:
+        pods: The namespace.
+        name: The pod.
+        container: The container.
+        emit: Gets every line.
+
+    Attributes:
+        tail: The last 20 lines.
+    """
+
+    def __init__(self, pods: Pods, name: str, *, container: str, emit: Callable[[str], None]) -> None:
+        self._pods = pods
+        self._name = name
+        self._container = container
+        self._emit = emit
+        self._position = LogPosition()
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+        self._given_up = threading.Event()
+        self._response: Any = None
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def start(self) -> None:
+        """Begin to follow; a second call does nothing."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._follow, name=f"log of {self._name}", daemon=True)
+            self._thread.start()
+
+    def finish(self, seconds: float) -> bool:
+        """The container ended: wait for the rest of its log, and return whether all of it came."""
+        self._ended.set()
+        if self._thread is None:
+            return True
+        self._thread.join(seconds / 2)
+        if self._thread.is_alive():
+            # A stream that hangs is cut, and what it held back is read once more without following.
+            with suppress(OSError, AttributeError, ValueError, RuntimeError):
+                self._response.shutdown()
+            self._thread.join(seconds / 2)
+        self._given_up.set()
+        return not self._thread.is_alive()
+
+    def _follow(self) -> None:
+        while not self._given_up.is_set():
+            last_look = self._ended.is_set()
+            if self._read() and last_look:
+                return
+            if last_look:
+                self._given_up.wait(RETRY_SECONDS)
+            else:
+                self._ended.wait(RECONNECT_SECONDS)
+
+    def _read(self) -> bool:
+        try:
+            since = self._position.rewind(dt.datetime.now(tz=dt.UTC))
+            self._response = self._pods.log(
+                self._name, container=self._container, since_seconds=since, follow=not self._ended.is_set()
+            )
+            for line in iter_resp_lines(self._response):
+                stamp, _, text = line.partition(" ")
+                if self._position.take(stamp):
+                    text = text[:LINE_LIMIT]
+                    self.tail.append(text)
+                    self._emit(text)
+        except (ApiException, urllib3.exceptions.HTTPError, OSError):
+            return False
+        return True

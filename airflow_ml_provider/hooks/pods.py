@@ -1,0 +1,170 @@
+"""The few calls a stage makes to the Kubernetes API, its answers as JSON, its refusals as our errors.
+
+Answers stay JSON because building the client's model objects costs more than the request, and a watch builds them
+at every event.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tenacity
+from kubernetes.client import CoreV1Api, V1DeleteOptions, V1Pod, V1Preconditions
+from kubernetes.watch.watch import iter_resp_lines
+
+from airflow_ml_provider.exceptions import ClusterUnavailableError
+from airflow_ml_provider.hooks.cluster_errors import ConflictError, ExpiredError, MissingError, cluster_errors
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+WATCH_SECONDS = 30
+
+_ATTEMPTS = 6
+_RAW: dict[str, Any] = {"_preload_content": False, "_request_timeout": (CONNECT_SECONDS, READ_SECONDS)}
+
+
+class Pods:
+    """The pods of one namespace.
+
+    Args:
+        client: The API client, as KubernetesPodOperator's hook makes it.
+        namespace: The namespace.
+    """
+
+    def __init__(self, client: CoreV1Api, *, namespace: str) -> None:
+        self._client = client
+        self.namespace = namespace
+
+    def create(self, pod: V1Pod) -> dict[str, Any]:
+        """Create a pod; that a pod of this name is there already is success, because a name belongs to one attempt.
+
+        Raises:
+            ClusterForbiddenError: The right to create pods is missing.
+            ClusterCapacityError: A quota is used up.
+            ClusterError: Kubernetes refused the pod.
+            ClusterUnavailableError: The API server did not answer.
+        """
+        name = pod.metadata.name
+        try:
+            created: dict[str, Any] = self._call(
+                "create", "pods", name, lambda: self._client.create_namespaced_pod(self.namespace, pod, **_RAW)
+            )
+        except ConflictError:
+            found = self.read(name)
+            if found is None:
+                raise ClusterUnavailableError(f"pod {self.namespace}/{name} exists and is gone again") from None
+            return found
+        return created
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """Return a pod, ``None`` when there is none."""
+        return self.list_one(name)[0]
+
+    def list_one(self, name: str) -> tuple[dict[str, Any] | None, str]:
+        """Return a pod, or ``None``, and the resource version to watch from."""
+        answer = self._call(
+            "list",
+            "pods",
+            name,
+            lambda: self._client.list_namespaced_pod(self.namespace, field_selector=f"metadata.name={name}", **_RAW),
+        )
+        items = answer["items"]
+        return (items[0] if items else None), answer["metadata"]["resourceVersion"]
+
+    def watch_one(self, name: str, resource_version: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the events of a pod as (type, object), bookmarks included, for up to 30 seconds.
+
+        Raises:
+            ExpiredError: The resource version is too old.
+            ClusterForbiddenError: The right to watch pods is missing.
+            ClusterUnavailableError: The connection broke.
+        """
+        with cluster_errors("watch", "pods", f"{self.namespace}/{name}"):
+            response = self._client.list_namespaced_pod(
+                self.namespace,
+                field_selector=f"metadata.name={name}",
+                watch=True,
+                allow_watch_bookmarks=True,
+                resource_version=resource_version,
+                timeout_seconds=WATCH_SECONDS,
+                _preload_content=False,
+                _request_timeout=(CONNECT_SECONDS, WATCH_SECONDS + 10),
+            )
+            for line in iter_resp_lines(response):
+                if not line:
+                    continue
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    if event["object"].get("code") == 410:
+                        raise ExpiredError(f"the watch of pod {self.namespace}/{name} expired")
+                    raise ClusterUnavailableError(f"watching pod {self.namespace}/{name}: {event['object']}")
+                yield event["type"], event["object"]
+
+    def delete(self, name: str, *, uid: str | None = None, grace_seconds: int | None = None) -> None:
+        """Delete a pod; that it is gone, or is another pod than the one of this uid, is success.
+
+        Raises:
+            ClusterForbiddenError: The right to delete pods is missing.
+            ClusterUnavailableError: The API server did not answer.
+        """
+        options = V1DeleteOptions(
+            grace_period_seconds=grace_seconds, preconditions=V1Preconditions(uid=uid) if uid else None
+        )
+        try:
+            self._call(
+                "delete",
+                "pods",
+                name,
+                lambda: self._client.delete_namespaced_pod(name, self.namespace, body=options, **_RAW),
+            )
+        except (ConflictError, MissingError):
+            return
+
+    def log(self, name: str, *, container: str, since_seconds: int | None, follow: bool) -> Any:
+        """Return the open response of a container's log, each line with its time before it.
+
+        Raises:
+            ApiException: Kubernetes has no log of that container, yet or any more.
+        """
+        return self._client.read_namespaced_pod_log(
+            name,
+            self.namespace,
+            container=container,
+            follow=follow,
+            timestamps=True,
+            since_seconds=since_seconds,
+            _preload_content=False,
+            _request_timeout=(CONNECT_SECONDS, None if follow else READ_SECONDS),
+        )
+
+    def events(self, uid: str) -> list[dict[str, Any]]:
+        """Return the events about a pod, the oldest first.
+
+        Raises:
+            ClusterForbiddenError: The right to list events is missing.
+            ClusterUnavailableError: The API server did not answer.
+        """
+        answer = self._call(
+            "list",
+            "events",
+            uid,
+            lambda: self._client.list_namespaced_event(
+                self.namespace, field_selector=f"involvedObject.uid={uid}", **_RAW
+            ),
+        )
+        return sorted(answer["items"], key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+
+    def _call(self, verb: str, resource: str, name: str, call: Callable[[], Any]) -> Any:
+        again = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(ClusterUnavailableError),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            wait=tenacity.wait_random_exponential(multiplier=0.25, max=5),
+            reraise=True,
+        )
+        return again(self._call_once, verb, resource, name, call)
+
+    def _call_once(self, verb: str, resource: str, name: str, call: Callable[[], Any]) -> Any:
+        with cluster_errors(verb, resource, f"{self.namespace}/{name}"):
+            return json.loads(call().data)

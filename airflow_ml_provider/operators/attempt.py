@@ -1,0 +1,76 @@
+"""An attempt that was begun, noted where a later try and a resumed task find it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow.sdk import Context
+
+from airflow_ml_provider.operators.tracking import StageRuns
+
+_KEY = "airflow_ml_attempt"
+
+
+@dataclass(frozen=True)
+class PodIdentity:
+    """A pod.
+
+    Attributes:
+        namespace: Its namespace.
+        name: Its name, which belongs to one attempt.
+        uid: Its uid; empty from before it is created until the API server answered.
+    """
+
+    namespace: str
+    name: str
+    uid: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What is known of an attempt outside of the process that began it.
+
+    Written before the work begins and removed when its result was delivered: an attempt that is noted is one whose
+    result nobody used yet.
+
+    Attributes:
+        attempt: ``<try>.<process or pod>``.
+        uri: Its directory in the store.
+        work: The digest of what is to be done; another digest is other work.
+        runs: The MLflow runs it logs to, ``None`` when it is untracked.
+        pod: Its pod, ``None`` for the local runner.
+    """
+
+    attempt: str
+    uri: str
+    work: str
+    runs: StageRuns | None = None
+    pod: PodIdentity | None = None
+
+    def save(self, context: Context) -> None:
+        """Note the attempt; an older note is replaced."""
+        noted: dict[str, Any] = asdict(self)
+        context["task_state_store"].set(_KEY, noted)
+
+    @classmethod
+    def load(cls, context: Context) -> Attempt | None:
+        """Return the attempt that was noted last, ``None`` when there is none or its result was delivered."""
+        noted: Any = context["task_state_store"].get(_KEY)
+        if not isinstance(noted, dict):
+            return None
+        return cls(
+            attempt=noted["attempt"],
+            uri=noted["uri"],
+            work=noted["work"],
+            runs=None if noted["runs"] is None else StageRuns(**noted["runs"]),
+            pod=None if noted["pod"] is None else PodIdentity(**noted["pod"]),
+        )
+
+    @staticmethod
+    def forget(context: Context) -> None:
+        """Note that the result was delivered; a later clear of the task runs anew."""
+        context["task_state_store"].delete(_KEY)

@@ -1,0 +1,224 @@
+"""The Kubernetes runner: a stage as a pod, followed by a watch."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
+from kubernetes.client import V1Pod
+
+from airflow_ml_provider.decisions.cleanup import deletes
+from airflow_ml_provider.decisions.outcome import StageOutcome
+from airflow_ml_provider.decisions.pending import Patience, read_pending
+from airflow_ml_provider.decisions.pod_outcome import Limits, read_pod_outcome
+from airflow_ml_provider.decisions.pod_state import PodState
+from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, StageKilledError
+from airflow_ml_provider.hooks.pod_log import PodLog
+from airflow_ml_provider.hooks.pod_watch import pod_states
+from airflow_ml_provider.hooks.pods import Pods
+from airflow_ml_provider.operators.attempt import Attempt, PodIdentity
+from airflow_ml_provider.operators.pod_story import PodStory
+from airflow_ml_provider.operators.runner import Ended, read_result
+from airflow_ml_provider.pod.compose import compose
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.protocol.result import StageResult
+from airflow_ml_provider.protocol.termination import result_in_message
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_ml_provider.operators.stage import StageOperator
+
+LOG_REST_SECONDS = 10.0
+"""How long the end of a log is awaited once its container has ended."""
+
+DEADLINE_MARGIN_SECONDS = 120
+"""How much later than its task's timeout a pod ends by itself."""
+
+_TICK_SECONDS = 1.0
+
+
+class PodRunner:
+    """Runs one request as a pod.
+
+    Args:
+        operator: The stage; its arguments describe the pod.
+        context: The task's context.
+    """
+
+    def __init__(self, operator: StageOperator, context: Context) -> None:
+        self._operator = operator
+        self._context = context
+        self._pod: V1Pod | None = None
+        self._identity: PodIdentity | None = None
+        self._attempt_uri = ""
+        self._changes: SimpleQueue[dict[str, Any] | Exception | _Stop | None] = SimpleQueue()
+        self._stopped = False
+
+    def prepare(self, request: StageRequest, *, secrets: Mapping[str, str]) -> PodIdentity:
+        """Compose the pod.
+
+        Raises:
+            StageConfigurationError: The arguments give no pod that can run a stage.
+        """
+        operator = self._operator
+        pod = operator.build_pod_request_obj(self._context)
+        if pod.spec.active_deadline_seconds is None and operator.execution_timeout is not None:
+            # Should nobody be left to delete the pod, the kubelet ends it.
+            pod.spec.active_deadline_seconds = int(operator.execution_timeout.total_seconds()) + DEADLINE_MARGIN_SECONDS
+        self._pod = compose(pod, request, container=operator.base_container_name)
+        self._identity = PodIdentity(pod.metadata.namespace, pod.metadata.name)
+        self._attempt_uri = request.attempt_uri
+        return self._identity
+
+    def start(self) -> str:
+        """Create the pod.
+
+        Raises:
+            ClusterForbiddenError: The right to create pods is missing.
+            ClusterCapacityError: A quota is used up.
+            ClusterError: Kubernetes refused the pod.
+            StageKilledError: ``stop`` was called before.
+        """
+        assert self._pod is not None
+        assert self._identity is not None
+        if self._stopped:
+            raise StageKilledError("the task was told to end before its stage began")
+        created = self._pods(self._identity).create(self._pod)
+        self._identity = PodIdentity(self._identity.namespace, self._identity.name, created["metadata"]["uid"])
+        instance = self._context["ti"]
+        instance.xcom_push(key="pod_name", value=self._identity.name)
+        instance.xcom_push(key="pod_namespace", value=self._identity.namespace)
+        return self._identity.uid
+
+    def is_running(self, attempt: Attempt) -> bool:
+        """Whether the attempt's pod is there, was not deleted, and its stage has not ended."""
+        pod = None if attempt.pod is None else self._pods(attempt.pod).read(attempt.pod.name)
+        if pod is None:
+            return False
+        state = PodState.of(pod, container=self._operator.base_container_name)
+        return not state.ended and not state.deleting
+
+    def follow(self, attempt: Attempt) -> None:
+        """Take over a pod that runs."""
+        self._identity = attempt.pod
+        self._attempt_uri = attempt.uri
+
+    def wait(self) -> Ended:
+        """Follow the pod to the end of its stage, log what it logs, remove it.
+
+        Raises:
+            ClusterUnavailableError: The API server was away for 15 minutes.
+            StageKilledError: ``stop`` was called; the pod was deleted, unless ``on_kill_action`` keeps it.
+        """
+        assert self._identity is not None
+        identity, container = self._identity, self._operator.base_container_name
+        pods = self._pods(identity)
+        story = PodStory(pods, identity, log=self._operator.log)
+        log = PodLog(pods, identity.name, container=container, emit=lambda line: self._operator.log.info("%s", line))
+        watcher = threading.Thread(target=self._watch, args=(pods, identity.name), daemon=True)
+        with ExitStack() as on_error:
+            on_error.callback(self._remove, identity, succeeded=False, ended=False)
+            watcher.start()
+            outcome, state, last = self._until_end(story, log)
+            on_error.pop_all()
+        self._stopped = True
+        if state is not None and state.started and not log.finish(LOG_REST_SECONDS):
+            self._operator.log.warning("The end of the container's log did not come in time: lines may be missing")
+        result = self._result(state)
+        if outcome is None:
+            outcome = read_pod_outcome(state, result, limits=Limits.of(last, container=container))
+        if outcome.verdict != "success":
+            story.tell_events()
+        self._remove(identity, succeeded=outcome.verdict == "success", ended=state is None or state.ended)
+        return Ended(outcome, result, tuple(log.tail))
+
+    def discard(self, attempt: Attempt) -> None:
+        """Delete the attempt's pod."""
+        if attempt.pod is not None:
+            self._remove(attempt.pod, succeeded=False, ended=not self.is_running(attempt))
+
+    def stop(self) -> None:
+        """Wake the waiting thread, which deletes the pod: no network in a signal handler."""
+        self._stopped = True
+        self._changes.put(_Stop())
+
+    def _until_end(
+        self, story: PodStory, log: PodLog
+    ) -> tuple[StageOutcome | None, PodState | None, dict[str, Any] | None]:
+        state: PodState | None = None
+        last: dict[str, Any] | None = None
+        patience, since = self._patience(), time.monotonic()
+        while True:
+            try:
+                change = self._changes.get(timeout=_TICK_SECONDS)
+            except Empty:
+                if last is None:
+                    continue
+                change = last
+            if isinstance(change, _Stop):
+                raise StageKilledError("the task was told to end, and its pod with it")
+            if isinstance(change, Exception):
+                raise change
+            if change is None:
+                return None, state, last
+            before, state, last = state, PodState.of(change, container=self._operator.base_container_name), change
+            if before is not None and before.scheduled != state.scheduled:
+                since = time.monotonic()
+            story.tell(state)
+            if state.started:
+                log.start()
+            if state.ended:
+                return None, state, last
+            outcome = read_pending(state, seconds=time.monotonic() - since, patience=patience)
+            if outcome is not None:
+                return outcome, state, last
+
+    def _watch(self, pods: Pods, name: str) -> None:
+        try:
+            for pod in pod_states(pods, name, warn=self._operator.log.warning, stopped=lambda: self._stopped):
+                self._changes.put(pod)
+        except (ClusterError, ClusterForbiddenError) as error:
+            self._changes.put(error)
+
+    def _result(self, state: PodState | None) -> StageResult | None:
+        if state is not None:
+            carried = result_in_message(state.termination_message)
+            if carried is not None:
+                return carried
+        return read_result(self._attempt_uri)
+
+    def _remove(self, identity: PodIdentity, *, succeeded: bool, ended: bool) -> None:
+        operator = self._operator
+        if self._stopped and not ended and operator.on_kill_action.value == "keep_pod":
+            operator.log.info("Pod %s lives on (on_kill_action is keep_pod): the next try follows it", identity)
+            return
+        action = OnFinishAction(operator.on_finish_action).value
+        if not deletes(action, succeeded=succeeded, ended=ended):
+            operator.log.info("Pod %s is kept (on_finish_action is %s)", identity, action)
+            return
+        try:
+            self._pods(identity).delete(identity.name, grace_seconds=operator.termination_grace_period)
+        except (ClusterError, ClusterForbiddenError) as error:
+            operator.log.warning(
+                "Pod %s is left behind, the next try or 'airflow-ml reap' removes it: %s", identity, error
+            )
+
+    def _patience(self) -> Patience:
+        capacity = self._operator.capacity_timeout
+        return Patience(
+            startup=self._operator.startup_timeout_seconds,
+            capacity=None if capacity is None else capacity.total_seconds(),
+        )
+
+    def _pods(self, identity: PodIdentity) -> Pods:
+        return Pods(self._operator.client, namespace=identity.namespace)
+
+
+class _Stop:
+    """Put among the pod's changes when the task is told to end."""

@@ -1,0 +1,71 @@
+"""What a runner is: it brings one attempt from its request to its end, as a process or as a pod."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from airflow_ml_provider.artifacts.layout import RESULT, join
+from airflow_ml_provider.artifacts.objects import read_object
+from airflow_ml_provider.decisions.outcome import StageOutcome
+from airflow_ml_provider.operators.attempt import Attempt, PodIdentity
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.protocol.result import StageResult
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of an attempt.
+
+    Attributes:
+        outcome: The verdict; when it is ``success`` there is a result.
+        result: What the attempt left, ``None`` when it left nothing readable.
+        tail: The last lines of its log.
+    """
+
+    outcome: StageOutcome
+    result: StageResult | None
+    tail: Sequence[str] = ()
+
+
+class Runner(Protocol):
+    """Runs one attempt: ``prepare``, ``start``, ``wait``; or ``follow``, ``wait`` for one that runs already."""
+
+    def prepare(self, request: StageRequest, *, secrets: Mapping[str, str]) -> PodIdentity | None:
+        """Check and keep what is to run; returns the pod that it will be, ``None`` for a process."""
+
+    def start(self) -> str:
+        """Begin; returns the pod's uid, empty for a process."""
+
+    def is_running(self, attempt: Attempt) -> bool:
+        """Whether an attempt that was begun earlier still works on its result."""
+
+    def follow(self, attempt: Attempt) -> None:
+        """Take over an attempt that runs."""
+
+    def wait(self) -> Ended:
+        """Wait for the end.
+
+        Raises:
+            StageKilledError: ``stop`` was called.
+        """
+
+    def discard(self, attempt: Attempt) -> None:
+        """See to it that an attempt that nobody wants any more does not go on."""
+
+    def stop(self) -> None:
+        """End the work; called from a signal handler, so it only says so where ending it needs a network."""
+
+
+def read_result(attempt_uri: str) -> StageResult | None:
+    """Return the result of an attempt, ``None`` when it wrote none.
+
+    Raises:
+        ProtocolError: What lies there is no result of this protocol version.
+        StoreUnavailableError: The store did not answer.
+    """
+    try:
+        return StageResult.from_json(read_object(join(attempt_uri, RESULT)))
+    except FileNotFoundError:
+        return None

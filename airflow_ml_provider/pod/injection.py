@@ -1,0 +1,78 @@
+"""The runtime travels into the pod in an environment variable, so any image with Python >= 3.10 can run a stage.
+
+What travels is the source of ``protocol``, ``artifacts`` and ``runtime`` of this very version, without docstrings, in
+one compressed piece: every list and watch of the pod carries it, so it is kept small.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+RUNTIME_LIMIT_BYTES = 32 * 1024
+
+_PACKAGE = Path(__file__).parent.parent
+_SHIPPED = ("protocol", "artifacts", "runtime")
+# Bodies that need more than their own module.
+_BODY_MODULES = {"validate": ("validate", "frames")}
+
+BOOTSTRAP = """\
+import base64, json, os, pathlib, runpy, sys, tempfile, zlib
+root = tempfile.mkdtemp(prefix="airflow-ml-runtime-")
+for name, text in json.loads(zlib.decompress(base64.b64decode(os.environ.pop("AIRFLOW_ML_RUNTIME")))).items():
+    path = pathlib.Path(root, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+sys.path.insert(0, root)
+sys.argv = ["airflow-ml-stage"]
+runpy.run_module("airflow_ml_provider.runtime", run_name="__main__")
+"""
+"""Runs in the container as ``python3 -c``; the standard library of Python 3.10 is all it has."""
+
+
+@cache
+def packed_runtime(body: str | None) -> str:
+    """Return the packed runtime with the one built-in body that a stage needs.
+
+    Args:
+        body: The body's name, ``None`` for the user's code.
+
+    Raises:
+        ValueError: It is over 32 KiB.
+    """
+    sources = {str(path.relative_to(_PACKAGE.parent)): without_docstrings(path) for path in _shipped_files(body)}
+    packed = base64.b64encode(zlib.compress(json.dumps(sources, sort_keys=True).encode(), 9)).decode()
+    if len(packed) > RUNTIME_LIMIT_BYTES:
+        raise ValueError(
+            f"the packed runtime has {len(packed):,} bytes, {RUNTIME_LIMIT_BYTES:,} are allowed in a pod's environment"
+        )
+    return packed
+
+
+def without_docstrings(path: Path) -> str:
+    """Return a module's source with empty docstrings; every other line keeps its number."""
+    source = path.read_text(encoding="utf-8")
+    lines = source.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            continue
+        first = node.body[0] if node.body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            start, end = first.lineno - 1, first.end_lineno or first.lineno
+            lines[start:end] = [f"{' ' * first.col_offset}''\n", *["\n"] * (end - start - 1)]
+    return "".join(lines)
+
+
+def _shipped_files(body: str | None) -> Iterator[Path]:
+    yield _PACKAGE / "__init__.py"
+    for folder in _SHIPPED:
+        yield from sorted((_PACKAGE / folder).glob("*.py"))
+    stages = _PACKAGE / "runtime" / "stages"
+    yield stages / "__init__.py"
+    if body is not None:
+        yield from (stages / f"{module}.py" for module in _BODY_MODULES.get(body, (body,)))

@@ -1,0 +1,209 @@
+"""A real Kubernetes, a real S3 server, MLflow and Airflow on this machine that pods reach.
+
+The cluster is the one of KUBECONFIG, or the one that ``../shared/cluster`` starts. With a cluster of your own say also
+``ML_TEST_IMAGE`` (the image of docker/stage, pullable there) and ``ML_TEST_HOST`` (this machine's address for pods).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from airflow_ml_provider.testing.airflow_server import AirflowServer
+from airflow_ml_provider.testing.mlflow_server import MlflowServer
+from airflow_ml_provider.testing.server_process import ServerProcess, free_port
+from tests.live.airflow import Airflow
+from tests.live.kubernetes import Kubernetes
+from tests.live.mlflow import Mlflow
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SHARED = ROOT.parent / "shared" / "cluster" / "cluster"
+IMAGE = "ml/stage:test"
+LEFT_OUT = (
+    "tests/cluster was left out: there is no Kubernetes. Run it with KUBECONFIG=... ML_TEST_IMAGE=... ML_TEST_HOST=... "
+    "python -m pytest tests/cluster"
+)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where pods run and how they reach this machine."""
+
+    kubeconfig: Path
+    image: str
+    host: str
+
+
+def shared_cluster(*arguments):
+    done = subprocess.run([SHARED, *arguments], capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, f"{SHARED} {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    if os.environ.get("KUBECONFIG") and os.environ.get("ML_TEST_IMAGE"):
+        return Cluster(
+            Path(os.environ["KUBECONFIG"]), os.environ["ML_TEST_IMAGE"], os.environ.get("ML_TEST_HOST", "127.0.0.1")
+        )
+    if not SHARED.exists():
+        pytest.skip(LEFT_OUT)
+    kubeconfig = Path(shared_cluster("up").splitlines()[-1])
+    if f"{IMAGE}" not in shared_cluster("images"):
+        folder = ROOT / "docker" / "stage"
+        shared_cluster("build", "-t", IMAGE, "-f", str(folder / "Dockerfile"), str(folder))
+    return Cluster(kubeconfig, IMAGE, shared_cluster("host-ip"))
+
+
+@pytest.fixture(scope="session")
+def kubernetes(cluster):
+    """A namespace under Pod Security "restricted", gone after the session."""
+    namespace = f"ml-{uuid.uuid4().hex[:8]}"
+    live = Kubernetes(cluster.kubeconfig, namespace)
+    live.create_namespace({"pod-security.kubernetes.io/enforce": "restricted"})
+    yield live
+    live.delete_namespace()
+
+
+@dataclass(frozen=True)
+class S3:
+    """An S3 server: its address here, in pods, and the keys."""
+
+    here: str
+    in_pods: str
+    key: str
+    secret: str
+
+    def variables(self, url):
+        return {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": self.key,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+
+@pytest.fixture(scope="session")
+def s3(cluster, tmp_path_factory):
+    """The real S3 server of ../shared where it is there, else moto's."""
+    versitygw = SHARED.parent / "s3" / "s3"
+    if versitygw.exists():
+        printed = subprocess.run([versitygw, "up"], capture_output=True, text=True, check=True).stdout
+        values = dict(word.split("=", 1) for word in printed.split() if "=" in word)
+        here = values["AWS_ENDPOINT_URL"]
+        yield S3(
+            here,
+            f"http://{cluster.host}:{here.rpartition(':')[2]}",
+            values["AWS_ACCESS_KEY_ID"],
+            values["AWS_SECRET_ACCESS_KEY"],
+        )
+        subprocess.run([versitygw, "down"], check=True)
+        return
+    port = free_port()
+    server = ServerProcess(
+        name="moto's S3 server",
+        command=[sys.executable, "-m", "moto.server", "-H", "0.0.0.0", "-p", str(port)],
+        environment={},
+        log=tmp_path_factory.mktemp("s3") / "s3.log",
+    )
+    server.start()
+    yield S3(f"http://127.0.0.1:{port}", f"http://{cluster.host}:{port}", "test", "test")
+    server.stop(seconds=3)
+
+
+@pytest.fixture(scope="session")
+def bucket(s3):
+    """A new bucket; the variables to reach it are set in this process."""
+    import fsspec
+
+    before = {name: os.environ.get(name) for name in s3.variables("")}
+    os.environ.update(s3.variables(s3.here))
+    name = f"ml-{uuid.uuid4().hex[:12]}"
+    files = fsspec.filesystem("s3")
+    files.mkdir(name)
+    files.put(str(ROOT / "example_dags" / "flight_delays" / "data") + "/", f"{name}/flights/", recursive=True)
+    yield name
+    files.rm(name, recursive=True)
+    for variable, value in before.items():
+        os.environ.pop(variable) if value is None else os.environ.__setitem__(variable, value)
+
+
+@pytest.fixture(scope="session")
+def pod_mlflow(cluster, tmp_path_factory):
+    """An MLflow server that pods reach."""
+    with MlflowServer(tmp_path_factory.mktemp("pod-mlflow"), host="0.0.0.0") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlflow(pod_mlflow):
+    return Mlflow(pod_mlflow.uri)
+
+
+@pytest.fixture(scope="session")
+def pod_template(kubernetes, s3, tmp_path_factory):
+    """What an administrator sets once for all stages: the way to the store, its keys from a Secret."""
+    kubernetes.create_secret("s3-keys", {"AWS_ACCESS_KEY_ID": s3.key, "AWS_SECRET_ACCESS_KEY": s3.secret})
+    template = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "spec": {
+            "automountServiceAccountToken": False,
+            "containers": [
+                {
+                    "name": "base",
+                    "imagePullPolicy": "IfNotPresent",
+                    "env": [
+                        {"name": "AWS_ENDPOINT_URL", "value": s3.in_pods},
+                        {"name": "AWS_DEFAULT_REGION", "value": "us-east-1"},
+                    ],
+                    "envFrom": [{"secretRef": {"name": "s3-keys"}}],
+                }
+            ],
+        },
+    }
+    path = tmp_path_factory.mktemp("template") / "pod.yaml"
+    path.write_text(json.dumps(template))
+    return path
+
+
+@pytest.fixture(scope="session")
+def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, tmp_path_factory):
+    """A real Airflow that runs stages as pods."""
+    folder = tmp_path_factory.mktemp("dags")
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "example_dags", folder / "examples", ignore=ignore)
+    shutil.copytree(HERE / "dags", folder / "cases", ignore=ignore)
+    server = AirflowServer(
+        home=tmp_path_factory.mktemp("airflow"),
+        dags_folder=folder,
+        environment={
+            **s3.variables(s3.here),
+            "AIRFLOW__ML__STORE": f"s3://{bucket}/store",
+            "AIRFLOW__ML__RUNNER": "kubernetes",
+            "AIRFLOW__ML__IMAGE": cluster.image,
+            "AIRFLOW__ML__NAMESPACE": kubernetes.namespace,
+            "AIRFLOW__ML__POD_TEMPLATE": str(pod_template),
+            "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps(
+                {"conn_type": "kubernetes", "extra": {"kube_config_path": str(cluster.kubeconfig)}}
+            ),
+            "AIRFLOW_CONN_MLFLOW_DEFAULT": json.dumps(
+                {"conn_type": "mlflow", "host": f"http://{cluster.host}:{pod_mlflow.port}"}
+            ),
+        },
+    )
+    with server as api:
+        yield Airflow(api, f"s3://{bucket}/store", server)

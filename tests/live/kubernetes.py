@@ -1,0 +1,41 @@
+"""What tests ask and do to a live Kubernetes."""
+
+from kubernetes import client, config
+
+from airflow_ml_provider.testing.airflow_api import wait_until
+
+
+class Kubernetes:
+    """One namespace of a cluster."""
+
+    def __init__(self, kubeconfig, namespace):
+        self.namespace = namespace
+        self.api = client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))
+
+    def create_namespace(self, labels):
+        self.api.create_namespace({"metadata": {"name": self.namespace, "labels": labels}})
+
+    def delete_namespace(self):
+        self.api.delete_namespace(self.namespace, grace_period_seconds=0)
+
+    def create_secret(self, name, values):
+        self.api.create_namespaced_secret(self.namespace, {"metadata": {"name": name}, "stringData": values})
+
+    def pods(self, **labels):
+        """Return the pods of stages."""
+        selector = ",".join(["airflow-ml/kind", *(f"airflow-ml/{key}={value}" for key, value in labels.items())])
+        return self.api.list_namespaced_pod(self.namespace, label_selector=selector).items
+
+    def wait_for_pod(self, seconds=60, phase=None, **labels):
+        """Wait for one pod of a stage, and for a phase of it where one is asked for."""
+
+        def found():
+            pods = self.pods(**labels)
+            return bool(pods) and phase in (None, pods[0].status.phase)
+
+        wait_until(found, what=f"a pod {labels} {phase or ''}", seconds=seconds, every=0.2)
+        return self.pods(**labels)[0]
+
+    def wait_for_no_pods(self, seconds=40, **labels):
+        """Wait until no pod of a stage is left."""
+        wait_until(lambda: not self.pods(**labels), what=f"the end of the pods {labels}", seconds=seconds, every=0.2)
