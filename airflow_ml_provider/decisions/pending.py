@@ -35,6 +35,30 @@ class Patience:
     grace: float = 15.0
 
 
+class StartClock:
+    """Measures how long a pod waits for a node, then how long it takes to start, and judges both.
+
+    Args:
+        patience: How long each may take.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._scheduled = False
+        self._since: float | None = None
+
+    def judge(self, state: PodState, *, now: float) -> StageOutcome | None:
+        """Return why to give up, ``None`` to wait on.
+
+        Args:
+            state: The pod as it is.
+            now: The time in seconds on any clock that only goes forward.
+        """
+        if self._since is None or state.scheduled != self._scheduled:
+            self._scheduled, self._since = state.scheduled, now
+        return read_pending(state, seconds=now - self._since, patience=self._patience)
+
+
 def read_pending(state: PodState, *, seconds: float, patience: Patience) -> StageOutcome | None:
     """Decide on a pod that has not started; ``None`` is to wait on.
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 from airflow_ml_provider.decisions.outcome import StageOutcome, read_outcome
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.protocol.result import StageResult
@@ -14,31 +10,12 @@ from airflow_ml_provider.protocol.result import StageResult
 _DISRUPTING_REASONS = ("Evicted", "NodeLost", "NodeShutdown", "Terminated", "Shutdown", "Preempting", "NodeAffinity")
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What the stage's container may use, as its pod says; empty where it says nothing."""
-
-    memory_request: str = ""
-    memory_limit: str = ""
-
-    @classmethod
-    def of(cls, pod: Mapping[str, Any] | None, *, container: str) -> Limits:
-        """Read a pod's JSON."""
-        containers = () if pod is None else pod["spec"]["containers"]
-        resources = next((entry.get("resources") or {} for entry in containers if entry["name"] == container), {})
-        return cls(
-            memory_request=(resources.get("requests") or {}).get("memory", ""),
-            memory_limit=(resources.get("limits") or {}).get("memory", ""),
-        )
-
-
-def read_pod_outcome(state: PodState | None, result: StageResult | None, *, limits: Limits) -> StageOutcome:
+def read_pod_outcome(state: PodState | None, result: StageResult | None) -> StageOutcome:
     """Judge one attempt in a pod.
 
     Args:
         state: The pod's last state that was seen, ``None`` when it vanished before any was.
         result: The result that the attempt left, ``None`` when it left none.
-        limits: What the container was given.
     """
     if result is not None and result.failure is None and (state is None or state.exit_code in (0, None)):
         # The result is the last object that an attempt writes: it stands although its pod is gone.
@@ -46,7 +23,7 @@ def read_pod_outcome(state: PodState | None, result: StageResult | None, *, limi
     if state is None:
         return StageOutcome("disrupted", "the pod vanished before it was seen; somebody or something deleted it")
     if state.container_reason == "OOMKilled":
-        return StageOutcome("out_of_memory", _out_of_memory(state, limits))
+        return StageOutcome("out_of_memory", _out_of_memory(state))
     if state.pod_reason == "DeadlineExceeded":
         return StageOutcome("deadline", _line("the pod was active longer than its deadline allows", state, "deadline"))
     if result is not None and result.failure is not None:
@@ -68,8 +45,8 @@ def _disruption(state: PodState) -> str:
     return "the pod was deleted while the stage ran"
 
 
-def _out_of_memory(state: PodState, limits: Limits) -> str:
-    given = f"limit {limits.memory_limit or 'none'}, request {limits.memory_request or 'none'}"
+def _out_of_memory(state: PodState) -> str:
+    given = f"limit {state.memory_limit or 'none'}, request {state.memory_request or 'none'}"
     return _line(f"the stage used more memory than it may ({given})", state, "out of memory")
 
 

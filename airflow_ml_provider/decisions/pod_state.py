@@ -28,6 +28,8 @@ class PodState:
         unschedulable: The scheduler's message while it finds no node, empty otherwise.
         deleting: Whether somebody deleted the pod.
         started: Whether the stage's container ever ran.
+        memory_request: What the container asked for, empty for nothing.
+        memory_limit: What it may use, empty for no limit.
     """
 
     uid: str
@@ -43,6 +45,8 @@ class PodState:
     unschedulable: str = ""
     deleting: bool = False
     started: bool = False
+    memory_request: str = ""
+    memory_limit: str = ""
 
     @classmethod
     def of(cls, pod: Mapping[str, Any], *, container: str) -> PodState:
@@ -56,6 +60,8 @@ class PodState:
         statuses = status.get("containerStatuses") or ()
         state = next((entry.get("state") or {} for entry in statuses if entry["name"] == container), {})
         ended, waiting = state.get("terminated") or {}, state.get("waiting") or {}
+        specs = (pod.get("spec") or {}).get("containers") or ()
+        resources = next((entry.get("resources") or {} for entry in specs if entry["name"] == container), {})
         conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
         scheduled = conditions.get("PodScheduled") or {}
         return cls(
@@ -72,9 +78,31 @@ class PodState:
             unschedulable=(scheduled.get("message") or "") if scheduled.get("reason") == "Unschedulable" else "",
             deleting=bool(pod["metadata"].get("deletionTimestamp")),
             started=bool(ended.get("startedAt") or state.get("running")),
+            memory_request=(resources.get("requests") or {}).get("memory") or "",
+            memory_limit=(resources.get("limits") or {}).get("memory") or "",
         )
 
     @property
     def ended(self) -> bool:
         """Whether the stage's container will do nothing more; a sidecar that still runs does not count."""
         return self.exit_code is not None or self.phase in ("Succeeded", "Failed")
+
+
+def describe(state: PodState) -> str:
+    """Return a pod's state in a few words."""
+    if state.ended:
+        reason = state.container_reason or state.pod_reason
+        code = "" if state.exit_code is None else f", exit code {state.exit_code}"
+        return f"ended{f' ({reason}{code})' if reason else code}"
+    if state.deleting:
+        return "is being deleted"
+    if state.started:
+        return "runs"
+    if state.unschedulable:
+        return f"waits for a node: {state.unschedulable}"
+    if not state.scheduled:
+        return "waits for a node"
+    if state.container_reason:
+        detail = f": {state.container_message}" if state.container_message else ""
+        return f"starts ({state.container_reason}){detail}"
+    return "starts"

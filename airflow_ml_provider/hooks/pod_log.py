@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -14,46 +13,12 @@ import urllib3.exceptions
 from kubernetes.client import ApiException
 from kubernetes.watch.watch import iter_resp_lines
 
+from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition
 from airflow_ml_provider.hooks.pods import Pods
 
-TAIL_LINES = 20
 LINE_LIMIT = 16 * 1024
 RECONNECT_SECONDS = 1.0
 RETRY_SECONDS = 0.2
-
-
-class LogPosition:
-    """How far a log was read: the time of its last line, and how many lines have that very time.
-
-    Kubernetes can start a log at a second only, so lines that were read already come again and are told apart here.
-    """
-
-    def __init__(self) -> None:
-        self._last = ""
-        self._at_last = 0
-        self._skip = 0
-
-    def rewind(self, now: dt.datetime) -> int | None:
-        """Return the age in seconds from which to read on, ``None`` to read from the start."""
-        self._skip = self._at_last
-        if not self._last:
-            return None
-        zone = "+00:00" if self._last.endswith("Z") else self._last[-6:]
-        last = dt.datetime.fromisoformat(self._last[:19] + zone)
-        return max(1, math.ceil((now - last).total_seconds()) + 1)
-
-    def take(self, stamp: str) -> bool:
-        """Whether the line with this time is new."""
-        if stamp < self._last:
-            return False
-        if stamp > self._last:
-            self._last, self._at_last, self._skip = stamp, 1, 0
-            return True
-        if self._skip:
-            self._skip -= 1
-            return False
-        self._at_last += 1
-        return True
 
 
 class PodLog:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_ml_provider.operators.stage import StageOperator
+
+
+BACKSTOP_SECONDS = 120.0
 
 
 class StageExecution:
@@ -84,19 +89,44 @@ class StageExecution:
                 if earlier is not None:
                     self._runner.discard(earlier)
                 self._begin(request, tracked, work)
-                result = self._successful(self._runner.wait())
+                result = self._successful(self._wait())
             elif found is None:
                 operator.log.info("Attempt %s of an earlier try still runs: following it", taken.attempt)
                 self._runner.follow(taken)
-                result = self._successful(self._runner.wait())
+                result = self._successful(self._wait())
             else:
                 result = found
                 operator.log.info("Attempt %s finished but was not delivered: taking its result", result.attempt)
                 self._runner.discard(taken)
             branch = self._deliver(result, tracked)
-        Attempt.forget(self._context)
-        if branch is not None:
-            operator.take_branch(self._context, branch)
+        self._leave(branch)
+
+    def resume(self, event: Mapping[str, Any]) -> None:
+        """Go on after a deferral: deliver what the trigger saw.
+
+        Raises:
+            StageFailedError: The stage failed, or nothing is known any more of the attempt that was begun.
+            ClusterError: The pod could not be followed.
+            MlflowUnavailableError: MLflow did not answer when the run was closed.
+        """
+        operator = self._operator
+        attempt = Attempt.load(self._context)
+        if attempt is None or not isinstance(self._runner, PodRunner):
+            raise StageFailedError(
+                "the task resumed, but its attempt is not in the task state store any more; a retry runs it anew"
+            )
+        tracked = TrackedStage.resume(
+            attempt.runs,
+            mlflow_conn_id=operator.mlflow_conn_id,
+            experiment=operator.experiment or self._identity.pipeline,
+            identity=self._identity,
+            kind=operator.kind,
+            context=self._context,
+        )
+        with tracked:
+            result = self._successful(self._runner.harvest(attempt, event))
+            branch = self._deliver(result, tracked)
+        self._leave(branch)
 
     def stop(self) -> None:
         """End the stage's work; called from Airflow's signal handler."""
@@ -134,6 +164,22 @@ class StageExecution:
             # The result was delivered, and refused: a clear of this task runs anew.
             Attempt.forget(context)
             raise
+
+    def _leave(self, branch: Sequence[str] | None) -> None:
+        Attempt.forget(self._context)
+        if branch is not None:
+            self._operator.take_branch(self._context, branch)
+
+    def _wait(self) -> Ended:
+        if self._operator.deferrable and isinstance(self._runner, PodRunner):
+            self._defer(self._runner)
+        return self._runner.wait()
+
+    def _defer(self, runner: PodRunner) -> NoReturn:
+        deadline = runner.deadline()
+        # Later than the trigger's own deadline, whose event lets the task delete the pod.
+        left = None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + BACKSTOP_SECONDS)
+        self._operator.defer(trigger=runner.trigger(), method_name="resume", timeout=left)
 
     def _result_of(self, attempt: Attempt) -> StageResult | None:
         result = read_result(attempt.uri)

@@ -10,12 +10,13 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
+from airflow.sdk.exceptions import AirflowTaskTimeout
 from kubernetes.client import V1Pod
 
 from airflow_ml_provider.decisions.cleanup import deletes
 from airflow_ml_provider.decisions.outcome import StageOutcome
-from airflow_ml_provider.decisions.pending import Patience, read_pending
-from airflow_ml_provider.decisions.pod_outcome import Limits, read_pod_outcome
+from airflow_ml_provider.decisions.pending import Patience, StartClock
+from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, StageKilledError
 from airflow_ml_provider.hooks.pod_log import PodLog
@@ -31,6 +32,7 @@ from airflow_ml_provider.protocol.termination import result_in_message
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
 
     from airflow_ml_provider.operators.stage import StageOperator
 
@@ -125,18 +127,71 @@ class PodRunner:
         with ExitStack() as on_error:
             on_error.callback(self._remove, identity, succeeded=False, ended=False)
             watcher.start()
-            outcome, state, last = self._until_end(story, log)
+            outcome, state = self._until_end(story, log)
             on_error.pop_all()
         self._stopped = True
         if state is not None and state.started and not log.finish(LOG_REST_SECONDS):
             self._operator.log.warning("The end of the container's log did not come in time: lines may be missing")
         result = self._result(state)
         if outcome is None:
-            outcome = read_pod_outcome(state, result, limits=Limits.of(last, container=container))
+            outcome = read_pod_outcome(state, result)
         if outcome.verdict != "success":
             story.tell_events()
         self._remove(identity, succeeded=outcome.verdict == "success", ended=state is None or state.ended)
         return Ended(outcome, result, tuple(log.tail))
+
+    def trigger(self) -> BaseTrigger:
+        """Return what waits for the pod in a triggerer."""
+        from airflow_ml_provider.triggers.stage_pod import StagePodTrigger
+
+        assert self._identity is not None
+        operator, patience = self._operator, self._patience()
+        return StagePodTrigger(
+            namespace=self._identity.namespace,
+            pod_name=self._identity.name,
+            container=operator.base_container_name,
+            access={
+                "conn_id": operator.kubernetes_conn_id,
+                "in_cluster": operator.in_cluster,
+                "config_file": operator.config_file,
+                "cluster_context": operator.cluster_context,
+            },
+            get_logs=operator.get_logs,
+            startup_seconds=patience.startup,
+            capacity_seconds=patience.capacity,
+            deadline=self.deadline(),
+            delete_on_kill=operator.on_kill_action.value != "keep_pod",
+            grace_seconds=operator.termination_grace_period,
+        )
+
+    def deadline(self) -> float | None:
+        """Return when the task's time is up, in seconds since the epoch; ``None`` without a timeout."""
+        timeout = self._operator.execution_timeout
+        started = self._context["ti"].start_date
+        return None if timeout is None or started is None else (started + timeout).timestamp()
+
+    def harvest(self, attempt: Attempt, event: Mapping[str, Any]) -> Ended:
+        """Return what the trigger saw as the end of an attempt, and remove its pod.
+
+        Raises:
+            AirflowTaskTimeout: The task's time was up.
+            ClusterError: The pod could not be followed.
+        """
+        assert attempt.pod is not None
+        self.follow(attempt)
+        state = None if event["state"] is None else PodState(**event["state"])
+        ended = state is None or state.ended
+        result = self._result(state)
+        outcome = StageOutcome(**event["outcome"]) if event["outcome"] else read_pod_outcome(state, result)
+        undecided = not ended and (event["timed_out"] or event["failure"])
+        succeeded = outcome.verdict == "success" and not undecided
+        self._remove(attempt.pod, succeeded=succeeded, ended=ended)
+        if undecided and event["timed_out"]:
+            raise AirflowTaskTimeout(f"pod {attempt.pod} was deleted: the task's execution_timeout was over")
+        if undecided:
+            name, message = event["failure"]
+            raise {"ClusterForbiddenError": ClusterForbiddenError}.get(name, ClusterError)(message)
+        return Ended(outcome, result, tuple(event["tail"]))
 
     def discard(self, attempt: Attempt) -> None:
         """Delete the attempt's pod."""
@@ -148,12 +203,10 @@ class PodRunner:
         self._stopped = True
         self._changes.put(_Stop())
 
-    def _until_end(
-        self, story: PodStory, log: PodLog
-    ) -> tuple[StageOutcome | None, PodState | None, dict[str, Any] | None]:
+    def _until_end(self, story: PodStory, log: PodLog) -> tuple[StageOutcome | None, PodState | None]:
         state: PodState | None = None
         last: dict[str, Any] | None = None
-        patience, since = self._patience(), time.monotonic()
+        clock = StartClock(self._patience())
         while True:
             try:
                 change = self._changes.get(timeout=_TICK_SECONDS)
@@ -166,18 +219,16 @@ class PodRunner:
             if isinstance(change, Exception):
                 raise change
             if change is None:
-                return None, state, last
-            before, state, last = state, PodState.of(change, container=self._operator.base_container_name), change
-            if before is not None and before.scheduled != state.scheduled:
-                since = time.monotonic()
+                return None, state
+            state, last = PodState.of(change, container=self._operator.base_container_name), change
             story.tell(state)
             if state.started:
                 log.start()
             if state.ended:
-                return None, state, last
-            outcome = read_pending(state, seconds=time.monotonic() - since, patience=patience)
+                return None, state
+            outcome = clock.judge(state, now=time.monotonic())
             if outcome is not None:
-                return outcome, state, last
+                return outcome, state
 
     def _watch(self, pods: Pods, name: str) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from airflow_ml_provider.decisions.pod_state import PodState
+from airflow_ml_provider.decisions.pod_state import PodState, describe
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.operators.attempt import PodIdentity
@@ -55,23 +55,3 @@ class PodStory:
                 self._events.add(key)
                 tell = self._log.warning if event.get("type") == "Warning" else self._log.info
                 tell("Event %s: %s", *key)
-
-
-def describe(state: PodState) -> str:
-    """Return a pod's state in a few words."""
-    if state.ended:
-        reason = state.container_reason or state.pod_reason
-        code = "" if state.exit_code is None else f", exit code {state.exit_code}"
-        return f"ended{f' ({reason}{code})' if reason else code}"
-    if state.deleting:
-        return "is being deleted"
-    if state.started:
-        return "runs"
-    if state.unschedulable:
-        return f"waits for a node: {state.unschedulable}"
-    if not state.scheduled:
-        return "waits for a node"
-    if state.container_reason:
-        detail = f": {state.container_message}" if state.container_message else ""
-        return f"starts ({state.container_reason}){detail}"
-    return "starts"

@@ -124,6 +124,17 @@ class StageOperator(KubernetesPodOperator):
             self._execution.stop()
         self._execution.run()
 
+    def resume(self, context: Context, event: Mapping[str, Any]) -> None:
+        """Go on after a deferral.
+
+        Args:
+            context: The task's context.
+            event: What the trigger saw.
+        """
+        from airflow_ml_provider.operators.execution import StageExecution
+
+        StageExecution(self, context).resume(event)
+
     def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:
         """Decide on a successful result; returns the branch to take, ``None`` where there is none.
 

@@ -102,8 +102,34 @@ class TrackedStage:
         url = hook.run_url(experiment_id=runs.experiment_id, run_id=runs.child)
         log.info("MLflow run %s", url)
         context["ti"].xcom_push(key=MLFLOW_RUN_URL, value=url)
-        finish = any(isinstance(task, FinishOperator) for task in context["dag"].tasks)
-        return cls(stage, runs, hook=hook, closes_parent=not finish)
+        return cls(stage, runs, hook=hook, closes_parent=not _has_finish(context))
+
+    @classmethod
+    def resume(
+        cls,
+        runs: StageRuns | None,
+        *,
+        mlflow_conn_id: str | None,
+        experiment: str,
+        identity: StageIdentity,
+        kind: str,
+        context: Context,
+    ) -> TrackedStage:
+        """Take up the runs that an earlier part of the same try opened; nothing is asked of MLflow.
+
+        Args:
+            runs: The runs, ``None`` when the stage is untracked.
+            mlflow_conn_id: The MLflow connection.
+            experiment: The experiment's name.
+            identity: The stage.
+            kind: The stage's kind.
+            context: The task's context.
+        """
+        if mlflow_conn_id is None or runs is None:
+            return cls(None, None, hook=None, closes_parent=False)
+        hook = MlflowHook(mlflow_conn_id)
+        stage = StageTracking(hook=hook, identity=identity, experiment=experiment, kind=kind)
+        return cls(stage, runs, hook=hook, closes_parent=not _has_finish(context))
 
     def finish(self, result: StageResult, *, hyperparameters: Mapping[str, Any]) -> None:
         """Say what the stage made; it is logged when the block ends."""
@@ -146,3 +172,7 @@ class TrackedStage:
             lines = str(error).splitlines() or [type(error).__name__]
             tags[FAILURE_TAG] = lines[0][:MESSAGE_LIMIT]
         return tags
+
+
+def _has_finish(context: Context) -> bool:
+    return any(isinstance(task, FinishOperator) for task in context["dag"].tasks)

@@ -1,0 +1,43 @@
+"""How far a container's log was read, so that each line is told once across broken connections."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+TAIL_LINES = 20
+"""Lines of a log that a failure shows."""
+
+
+class LogPosition:
+    """How far a log was read: the time of its last line, and how many lines have that very time.
+
+    Kubernetes can start a log at a second only, so lines that were read already come again and are told apart here.
+    """
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._at_last = 0
+        self._skip = 0
+
+    def rewind(self, now: dt.datetime) -> int | None:
+        """Return the age in seconds from which to read on, ``None`` to read from the start."""
+        self._skip = self._at_last
+        if not self._last:
+            return None
+        zone = "+00:00" if self._last.endswith("Z") else self._last[-6:]
+        last = dt.datetime.fromisoformat(self._last[:19] + zone)
+        return max(1, math.ceil((now - last).total_seconds()) + 1)
+
+    def take(self, stamp: str) -> bool:
+        """Whether the line with this time is new."""
+        if stamp < self._last:
+            return False
+        if stamp > self._last:
+            self._last, self._at_last, self._skip = stamp, 1, 0
+            return True
+        if self._skip:
+            self._skip -= 1
+            return False
+        self._at_last += 1
+        return True

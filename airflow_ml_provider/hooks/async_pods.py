@@ -1,0 +1,173 @@
+"""The calls of a triggerer to the Kubernetes API; as :mod:`~airflow_ml_provider.hooks.pods`, for an event loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any
+
+import aiohttp
+from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api, V1DeleteOptions
+
+from airflow_ml_provider.exceptions import ClusterUnavailableError
+from airflow_ml_provider.hooks.cluster_errors import ExpiredError, MissingError, cluster_error
+from airflow_ml_provider.hooks.pods import CONNECT_SECONDS, READ_SECONDS, WATCH_SECONDS
+
+PAGE = 50
+"""Pods a page: each carries its request and runtime, and reading a page must not hold the event loop up."""
+
+
+class AsyncPods:
+    """The pods of one namespace.
+
+    Args:
+        client: The API client, as KubernetesPodOperator's asynchronous hook makes it.
+        namespace: The namespace.
+    """
+
+    def __init__(self, client: ApiClient, *, namespace: str) -> None:
+        # Untyped, because the client describes the answers that it builds, and here it builds none.
+        self._api: Any = CoreV1Api(client)
+        self.namespace = namespace
+
+    async def pages(self, *, selector: dict[str, str]) -> AsyncGenerator[tuple[list[dict[str, Any]], str], None]:
+        """Yield the selected pods page by page, each with the resource version to watch from.
+
+        Args:
+            selector: ``label_selector`` or ``field_selector``.
+        """
+        more: str | None = None
+        while True:
+            answer = await self._json(
+                "list",
+                "pods",
+                self._api.list_namespaced_pod(
+                    self.namespace, limit=PAGE, **({"_continue": more} if more else {}), **selector, **_RAW
+                ),
+            )
+            yield answer["items"], answer["metadata"]["resourceVersion"]
+            more = answer["metadata"].get("continue")
+            if not more:
+                return
+
+    async def read(self, name: str) -> dict[str, Any] | None:
+        """Return a pod, ``None`` when there is none."""
+        async with aclosing(self.pages(selector={"field_selector": f"metadata.name={name}"})) as pages:
+            async for items, _ in pages:
+                return items[0] if items else None
+        return None
+
+    async def watch(self, *, selector: dict[str, str], resource_version: str) -> AsyncGenerator[tuple[str, Any], None]:
+        """Yield events as (type, object), bookmarks included, for up to 30 seconds.
+
+        Raises:
+            ExpiredError: The resource version is too old.
+            ClusterForbiddenError: The right to watch pods is missing.
+            ClusterUnavailableError: The connection broke.
+        """
+        with _cluster_errors("watch", "pods", f"{self.namespace}/"):
+            response = await self._api.list_namespaced_pod(
+                self.namespace,
+                watch=True,
+                allow_watch_bookmarks=True,
+                resource_version=resource_version,
+                timeout_seconds=WATCH_SECONDS,
+                _preload_content=False,
+                _request_timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=WATCH_SECONDS + 10),
+                **selector,
+            )
+            try:
+                async for line in _lines(response):
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        if event["object"].get("code") == 410:
+                            raise ExpiredError(f"the watch of {self.namespace} expired")
+                        raise ClusterUnavailableError(f"watching pods of {self.namespace}: {event['object']}")
+                    yield event["type"], event["object"]
+            finally:
+                response.close()
+
+    async def log(
+        self, name: str, *, container: str, since_seconds: int | None, follow: bool
+    ) -> AsyncGenerator[str, None]:
+        """Yield the lines of a container's log, each with its time before it.
+
+        Raises:
+            MissingError: Kubernetes has no such container.
+            ClusterUnavailableError: The connection broke.
+        """
+        with _cluster_errors("get", "pods/log", f"{self.namespace}/{name}"):
+            response = await self._api.read_namespaced_pod_log(
+                name,
+                self.namespace,
+                container=container,
+                follow=follow,
+                timestamps=True,
+                _preload_content=False,
+                _request_timeout=aiohttp.ClientTimeout(
+                    sock_connect=CONNECT_SECONDS, sock_read=None if follow else READ_SECONDS
+                ),
+                **({} if since_seconds is None else {"since_seconds": since_seconds}),
+            )
+            try:
+                async for line in _lines(response):
+                    yield line.decode("utf-8", errors="replace")
+            finally:
+                response.close()
+
+    async def delete(self, name: str, *, grace_seconds: int | None) -> None:
+        """Delete a pod; that it is gone is success."""
+        options = V1DeleteOptions(grace_period_seconds=grace_seconds)
+        try:
+            await self._json(
+                "delete", "pods", self._api.delete_namespaced_pod(name, self.namespace, body=options, **_RAW)
+            )
+        except MissingError:
+            return
+
+    async def events(self, uid: str) -> list[dict[str, Any]]:
+        """Return the events about a pod, the oldest first."""
+        selector = f"involvedObject.uid={uid}"
+        answer = await self._json(
+            "list", "events", self._api.list_namespaced_event(self.namespace, field_selector=selector, **_RAW)
+        )
+        return sorted(answer["items"], key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+
+    async def _json(self, verb: str, resource: str, call: Any) -> Any:
+        with _cluster_errors(verb, resource, f"{self.namespace}/"):
+            response = await call
+            try:
+                return json.loads(await response.read())
+            finally:
+                response.release()
+
+
+_RAW: dict[str, Any] = {
+    "_preload_content": False,
+    "_request_timeout": aiohttp.ClientTimeout(total=READ_SECONDS, sock_connect=CONNECT_SECONDS),
+}
+
+
+@contextmanager
+def _cluster_errors(verb: str, resource: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except ApiException as error:
+        raise cluster_error(error, verb, resource, name) from error
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        raise ClusterUnavailableError(
+            f"Kubernetes did not answer to {verb} {resource} {name}: {type(error).__name__}: {error}"
+        ) from error
+
+
+async def _lines(response: Any) -> AsyncGenerator[bytes, None]:
+    # A pod's line is longer than aiohttp's own reading by line allows.
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+    if rest:
+        yield rest

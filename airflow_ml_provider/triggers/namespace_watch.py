@@ -1,0 +1,243 @@
+"""One watch a namespace, shared by all triggers of a triggerer that follow a pod in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
+
+from airflow_ml_provider.decisions.pod_state import PodState
+from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, ClusterUnavailableError
+from airflow_ml_provider.hooks.async_pods import AsyncPods
+from airflow_ml_provider.hooks.cluster_errors import ExpiredError
+from airflow_ml_provider.hooks.pod_watch import OUTAGE_SECONDS
+
+log = logging.getLogger(__name__)
+
+SELECTOR = {"label_selector": "airflow-ml/kind"}
+
+
+@dataclass(frozen=True)
+class ClusterAccess:
+    """How a triggerer reaches a cluster: what KubernetesPodOperator's arguments say."""
+
+    conn_id: str | None
+    in_cluster: bool | None
+    config_file: str | None
+    cluster_context: str | None
+
+    async def hook(self) -> AsyncKubernetesHook:
+        """Return the asynchronous hook; nothing is connected yet."""
+        # The hook does not read the file itself; KubernetesPodOperator would put its content into the database.
+        content = await asyncio.to_thread(Path(self.config_file).read_text) if self.config_file else None
+        return AsyncKubernetesHook(
+            config_dict=None if content is None else yaml.safe_load(content),
+            conn_id=self.conn_id,
+            in_cluster=self.in_cluster,
+            cluster_context=self.cluster_context,
+        )
+
+
+@dataclass(eq=False)
+class Follower:
+    """What one trigger is told of its pod.
+
+    Attributes:
+        name: The pod.
+        container: The container that runs the stage.
+        state: The last state that was seen, ``None`` before the first.
+        gone: Whether the pod is there no more.
+        failure: Why it cannot be followed any more, ``None`` while it can.
+    """
+
+    name: str
+    container: str
+    state: PodState | None = None
+    gone: bool = False
+    failure: ClusterError | ClusterForbiddenError | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def see(self, pod: dict[str, Any]) -> None:
+        """Take a newer state."""
+        state = PodState.of(pod, container=self.container)
+        if state != self.state:
+            self.state = state
+            self._changed.set()
+
+    def lose(self) -> None:
+        """Take that the pod is gone."""
+        self.gone = True
+        self._changed.set()
+
+    def fail(self, error: ClusterError | ClusterForbiddenError) -> None:
+        """Take that the pod cannot be followed."""
+        self.failure = error
+        self._changed.set()
+
+    async def change(self, seconds: float) -> None:
+        """Wait for news, not longer than so many seconds."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return
+        self._changed.clear()
+
+
+class NamespaceWatch:
+    """Lists and watches the stages' pods of a namespace, and keeps the states of those that are followed.
+
+    Args:
+        pods: The namespace.
+    """
+
+    def __init__(self, pods: AsyncPods) -> None:
+        self.pods = pods
+        self._followers: dict[str, set[Follower]] = {}
+
+    async def add(self, follower: Follower) -> None:
+        """Follow a pod from now on; its state now is read apart, since the watch tells changes only."""
+        self._followers.setdefault(follower.name, set()).add(follower)
+        pod = await self.pods.read(follower.name)
+        if follower.state is not None or follower.gone:
+            return
+        if pod is None:
+            follower.lose()
+        else:
+            follower.see(pod)
+
+    def remove(self, follower: Follower) -> None:
+        """Follow a pod no more."""
+        found = self._followers.get(follower.name, set())
+        found.discard(follower)
+        if not found:
+            self._followers.pop(follower.name, None)
+
+    async def run(self) -> None:
+        """Watch until cancelled, or until the cluster refuses or was away for 15 minutes."""
+        version: str | None = None
+        away_since: float | None = None
+        while True:
+            try:
+                if version is None:
+                    version = await self._list()
+                away_since = None
+                alive, version = await self._watch(version)
+                if not alive:
+                    version = None
+            except ExpiredError:
+                version = None
+            except ClusterUnavailableError as error:
+                version = None
+                away_since = away_since or time.monotonic()
+                if time.monotonic() - away_since > OUTAGE_SECONDS:
+                    self._fail(error)
+                    return
+                log.warning("Lost sight of the pods of %s, which run on: %s", self.pods.namespace, error)
+                await asyncio.sleep(random.uniform(0.2, 2.0))  # noqa: S311
+            except (ClusterError, ClusterForbiddenError) as error:
+                self._fail(error)
+                return
+
+    async def _list(self) -> str:
+        wanted = set(self._followers)
+        version = ""
+        async with aclosing(self.pods.pages(selector=SELECTOR)) as pages:
+            async for items, listed in pages:
+                version = listed
+                for pod in items:
+                    self._see(pod)
+                    wanted.discard(pod["metadata"]["name"])
+        for name in wanted:
+            for follower in self._followers.get(name, ()):
+                follower.lose()
+        return version
+
+    async def _watch(self, version: str) -> tuple[bool, str]:
+        alive = False
+        async with aclosing(self.pods.watch(selector=SELECTOR, resource_version=version)) as events:
+            async for kind, pod in events:
+                alive, version = True, pod["metadata"]["resourceVersion"]
+                if kind == "DELETED":
+                    for follower in self._followers.get(pod["metadata"]["name"], ()):
+                        follower.see(pod)
+                        follower.lose()
+                elif kind != "BOOKMARK":
+                    self._see(pod)
+        return alive, version
+
+    def _see(self, pod: dict[str, Any]) -> None:
+        for follower in self._followers.get(pod["metadata"]["name"], ()):
+            follower.see(pod)
+
+    def _fail(self, error: ClusterError | ClusterForbiddenError) -> None:
+        for followers in self._followers.values():
+            for follower in followers:
+                follower.fail(error)
+
+
+@dataclass
+class _Shared:
+    watch: NamespaceWatch
+    task: asyncio.Task[None]
+    users: int = 0
+
+
+_WATCHES: dict[tuple[ClusterAccess, str, int], _Shared] = {}
+_LOCKS: dict[int, asyncio.Lock] = {}
+
+
+@asynccontextmanager
+async def followed(access: ClusterAccess, *, namespace: str, follower: Follower) -> AsyncIterator[AsyncPods]:
+    """Follow a pod within the block; the first follower of a namespace starts its watch, the last one ends it.
+
+    Args:
+        access: The cluster.
+        namespace: The pod's namespace.
+        follower: Told of every change.
+    """
+    loop = id(asyncio.get_running_loop())
+    key = (access, namespace, loop)
+    async with _LOCKS.setdefault(loop, asyncio.Lock()):
+        shared = _WATCHES.get(key)
+        if shared is None or shared.task.done():
+            shared = await _start(access, namespace)
+            _WATCHES[key] = shared
+        shared.users += 1
+    try:
+        await shared.watch.add(follower)
+        yield shared.watch.pods
+    finally:
+        shared.watch.remove(follower)
+        shared.users -= 1
+        if shared.users == 0:
+            _WATCHES.pop(key, None)
+            shared.task.cancel()
+
+
+async def _start(access: ClusterAccess, namespace: str) -> _Shared:
+    started: asyncio.Future[_Shared] = asyncio.get_running_loop().create_future()
+
+    async def connected() -> None:
+        hook = await access.hook()
+        async with hook.get_conn() as client:
+            watch = NamespaceWatch(AsyncPods(client, namespace=namespace))
+            task = asyncio.current_task()
+            assert task is not None
+            started.set_result(_Shared(watch, task))
+            await watch.run()
+
+    task = asyncio.create_task(connected(), name=f"watch of {namespace}")
+    waited: set[asyncio.Future[Any]] = {task, started}
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+    if not started.done():
+        task.result()
+    return started.result()

@@ -1,0 +1,221 @@
+"""Waits for the end of a stage's pod, logging what it logs."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+from dataclasses import asdict
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition
+from airflow_ml_provider.decisions.outcome import StageOutcome
+from airflow_ml_provider.decisions.pending import Patience, StartClock
+from airflow_ml_provider.decisions.pod_state import PodState, describe
+from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
+from airflow_ml_provider.hooks.async_pods import AsyncPods
+from airflow_ml_provider.hooks.pod_log import RECONNECT_SECONDS, RETRY_SECONDS
+from airflow_ml_provider.triggers.namespace_watch import ClusterAccess, Follower, followed
+
+LOG_REST_SECONDS = 10.0
+EVENTS_AFTER_SECONDS = 10.0
+EVENTS_EVERY_SECONDS = 60.0
+_TICK_SECONDS = 1.0
+
+
+class StagePodTrigger(BaseTrigger):
+    """Follows one pod through the namespace's shared watch until its stage ends, it is gone, or its time is up.
+
+    The event holds the pod's last state, so that the task that resumes needs neither the pod nor its log.
+
+    Args:
+        namespace: The pod's namespace.
+        pod_name: The pod.
+        container: The container that runs the stage.
+        access: The arguments of :class:`~airflow_ml_provider.triggers.namespace_watch.ClusterAccess`.
+        get_logs: Whether to follow the container's log.
+        startup_seconds: How long the container may take to start once the pod has a node.
+        capacity_seconds: How long the pod may wait for a node, ``None`` for as long as the task may run.
+        deadline: When the task's time is up, in seconds since the epoch; ``None`` for never.
+        delete_on_kill: Whether a user's mark or clear of the task deletes the pod.
+        grace_seconds: The pod's grace period when it is deleted, in seconds; ``None`` for the pod's own.
+    """
+
+    def __init__(
+        self,
+        *,
+        namespace: str,
+        pod_name: str,
+        container: str,
+        access: dict[str, Any],
+        get_logs: bool = True,
+        startup_seconds: float = 120.0,
+        capacity_seconds: float | None = None,
+        deadline: float | None = None,
+        delete_on_kill: bool = True,
+        grace_seconds: int | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.namespace = namespace
+        self.pod_name = pod_name
+        self.container = container
+        self.access = access
+        self.get_logs = get_logs
+        self.startup_seconds = startup_seconds
+        self.capacity_seconds = capacity_seconds
+        self.deadline = deadline
+        self.delete_on_kill = delete_on_kill
+        self.grace_seconds = grace_seconds
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._position = LogPosition()
+        self._ended = asyncio.Event()
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the constructor's arguments."""
+        names = (
+            *("namespace", "pod_name", "container", "access", "get_logs", "startup_seconds", "capacity_seconds"),
+            *("deadline", "delete_on_kill", "grace_seconds"),
+        )
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event, when there is nothing more to wait for."""
+        follower = Follower(self.pod_name, self.container)
+        try:
+            async with followed(ClusterAccess(**self.access), namespace=self.namespace, follower=follower) as pods:
+                event = await self._until_end(follower, pods)
+        except (ClusterError, ClusterForbiddenError) as error:
+            event = self._event(follower, failure=error)
+        yield TriggerEvent({**event, "tail": list(self._tail)})  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        """Delete the pod: a user marked or cleared the task."""
+        if not self.delete_on_kill:
+            return
+        hook = await ClusterAccess(**self.access).hook()
+        async with hook.get_conn() as client:
+            await AsyncPods(client, namespace=self.namespace).delete(self.pod_name, grace_seconds=self.grace_seconds)
+
+    async def _until_end(self, follower: Follower, pods: AsyncPods) -> dict[str, Any]:
+        clock = StartClock(Patience(startup=self.startup_seconds, capacity=self.capacity_seconds))
+        story = _Story(self.log, pods, f"{self.namespace}/{self.pod_name}")
+        reading: asyncio.Task[None] | None = None
+        try:
+            while (event := self._decided(follower, clock)) is None:
+                state = follower.state
+                if state is not None:
+                    await story.tell(state)
+                    if state.started and reading is None and self.get_logs:
+                        reading = asyncio.create_task(self._follow_log(pods))
+                await follower.change(_TICK_SECONDS)
+            if follower.state is not None:
+                await story.tell(follower.state)
+                if reading is None and follower.state.started and self.get_logs:
+                    reading = asyncio.create_task(self._follow_log(pods))
+                if event["outcome"]:
+                    await story.tell_events(follower.state.uid)
+            return event
+        finally:
+            self._ended.set()
+            if reading is not None:
+                await self._finish_log(reading)
+
+    def _decided(self, follower: Follower, clock: StartClock) -> dict[str, Any] | None:
+        state = follower.state
+        if follower.failure is not None:
+            return self._event(follower, failure=follower.failure)
+        if follower.gone or (state is not None and state.ended):
+            return self._event(follower)
+        outcome = None if state is None else clock.judge(state, now=time.monotonic())
+        if outcome is not None:
+            return self._event(follower, outcome=outcome)
+        if self.deadline is not None and time.time() > self.deadline:
+            return self._event(follower, timed_out=True)
+        return None
+
+    async def _finish_log(self, reading: asyncio.Task[None]) -> None:
+        await asyncio.wait({reading}, timeout=LOG_REST_SECONDS)
+        if not reading.done():
+            reading.cancel()
+            self.log.warning("The end of the container's log did not come in time: lines may be missing")
+        with suppress(asyncio.CancelledError):
+            await reading
+
+    async def _follow_log(self, pods: AsyncPods) -> None:
+        while True:
+            last_look = self._ended.is_set()
+            if await self._read_log(pods, follow=not last_look) and last_look:
+                return
+            if last_look:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), RECONNECT_SECONDS)
+
+    async def _read_log(self, pods: AsyncPods, *, follow: bool) -> bool:
+        since = self._position.rewind(dt.datetime.now(tz=dt.UTC))
+        lines = pods.log(self.pod_name, container=self.container, since_seconds=since, follow=follow)
+        try:
+            async with aclosing(lines):
+                async for line in lines:
+                    stamp, _, text = line.partition(" ")
+                    if self._position.take(stamp):
+                        self._tail.append(text)
+                        self.log.info("%s", text)
+        except (ClusterError, ClusterForbiddenError):
+            return False
+        return True
+
+    def _event(
+        self,
+        follower: Follower,
+        *,
+        outcome: StageOutcome | None = None,
+        failure: ClusterError | ClusterForbiddenError | None = None,
+        timed_out: bool = False,
+    ) -> dict[str, Any]:
+        return {
+            "state": None if follower.state is None else asdict(follower.state),
+            "outcome": None if outcome is None else asdict(outcome),
+            "failure": None if failure is None else [type(failure).__name__, str(failure)],
+            "timed_out": timed_out,
+        }
+
+
+class _Story:
+    """Tells each change of a pod once, and its events while it does not start."""
+
+    def __init__(self, log: Any, pods: AsyncPods, pod: str) -> None:
+        self._log = log
+        self._pods = pods
+        self._pod = pod
+        self._told: set[str] = set()
+        self._last = ""
+        self._events_at = time.monotonic() + EVENTS_AFTER_SECONDS
+
+    async def tell(self, state: PodState) -> None:
+        line = describe(state)
+        if line != self._last:
+            self._last = line
+            self._log.info("Pod %s %s", self._pod, line)
+        if not state.started and time.monotonic() > self._events_at:
+            self._events_at = time.monotonic() + EVENTS_EVERY_SECONDS
+            await self.tell_events(state.uid)
+
+    async def tell_events(self, uid: str) -> None:
+        try:
+            events = await self._pods.events(uid)
+        except (ClusterError, ClusterForbiddenError) as error:
+            self._log.warning("The pod's events cannot be read: %s", error)
+            return
+        for event in events:
+            line = f"{event.get('reason')}: {event.get('message')}"
+            if line not in self._told:
+                self._told.add(line)
+                tell = self._log.warning if event.get("type") == "Warning" else self._log.info
+                tell("Event %s", line)

@@ -1,0 +1,31 @@
+"""One DAG a case and mode; what goes wrong is done to it by the test."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from airflow_ml_provider.operators import FinishOperator, TrainOperator
+
+CASES = {
+    "quick": {"run": "work:quick", "hyperparameters": {"lines": 300}},
+    "slow": {"run": "work:slow", "hyperparameters": {"seconds": "{{ params.seconds }}"}},
+    "greedy": {"run": "work:greedy", "stage_resources": {"memory": "96Mi"}},
+    "broken": {"run": "work:broken"},
+    "no_image": {"run": "work:quick", "image": "ml/does-not-exist:1"},
+    "late": {"run": "work:slow", "execution_timeout": timedelta(seconds=8), "retries": 0},
+    "no_room": {"run": "work:quick", "stage_resources": {"cpu": 900}, "capacity_timeout": timedelta(seconds=6)},
+}
+
+for mode in ("sync", "deferrable"):
+    for case, arguments in CASES.items():
+        name = f"{case}_{mode}"
+        with DAG(name, schedule=None, params={"seconds": 20}, render_template_as_native_obj=True) as dag:
+            stage = TrainOperator(
+                task_id="work",
+                code="code",
+                outputs={"model": "file"},
+                deferrable=mode == "deferrable",
+                **{"retries": 1, "retry_delay": timedelta(seconds=1), **arguments},
+            )
+            stage >> FinishOperator(task_id="finish").as_teardown()
+        globals()[name] = dag

@@ -1,0 +1,30 @@
+"""Stages that do what a fault needs of them; nothing but the standard library."""
+
+import time
+from pathlib import Path
+
+
+def quick(model: Path, *, lines: int = 3) -> dict[str, float]:
+    for number in range(lines):
+        print(f"line {number}", flush=True)
+    model.write_text("a model")
+    return {"loss": 0.5}
+
+
+def slow(model: Path, *, seconds: float = 20.0) -> dict[str, float]:
+    for number in range(int(seconds * 2)):
+        print(f"step {number}", flush=True)
+        time.sleep(0.5)
+    model.write_text("a model")
+    return {"loss": 0.5}
+
+
+def greedy(model: Path) -> None:
+    held = []
+    while True:
+        held.append(bytearray(16 * 1024 * 1024))
+        time.sleep(0.02)
+
+
+def broken(model: Path) -> None:
+    raise ValueError("the learning rate is negative")
