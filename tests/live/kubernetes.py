@@ -1,5 +1,6 @@
 """What tests ask and do to a live Kubernetes."""
 
+from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 from kubernetes import client, config
 
 from airflow_ml_provider.testing.airflow_api import wait_until
@@ -23,7 +24,9 @@ class Kubernetes:
 
     def pods(self, **labels):
         """Return the pods of stages."""
-        selector = ",".join(["airflow-ml/kind", *(f"airflow-ml/{key}={value}" for key, value in labels.items())])
+        selector = ",".join(
+            ["airflow-ml/kind", *(f"airflow-ml/{key}={make_safe_label_value(value)}" for key, value in labels.items())]
+        )
         return self.api.list_namespaced_pod(self.namespace, label_selector=selector).items
 
     def wait_for_pod(self, seconds=60, phase=None, **labels):
