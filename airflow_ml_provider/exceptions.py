@@ -9,6 +9,7 @@ AirflowException
 ├── MlflowError                   MLflow refused a request for its content; a retry does not help by itself
 │   └── MlflowUnavailableError    MLflow did not answer; a retry helps
 └── AirflowFailException          the task fails at once, no retry helps
+    ├── StageRejectedError        the stage failed in a way that its author wants no retry for
     ├── StageConfigurationError   the stage is put together wrongly, or does not fit its code
     ├── ValidationFailedError     the data does not meet its suite
     ├── GateFailedError           the model does not pass its gate
@@ -59,6 +60,10 @@ class MlflowUnavailableError(MlflowError):
 
 class StageConfigurationError(AirflowFailException):
     """The stage cannot run as it is put together. A retry does not help: change the DAG, YAML or code."""
+
+
+class StageRejectedError(AirflowFailException):
+    """The stage failed in a way that ``no_retry`` names. A retry is not wanted: mend the code or the data."""
 
 
 class ValidationFailedError(AirflowFailException):

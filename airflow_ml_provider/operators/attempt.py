@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from airflow.sdk import Context
 
+from airflow_ml_provider.decisions.another_pod import Spent
 from airflow_ml_provider.operators.tracking import StageRuns
 
 _KEY = "airflow_ml_attempt"
@@ -43,6 +44,7 @@ class Attempt:
         work: The digest of what is to be done; another digest is other work.
         runs: The MLflow runs it logs to, ``None`` when it is untracked.
         pod: Its pod, ``None`` for the local runner.
+        spent: What its try used up with it.
     """
 
     attempt: str
@@ -50,6 +52,7 @@ class Attempt:
     work: str
     runs: StageRuns | None = None
     pod: PodIdentity | None = None
+    spent: Spent = field(default_factory=Spent)
 
     def save(self, context: Context) -> None:
         """Note the attempt; an older note is replaced."""
@@ -68,6 +71,7 @@ class Attempt:
             work=noted["work"],
             runs=None if noted["runs"] is None else StageRuns(**noted["runs"]),
             pod=None if noted["pod"] is None else PodIdentity(**noted["pod"]),
+            spent=Spent(**noted["spent"]),
         )
 
     @staticmethod

@@ -9,10 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.exceptions import StageConfigurationError, StageFailedError
+from airflow_ml_provider.decisions.another_pod import Spent, another_pod
+from airflow_ml_provider.exceptions import StageConfigurationError, StageFailedError, StageRejectedError
 from airflow_ml_provider.operators.attempt import Attempt
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.inputs import pack_code_folder, resolve_inputs
@@ -21,6 +22,7 @@ from airflow_ml_provider.operators.pod_runner import PodRunner
 from airflow_ml_provider.operators.runner import Ended, Runner, read_result
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.tracked_stage import TrackedStage
+from airflow_ml_provider.pod.resources import MAX_MEMORY, in_bytes
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.request import StageRequest
@@ -69,7 +71,7 @@ class StageExecution:
         work = request.work_digest()
         earlier = Attempt.load(self._context)
         if earlier is not None and earlier.work != work:
-            self._runner.discard(earlier)
+            self._discard(earlier)
             earlier = None
         found = None if earlier is None else self._result_of(earlier)
         goes_on = found is None and earlier is not None and self._runner.is_running(earlier)
@@ -85,19 +87,19 @@ class StageExecution:
             attempt_run=None if taken is None else "" if taken.runs is None else taken.runs.attempt,
         )
         with tracked:
-            if taken is None:
-                if earlier is not None:
-                    self._runner.discard(earlier)
-                self._begin(request, tracked, work)
-                result = self._successful(self._wait())
-            elif found is None:
-                operator.log.info("Attempt %s of an earlier try still runs: following it", taken.attempt)
-                self._runner.follow(taken)
-                result = self._successful(self._wait())
-            else:
+            if found is not None:
                 result = found
                 operator.log.info("Attempt %s finished but was not delivered: taking its result", result.attempt)
-                self._runner.discard(taken)
+                self._discard(taken)
+            else:
+                if taken is None:
+                    self._discard(earlier)
+                    attempt = self._begin(request, tracked, spent=Spent())
+                else:
+                    operator.log.info("Attempt %s of an earlier try still runs: following it", taken.attempt)
+                    self._runner.follow(taken)
+                    attempt = taken
+                result = self._result_after(self._wait(), attempt, tracked, request)
             branch = self._deliver(result, tracked)
         self._leave(branch)
 
@@ -124,7 +126,7 @@ class StageExecution:
             context=self._context,
         )
         with tracked:
-            result = self._successful(self._runner.harvest(attempt, event))
+            result = self._result_after(self._runner.harvest(attempt, event), attempt, tracked, None)
             branch = self._deliver(result, tracked)
         self._leave(branch)
 
@@ -132,27 +134,55 @@ class StageExecution:
         """End the stage's work; called from Airflow's signal handler."""
         self._runner.stop()
 
-    def _begin(self, request: StageRequest, tracked: TrackedStage, work: str) -> None:
+    def _begin(self, request: StageRequest, tracked: TrackedStage, *, spent: Spent) -> Attempt:
         identity, log = self._identity, self._operator.log
         number, uri = identity.claim_attempt()
+        work = request.work_digest()
         request = replace(request, attempt=number, attempt_uri=uri, tracking=tracked.tracking)
-        pod = self._runner.prepare(request, secrets=tracked.secrets)
-        attempt = Attempt(number, uri, work, runs=tracked.runs, pod=pod)
+        pod = self._runner.prepare(request, secrets=tracked.secrets, memory=spent.memory)
+        attempt = Attempt(number, uri, work, runs=tracked.runs, pod=pod, spent=spent)
         attempt.save(self._context)
         log.info("Stage %s (%s), attempt %s in %s", identity.label, request.kind, number, uri)
         uid = self._runner.start()
         if pod is not None:
-            replace(attempt, pod=replace(pod, uid=uid)).save(self._context)
+            attempt = replace(attempt, pod=replace(pod, uid=uid))
+            attempt.save(self._context)
+        return attempt
 
-    def _successful(self, ended: Ended) -> StageResult:
-        if ended.outcome.verdict == "success":
-            assert ended.result is not None
-            return ended.result
+    def _result_after(
+        self, ended: Ended, attempt: Attempt, tracked: TrackedStage, request: StageRequest | None
+    ) -> StageResult:
+        """Return the result of an attempt, or of another pod that follows it within this try."""
+        while ended.result is None or ended.outcome.verdict != "success":
+            spent = self._another_pod(ended, attempt.spent)
+            if spent is None:
+                raise self._failure(ended)
+            self._operator.log.warning("%s\nAnother pod is started within this try", ended.outcome.message)
+            request = request or self._request()
+            attempt = self._begin(request, tracked, spent=spent)
+            ended = self._wait()
+        return ended.result
+
+    def _another_pod(self, ended: Ended, spent: Spent) -> Spent | None:
+        resources = self._operator.stage_resources or {}
+        return another_pod(
+            ended.outcome,
+            spent,
+            max_disruptions=self._operator.max_disruptions,
+            memory=in_bytes(ended.memory_limit),
+            max_memory=in_bytes(resources.get(MAX_MEMORY, 0)),
+        )
+
+    def _failure(self, ended: Ended) -> AirflowException:
         tail = "".join(f"\n  | {line}" for line in ended.tail)
         message = f"{ended.outcome.message}{tail and chr(10) + 'Last lines of its log:' + tail}"
-        if ended.outcome.retry_helps:
-            raise StageFailedError(message)
-        raise StageConfigurationError(message)
+        if ended.outcome.verdict in self._operator.no_retry:
+            return StageRejectedError(message)
+        return StageFailedError(message) if ended.outcome.retry_helps else StageConfigurationError(message)
+
+    def _discard(self, attempt: Attempt | None) -> None:
+        if attempt is not None:
+            self._runner.discard(attempt)
 
     def _deliver(self, result: StageResult, tracked: TrackedStage) -> Sequence[str] | None:
         operator, context = self._operator, self._context

@@ -44,7 +44,7 @@ class LocalRunner:
         self._stopped = False
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
 
-    def prepare(self, request: StageRequest, *, secrets: Mapping[str, str]) -> None:
+    def prepare(self, request: StageRequest, *, secrets: Mapping[str, str], memory: int) -> None:
         """Keep what is to run."""
         self._prepared = (request, secrets)
 

@@ -25,7 +25,8 @@ from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.operators.attempt import Attempt, PodIdentity
 from airflow_ml_provider.operators.pod_story import PodStory
 from airflow_ml_provider.operators.runner import Ended, read_result
-from airflow_ml_provider.pod.compose import compose
+from airflow_ml_provider.pod.compose import compose, stage_container
+from airflow_ml_provider.pod.resources import give_memory
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.termination import result_in_message
@@ -62,7 +63,7 @@ class PodRunner:
         self._changes: SimpleQueue[dict[str, Any] | Exception | _Stop | None] = SimpleQueue()
         self._stopped = False
 
-    def prepare(self, request: StageRequest, *, secrets: Mapping[str, str]) -> PodIdentity:
+    def prepare(self, request: StageRequest, *, secrets: Mapping[str, str], memory: int) -> PodIdentity:
         """Compose the pod.
 
         Raises:
@@ -74,6 +75,8 @@ class PodRunner:
             # Should nobody be left to delete the pod, the kubelet ends it.
             pod.spec.active_deadline_seconds = int(operator.execution_timeout.total_seconds()) + DEADLINE_MARGIN_SECONDS
         self._pod = compose(pod, request, container=operator.base_container_name)
+        if memory:
+            give_memory(stage_container(pod, operator.base_container_name, stage=request.stage), memory)
         self._identity = PodIdentity(pod.metadata.namespace, pod.metadata.name)
         self._attempt_uri = request.attempt_uri
         return self._identity
@@ -138,7 +141,7 @@ class PodRunner:
         if outcome.verdict != "success":
             story.tell_events()
         self._remove(identity, succeeded=outcome.verdict == "success", ended=state is None or state.ended)
-        return Ended(outcome, result, tuple(log.tail))
+        return Ended(outcome, result, tuple(log.tail), "" if state is None else state.memory_limit)
 
     def trigger(self) -> BaseTrigger:
         """Return what waits for the pod in a triggerer."""
@@ -191,7 +194,7 @@ class PodRunner:
         if undecided:
             name, message = event["failure"]
             raise {"ClusterForbiddenError": ClusterForbiddenError}.get(name, ClusterError)(message)
-        return Ended(outcome, result, tuple(event["tail"]))
+        return Ended(outcome, result, tuple(event["tail"]), "" if state is None else state.memory_limit)
 
     def discard(self, attempt: Attempt) -> None:
         """Delete the attempt's pod."""

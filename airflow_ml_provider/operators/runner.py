@@ -22,18 +22,26 @@ class Ended:
         outcome: The verdict; when it is ``success`` there is a result.
         result: What the attempt left, ``None`` when it left nothing readable.
         tail: The last lines of its log.
+        memory_limit: What its pod might use, a Kubernetes quantity; empty for a process or no limit.
     """
 
     outcome: StageOutcome
     result: StageResult | None
     tail: Sequence[str] = ()
+    memory_limit: str = ""
 
 
 class Runner(Protocol):
     """Runs one attempt: ``prepare``, ``start``, ``wait``; or ``follow``, ``wait`` for one that runs already."""
 
-    def prepare(self, request: StageRequest, *, secrets: Mapping[str, str]) -> PodIdentity | None:
-        """Check and keep what is to run; returns the pod that it will be, ``None`` for a process."""
+    def prepare(self, request: StageRequest, *, secrets: Mapping[str, str], memory: int) -> PodIdentity | None:
+        """Check and keep what is to run; returns the pod that it will be, ``None`` for a process.
+
+        Args:
+            request: The attempt.
+            secrets: Variables that let a process log in to MLflow; a pod never gets them.
+            memory: What a pod gets instead of its own memory, in bytes; 0 for its own.
+        """
 
     def start(self) -> str:
         """Begin; returns the pod's uid, empty for a process."""

@@ -29,6 +29,8 @@ _POD_ARGUMENTS = frozenset(inspect.signature(KubernetesPodOperator.__init__).par
     *("self", "kwargs", "name", "do_xcom_push", "deferrable", "on_kill_action", "poll_interval"),
 }
 
+NO_RETRY = ("bad_data", "out_of_memory", "user_code")
+
 
 class StageOperator(KubernetesPodOperator):
     """Runs one stage of a pipeline: a Python function, a command, or a built-in body.
@@ -45,9 +47,12 @@ class StageOperator(KubernetesPodOperator):
         code: A folder of code, shipped by its digest; relative to the DAG's file.
         store: URI of the artifact store; default from ``[ml] store``.
         runner: Where the stage runs; default from ``[ml] runner``.
-        stage_resources: ``{"cpu": 2, "memory": "4Gi", "gpu": 1}`` (``resources`` in the YAML).
+        stage_resources: ``{"cpu": 2, "memory": "4Gi", "gpu": 1}`` (``resources`` in the YAML); with ``max_memory`` a
+            pod that ran out of memory is followed by one with twice as much, up to that.
         mlflow_conn_id: The MLflow connection; ``None`` runs untracked.
         experiment: The MLflow experiment's name; default is the DAG's id.
+        max_disruptions: How many pods that were evicted, preempted or lost are replaced within one try.
+        no_retry: Verdicts after which no retry is wanted: ``user_code``, ``bad_data``, ``out_of_memory``.
         capacity_timeout: How long a pod waits for a node before the stage fails; default as long as the task may run.
         base_folder: Where relative paths start; default is the folder of the DAG's file.
         do_xcom_push: Push one XCom an output, and ``metrics``.
@@ -83,6 +88,8 @@ class StageOperator(KubernetesPodOperator):
         stage_resources: Mapping[str, str | int | float] | None = None,
         mlflow_conn_id: str | None = "mlflow_default",
         experiment: str | None = None,
+        max_disruptions: int = 3,
+        no_retry: Collection[str] = (),
         capacity_timeout: timedelta | None = None,
         base_folder: str | None = None,
         do_xcom_push: bool = True,
@@ -102,11 +109,13 @@ class StageOperator(KubernetesPodOperator):
         self.stage_resources = stage_resources
         self.mlflow_conn_id = mlflow_conn_id
         self.experiment = experiment
+        self.max_disruptions = max_disruptions
+        self.no_retry = tuple(sorted(no_retry))
         self.capacity_timeout = capacity_timeout
         self.base_folder = base_folder
         self.only_in_pods = sorted(_POD_ARGUMENTS & kwargs.keys())
         self._execution: StageExecution | None = None
-        self._require_one_action()
+        self._require_sound()
 
     def execute(self, context: Context) -> None:
         """Run the stage and push its outputs and metrics.
@@ -188,7 +197,7 @@ class StageOperator(KubernetesPodOperator):
             return path
         return str(Path(self.base_folder or Path(context["dag"].fileloc).parent) / path)
 
-    def _require_one_action(self) -> None:
+    def _require_sound(self) -> None:
         given = [name for name in ("run", "command") if getattr(self, name)]
         if len(given) > 1:
             raise StageConfigurationError(f"stage {self.task_id!r}: give run or command, not both")
@@ -196,6 +205,11 @@ class StageOperator(KubernetesPodOperator):
             raise StageConfigurationError(
                 f"stage {self.task_id!r} of kind {self.kind!r} has nothing to run: give run='module:function' "
                 f"or command=[...]"
+            )
+        unknown = sorted(set(self.no_retry) - set(NO_RETRY))
+        if unknown:
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: no_retry names {unknown[0]!r}; allowed are {', '.join(NO_RETRY)}"
             )
         taken = sorted(set(RESERVED_OUTPUTS) & self.outputs.keys())
         if taken:

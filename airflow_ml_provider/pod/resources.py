@@ -4,30 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kubernetes.client import V1ResourceRequirements
+from kubernetes.client import V1Container, V1ResourceRequirements
 from kubernetes.utils.quantity import parse_quantity
 
 RESOURCE_NAMES = {"cpu": "cpu", "memory": "memory", "gpu": "nvidia.com/gpu", "storage": "ephemeral-storage"}
+MAX_MEMORY = "max_memory"
 
 
 def resource_requirements(resources: Mapping[str, str | int | float]) -> V1ResourceRequirements:
-    """Return requests and limits; memory, storage and GPUs are limited to what is requested, CPU is not.
+    """Return requests and limits; memory, storage and devices are limited to what is requested, CPU is not.
 
     A CPU limit throttles a container that could use idle cores, so only a request is set.
 
+    Args:
+        resources: Amounts by ``cpu``, ``memory``, ``gpu`` (NVIDIA's), ``storage``, or by a device plugin's full name
+            (``amd.com/gpu``); ``max_memory`` is how far memory may be raised and is no requirement.
+
     Raises:
-        ValueError: A name is unknown, or a value is no Kubernetes quantity.
+        ValueError: A name is unknown, a value is no Kubernetes quantity, or ``max_memory`` is less than ``memory``.
     """
     quantities: dict[str, str] = {}
     for name, value in resources.items():
-        if name not in RESOURCE_NAMES:
-            raise ValueError(f"resources: unknown name {name!r}; known are {', '.join(RESOURCE_NAMES)}")
-        try:
-            amount = parse_quantity(str(value))
-        except ValueError as error:
-            raise ValueError(f"resources.{name}: {value!r} is no quantity such as 2, 500m or 4Gi") from error
-        if amount <= 0:
-            raise ValueError(f"resources.{name}: {value!r} is not more than 0")
-        quantities[RESOURCE_NAMES[name]] = str(value)
+        if name not in (*RESOURCE_NAMES, MAX_MEMORY) and "/" not in name:
+            known = ", ".join((*RESOURCE_NAMES, MAX_MEMORY))
+            raise ValueError(f"resources: unknown name {name!r}; known are {known}, and full names such as amd.com/gpu")
+        _amount(name, value)
+        if name != MAX_MEMORY:
+            quantities[RESOURCE_NAMES.get(name, name)] = str(value)
+    if MAX_MEMORY in resources and in_bytes(resources[MAX_MEMORY]) < in_bytes(resources.get("memory", 0)):
+        raise ValueError(
+            f"resources.max_memory: {resources[MAX_MEMORY]!r} is less than memory, {resources['memory']!r}"
+        )
     limits = {name: value for name, value in quantities.items() if name != "cpu"}
     return V1ResourceRequirements(requests=quantities, limits=limits)
+
+
+def in_bytes(quantity: str | int | float) -> int:
+    """Return a quantity of memory in bytes, 0 for an empty one."""
+    return int(parse_quantity(str(quantity or 0)))
+
+
+def give_memory(container: V1Container, memory: int) -> None:
+    """Set a container's memory, request and limit, in bytes."""
+    given = container.resources = container.resources or V1ResourceRequirements()
+    given.requests = {**(given.requests or {}), "memory": str(memory)}
+    given.limits = {**(given.limits or {}), "memory": str(memory)}
+
+
+def _amount(name: str, value: str | int | float) -> None:
+    try:
+        amount = parse_quantity(str(value))
+    except ValueError as error:
+        raise ValueError(f"resources.{name}: {value!r} is no quantity such as 2, 500m or 4Gi") from error
+    if amount <= 0:
+        raise ValueError(f"resources.{name}: {value!r} is not more than 0")
