@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import XComArg
 
+from airflow_ml_provider.dag_factory.pod_arguments import pod_arguments
 from airflow_ml_provider.operators import (
     ContainerOperator,
     EvaluateOperator,
@@ -18,6 +19,7 @@ from airflow_ml_provider.operators import (
     ValidateOperator,
 )
 from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.pod import PodSpec
 from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.stages import (
     CodeStageSpec,
@@ -61,6 +63,8 @@ def stage_arguments(
         "retry_delay": spec.retry_delay if stage.retry_delay is None else stage.retry_delay,
         "execution_timeout": stage.timeout,
         "doc_md": stage.doc,
+        "no_retry": list(stage.no_retry),
+        **pod_arguments((stage.pod or PodSpec()).over(spec.pod or PodSpec()), base_folder=base_folder),
     }
     image = stage.image or spec.image
     if image:

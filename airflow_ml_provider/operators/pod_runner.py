@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pending import Patience, StartClock
 from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pod_state import PodState
-from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, StageKilledError
+from airflow_ml_provider.exceptions import ClusterCapacityError, ClusterError, ClusterForbiddenError, StageKilledError
 from airflow_ml_provider.hooks.pod_log import PodLog
 from airflow_ml_provider.hooks.pod_watch import pod_states
 from airflow_ml_provider.hooks.pods import Pods
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 LOG_REST_SECONDS = 10.0
 """How long the end of a log is awaited once its container has ended."""
+
+QUOTA_SECONDS = 5.0
+"""How often a pod that a quota refused is asked for again."""
 
 DEADLINE_MARGIN_SECONDS = 120
 """How much later than its task's timeout a pod ends by itself."""
@@ -86,7 +89,7 @@ class PodRunner:
 
         Raises:
             ClusterForbiddenError: The right to create pods is missing.
-            ClusterCapacityError: A quota is used up.
+            ClusterCapacityError: A quota was used up for as long as ``capacity_timeout`` says.
             ClusterError: Kubernetes refused the pod.
             StageKilledError: ``stop`` was called before.
         """
@@ -94,7 +97,7 @@ class PodRunner:
         assert self._identity is not None
         if self._stopped:
             raise StageKilledError("the task was told to end before its stage began")
-        created = self._pods(self._identity).create(self._pod)
+        created = self._create(self._pods(self._identity), self._pod)
         self._identity = PodIdentity(self._identity.namespace, self._identity.name, created["metadata"]["uid"])
         instance = self._context["ti"]
         instance.xcom_push(key="pod_name", value=self._identity.name)
@@ -205,6 +208,21 @@ class PodRunner:
         """Wake the waiting thread, which deletes the pod: no network in a signal handler."""
         self._stopped = True
         self._changes.put(_Stop())
+
+    def _create(self, pods: Pods, pod: V1Pod) -> dict[str, Any]:
+        capacity, since, told = self._operator.capacity_timeout, time.monotonic(), False
+        while True:
+            try:
+                return pods.create(pod)
+            except ClusterCapacityError as error:
+                if capacity is not None and time.monotonic() - since > capacity.total_seconds():
+                    raise
+                if not told:
+                    self._operator.log.warning("Waiting for room: %s", error)
+                    told = True
+            with suppress(Empty):
+                self._changes.get(timeout=QUOTA_SECONDS)
+                raise StageKilledError("the task was told to end before its stage began")
 
     def _until_end(self, story: PodStory, log: PodLog) -> tuple[StageOutcome | None, PodState | None]:
         state: PodState | None = None

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from airflow_ml_provider.spec.checks import check_pipeline
 from airflow_ml_provider.spec.pipeline import PipelineSpec, TrackingSpec
+from airflow_ml_provider.spec.pod import PodSpec, VolumeSpec
 from airflow_ml_provider.spec.problems import Problem, SpecError, did_you_mean
 from airflow_ml_provider.spec.stages import STAGE_MODELS, Resources
 from airflow_ml_provider.spec.yaml_source import KeyPath, YamlSource, read_yaml
@@ -31,11 +32,12 @@ def load_pipeline(path: Path) -> PipelineSpec:
     source = read_yaml(path)
     if not isinstance(source.value, dict):
         raise SpecError([source.problem((), "a pipeline is a mapping with the keys pipeline and stages")])
+    value, problems = _with_pods(source)
     try:
-        spec = PipelineSpec.model_validate(source.value)
+        spec = PipelineSpec.model_validate(value)
     except ValidationError as error:
-        raise SpecError(_shape_problems(source, error)) from error
-    problems = [source.problem(key_path, message) for key_path, message in check_pipeline(spec, folder=path.parent)]
+        raise SpecError([*problems, *_shape_problems(source, error)]) from error
+    problems += [source.problem(key_path, message) for key_path, message in check_pipeline(spec, folder=path.parent)]
     if spec.pipeline != pipeline_name(path):
         message = f"the pipeline is called {spec.pipeline!r}, its file stands for {pipeline_name(path)!r}; rename one"
         problems.append(source.problem(("pipeline",), message))
@@ -44,15 +46,39 @@ def load_pipeline(path: Path) -> PipelineSpec:
     return spec
 
 
-def _shape_problems(source: YamlSource, error: ValidationError) -> list[Problem]:
+def _with_pods(source: YamlSource) -> tuple[dict[str, Any], list[Problem]]:
+    """Check what stands under ``pod``, of the pipeline and of its stages."""
+    problems: list[Problem] = []
+
+    def checked(owner: dict[str, Any], path: KeyPath) -> dict[str, Any]:
+        if owner.get("pod") is None:
+            return owner
+        try:
+            return {**owner, "pod": PodSpec.model_validate(owner["pod"])}
+        except ValidationError as error:
+            problems.extend(_shape_problems(source, error, below=(*path, "pod")))
+            return {**owner, "pod": None}
+
+    value = checked(source.value, ())
+    stages = value.get("stages")
+    if isinstance(stages, dict):
+        found = {
+            name: checked(stage, ("stages", name)) if isinstance(stage, dict) else stage
+            for name, stage in stages.items()
+        }
+        value = {**value, "stages": found}
+    return value, problems
+
+
+def _shape_problems(source: YamlSource, error: ValidationError, *, below: KeyPath = ()) -> list[Problem]:
     return [
-        source.problem(*_located(source.value, details))
+        source.problem(*_located(source.value, details, below))
         for details in error.errors(include_url=False, include_context=True)
     ]
 
 
-def _located(value: Any, details: ErrorDetails) -> tuple[KeyPath, str]:
-    path = _key_path(value, details["loc"])
+def _located(value: Any, details: ErrorDetails, below: KeyPath) -> tuple[KeyPath, str]:
+    path = (*below, *_key_path(value, details["loc"]))
     return path, _message(value, path, details)
 
 
@@ -89,7 +115,9 @@ def _message(value: Any, path: KeyPath, details: ErrorDetails) -> str:
 
 def _known_keys(value: Any, path: KeyPath) -> list[str]:
     model: type[BaseModel] = PipelineSpec
-    if path[0] == "stages" and len(path) > 2:
+    if "pod" in (path[0], path[2] if len(path) > 3 else ""):
+        model = VolumeSpec if "volumes" in path else PodSpec
+    elif path[0] == "stages" and len(path) > 2:
         stage = value["stages"][path[1]]
         model = Resources if path[2] == "resources" and len(path) > 3 else STAGE_MODELS[stage["kind"]]
     elif path[0] == "tracking" and len(path) > 1:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from airflow_ml_provider.spec.fields import STRICT, Duration, FiniteJson, Name, StoreUri
+from airflow_ml_provider.spec.pod import PodSettings
 from airflow_ml_provider.spec.stages import AnyStage, CodeStageSpec
 
 DEFAULT_START = dt.date(2024, 1, 1)
@@ -42,6 +43,7 @@ class PipelineSpec(BaseModel):
     runner: Literal["local", "kubernetes"] | None = Field(default=None, description="Where stages run")
     image: str | None = Field(default=None, description="Container image, for pods")
     code: str | None = Field(default=None, description="Folder of code, shipped by its digest")
+    pod: PodSettings | None = Field(default=None, description="The pods of all stages")
     tracking: Tracking = Field(default=TrackingSpec(), description="MLflow, or false")
     params: dict[Name, FiniteJson] = Field(default={}, description="Params of the trigger form: {{ params.NAME }}")
     tags: list[Annotated[str, Field(max_length=100)]] = []

@@ -18,6 +18,7 @@ from airflow_ml_provider.spec.fields import (
     StageReference,
     ThresholdText,
 )
+from airflow_ml_provider.spec.pod import PodSettings
 from airflow_ml_provider.spec.references import Reference
 
 
@@ -30,6 +31,7 @@ class Resources(BaseModel):
     memory: Quantity | None = None
     gpu: Quantity | None = None
     storage: Quantity | None = None
+    max_memory: Quantity | None = None
 
 
 class StageSpec(BaseModel):
@@ -44,6 +46,10 @@ class StageSpec(BaseModel):
     runner: Literal["local", "kubernetes"] | None = Field(default=None, description="Where the stage runs")
     image: str | None = Field(default=None, description="Container image, for pods")
     resources: Resources | None = Field(default=None, description="CPU, memory and GPUs, for pods")
+    pod: PodSettings | None = Field(default=None, description="The stage's pod, before the pipeline's")
+    no_retry: list[Literal["bad_data", "out_of_memory", "user_code"]] = Field(
+        default=[], description="Kinds of failure after which no retry is wanted"
+    )
     doc: str | None = Field(default=None, description="Shown on the task in Airflow's UI")
 
     def references(self) -> dict[tuple[str, ...], Reference]:

@@ -82,6 +82,16 @@ class AirflowApi:
         )
         return self.run_state(dag_id, run_id)
 
+    def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+        """Mark a task as ``failed`` or ``success``, as a user does in the UI."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        self._client.patch(path, json={"new_state": state}).raise_for_status()
+
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Clear a task, as a user does in the UI, so that it runs anew."""
+        body = {"dag_run_id": run_id, "task_ids": [task_id], "dry_run": False, "only_failed": False}
+        self._client.post(f"/dags/{dag_id}/clearTaskInstances", json=body).raise_for_status()
+
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
         """Return an XCom's value, ``None`` when there is none."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"

@@ -4,6 +4,7 @@ The cluster is the one of KUBECONFIG, or the one that ``../shared/cluster`` star
 ``ML_TEST_IMAGE`` (the image of docker/stage, pullable there) and ``ML_TEST_HOST`` (this machine's address for pods).
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,18 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from airflow_ml_provider.testing.airflow_server import AirflowServer
 from airflow_ml_provider.testing.mlflow_server import MlflowServer
 from airflow_ml_provider.testing.server_process import ServerProcess, free_port
 from tests.live.airflow import Airflow
+from tests.live.faults import World
 from tests.live.kubernetes import Kubernetes
 from tests.live.mlflow import Mlflow
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SHARED = ROOT.parent / "shared" / "cluster" / "cluster"
-IMAGE = "ml/stage:test"
 LEFT_OUT = (
     "tests/cluster was left out: there is no Kubernetes. Run it with KUBECONFIG=... ML_TEST_IMAGE=... ML_TEST_HOST=... "
     "python -m pytest tests/cluster"
@@ -56,16 +58,22 @@ def shared_cluster(*arguments):
 @pytest.fixture(scope="session")
 def cluster():
     if os.environ.get("KUBECONFIG") and os.environ.get("ML_TEST_IMAGE"):
-        return Cluster(
+        yield Cluster(
             Path(os.environ["KUBECONFIG"]), os.environ["ML_TEST_IMAGE"], os.environ.get("ML_TEST_HOST", "127.0.0.1")
         )
+        return
     if not SHARED.exists():
         pytest.skip(LEFT_OUT)
+    was_up = subprocess.run([SHARED, "kubectl", "get", "nodes"], capture_output=True, check=False).returncode == 0
     kubeconfig = Path(shared_cluster("up").splitlines()[-1])
-    if f"{IMAGE}" not in shared_cluster("images"):
-        folder = ROOT / "docker" / "stage"
-        shared_cluster("build", "-t", IMAGE, "-f", str(folder / "Dockerfile"), str(folder))
-    return Cluster(kubeconfig, IMAGE, shared_cluster("host-ip"))
+    folder = ROOT / "docker" / "stage"
+    content = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.iterdir()))).hexdigest()[:12]
+    image = f"ml/stage:test-{content}"
+    if image not in shared_cluster("images"):
+        shared_cluster("build", "-t", image, "-f", str(folder / "Dockerfile"), str(folder))
+    yield Cluster(kubeconfig, image, shared_cluster("host-ip"))
+    if not was_up:
+        shared_cluster("down")
 
 
 @pytest.fixture(scope="session")
@@ -181,7 +189,37 @@ def pod_template(kubernetes, s3, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, tmp_path_factory):
+def nobody(cluster, kubernetes):
+    """The kubeconfig of a ServiceAccount without rights."""
+    name = "nobody"
+    kubernetes.api.create_namespaced_service_account(kubernetes.namespace, {"metadata": {"name": name}})
+    token = kubernetes.api.create_namespaced_service_account_token(
+        name, kubernetes.namespace, {"spec": {"expirationSeconds": 7200}}
+    ).status.token
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    user = next(entry for entry in config["users"])
+    user["user"] = {"token": token}
+    return config
+
+
+@pytest.fixture(scope="session")
+def world(kubernetes, pod_mlflow, airflow):
+    """What faults reach beyond one stage."""
+    home = Path(os.environ.get("CLUSTER_HOME", Path.home() / ".cache" / "ml-cluster"))
+    live = World(
+        kubernetes=kubernetes,
+        mlflow_server=pod_mlflow,
+        airflow=airflow,
+        shared_cluster=shared_cluster,
+        cluster_home=home,
+        store=lambda command: subprocess.run([SHARED.parent / "s3" / "s3", command], check=True, capture_output=True),
+    )
+    yield live
+    live.close()
+
+
+@pytest.fixture(scope="session")
+def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, tmp_path_factory):
     """A real Airflow that runs stages as pods."""
     folder = tmp_path_factory.mktemp("dags")
     ignore = shutil.ignore_patterns("__pycache__")
@@ -200,6 +238,13 @@ def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, tmp_path_
             "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps(
                 {"conn_type": "kubernetes", "extra": {"kube_config_path": str(cluster.kubeconfig)}}
             ),
+            "AIRFLOW_CONN_KUBERNETES_NOBODY": json.dumps(
+                {"conn_type": "kubernetes", "extra": {"kube_config": json.dumps(nobody)}}
+            ),
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "3",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             "AIRFLOW_CONN_MLFLOW_DEFAULT": json.dumps(
                 {"conn_type": "mlflow", "host": f"http://{cluster.host}:{pod_mlflow.port}"}
             ),

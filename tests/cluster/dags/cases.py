@@ -9,10 +9,18 @@ from airflow_ml_provider.operators import FinishOperator, TrainOperator
 CASES = {
     "quick": {"run": "work:quick", "hyperparameters": {"lines": 300}},
     "slow": {"run": "work:slow", "hyperparameters": {"seconds": "{{ params.seconds }}"}},
+    "growing": {
+        "run": "work:holding",
+        "hyperparameters": {"mebibytes": 150},
+        "stage_resources": {"memory": "96Mi", "max_memory": "512Mi"},
+    },
+    "no_quota": {"run": "work:quick", "capacity_timeout": timedelta(seconds=90)},
+    "no_rights": {"run": "work:quick", "kubernetes_conn_id": "kubernetes_nobody"},
     "greedy": {"run": "work:greedy", "stage_resources": {"memory": "96Mi"}},
     "broken": {"run": "work:broken"},
     "no_image": {"run": "work:quick", "image": "ml/does-not-exist:1"},
     "late": {"run": "work:slow", "execution_timeout": timedelta(seconds=8), "retries": 0},
+    "slow_start": {"run": "work:slow", "hyperparameters": {"seconds": 3}, "retry_delay": timedelta(seconds=10)},
     "no_room": {"run": "work:quick", "stage_resources": {"cpu": 900}, "capacity_timeout": timedelta(seconds=6)},
 }
 

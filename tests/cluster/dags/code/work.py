@@ -26,5 +26,10 @@ def greedy(model: Path) -> None:
         time.sleep(0.02)
 
 
+def holding(model: Path, *, mebibytes: int) -> None:
+    held = [bytearray(1024 * 1024) for _ in range(mebibytes)]
+    model.write_text(f"{len(held)} MiB")
+
+
 def broken(model: Path) -> None:
     raise ValueError("the learning rate is negative")

@@ -1,0 +1,121 @@
+"""What a pipeline says about its stages' pods."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
+
+from airflow_ml_provider.spec.fields import STRICT, Duration, FiniteJson, Quantity
+
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _object_name(value: Any) -> str:
+    if not isinstance(value, str) or not _OBJECT_NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is no name of a Kubernetes object: use a-z, 0-9, '-' and '.', 253 at most")
+    return value
+
+
+def _variable(value: Any) -> str:
+    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
+        raise ValueError(f"{value!r} is no name of an environment variable: use letters, digits and '_'")
+    if value.startswith("AIRFLOW_ML_"):
+        raise ValueError(f"{value!r} is the provider's own: names of variables must not start with AIRFLOW_ML_")
+    return value
+
+
+def _absolute(value: Any) -> str:
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise ValueError(f"{value!r} is no absolute path")
+    return value
+
+
+ObjectName = Annotated[str, BeforeValidator(_object_name)]
+Variable = Annotated[str, BeforeValidator(_variable)]
+AbsolutePath = Annotated[str, BeforeValidator(_absolute)]
+
+
+class VolumeSpec(BaseModel):
+    """A volume: a claim, a folder of the node, or an empty one."""
+
+    model_config = STRICT
+
+    path: AbsolutePath = Field(description="Where the stage sees it")
+    claim: ObjectName | None = Field(default=None, description="Name of a PersistentVolumeClaim")
+    host: AbsolutePath | None = Field(default=None, description="Folder of the node")
+    empty: Quantity | None = Field(default=None, description="Size of an empty folder that lives with the pod")
+    read_only: bool = False
+    sub_path: str | None = Field(default=None, description="Folder within the volume")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> VolumeSpec:
+        if sum(source is not None for source in (self.claim, self.host, self.empty)) != 1:
+            raise ValueError("give exactly one of claim, host and empty")
+        return self
+
+
+class PodSpec(BaseModel):
+    """How a stage's pod looks and where it runs; a stage's keys come before its pipeline's."""
+
+    model_config = STRICT
+
+    connection: str | None = Field(default=None, min_length=1, description="Airflow connection of type kubernetes")
+    namespace: ObjectName | None = None
+    service_account: ObjectName | None = None
+    template: str | None = Field(default=None, min_length=1, description="Pod template file, beside the pipeline")
+    env: dict[Variable, str] = Field(default={}, description="Plain variables, nothing secret")
+    secrets: dict[ObjectName, Literal["env"] | AbsolutePath | dict[str, Variable]] = Field(
+        default={},
+        description="Secrets that exist: 'env' for all keys as variables, a path to mount, or {key: VARIABLE}",
+    )
+    volumes: dict[ObjectName, VolumeSpec] = {}
+    shared_memory: Quantity | None = Field(default=None, description="Size of /dev/shm")
+    node_selector: dict[str, str] = {}
+    tolerations: list[dict[str, FiniteJson]] = Field(default=[], description="As in a pod")
+    affinity: dict[str, FiniteJson] = Field(default={}, description="As in a pod")
+    spot: Literal["aks", "eks", "gke", "karpenter"] | None = Field(default=None, description="Run on spot nodes of")
+    priority_class: ObjectName | None = None
+    queue: ObjectName | None = Field(default=None, description="Kueue's local queue")
+    pull_secrets: list[ObjectName] = []
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    deadline: Duration | None = Field(default=None, description="When the pod ends by itself, whoever follows it")
+    deferrable: bool | None = Field(default=None, description="Wait in the triggerer instead of a worker")
+    keep: Literal["never", "failed", "always"] | None = Field(default=None, description="Which pods are kept")
+    startup_timeout: Duration | None = Field(default=None, description="From having a node to running; 2m by default")
+    capacity_timeout: Duration | None = Field(default=None, description="How long to wait for a node or a quota")
+    max_disruptions: int | None = Field(default=None, ge=0, le=100, description="Evicted pods replaced in one try")
+
+    def over(self, other: PodSpec) -> PodSpec:
+        """Return this description with what it leaves open taken from ``other``; mappings are merged key by key."""
+        merged: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(mine, dict):
+                merged[name] = {**theirs, **mine}
+            else:
+                merged[name] = mine if name in self.model_fields_set else theirs
+        return PodSpec.model_construct(**merged)
+
+
+class _Checked:
+    """A field that takes a PodSpec that is checked already.
+
+    A schema of it within each kind's would be built at every parse of a DAG, and most pipelines say little of pods.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.is_instance_schema(PodSpec)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(PodSpec.__pydantic_core_schema__)
+
+
+PodSettings = Annotated[PodSpec, _Checked]

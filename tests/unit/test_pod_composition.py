@@ -1,0 +1,147 @@
+"""The pod of a stage, from a pipeline's text to what is sent to Kubernetes, against golden files."""
+
+import ast
+import base64
+import json
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes.client import ApiClient
+
+from airflow_ml_provider.dag_factory.build import build
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators import TrainOperator
+from airflow_ml_provider.pod.compose import compose
+from airflow_ml_provider.pod.injection import BOOTSTRAP, RUNTIME_LIMIT_BYTES, packed_runtime
+from airflow_ml_provider.pod.names import pod_labels, pod_name
+from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, RUNTIME_VARIABLE
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.runtime.stages import BODIES
+from airflow_ml_provider.spec.load import load_pipeline
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def request(**changes):
+    values = {
+        "kind": "train",
+        "pipeline": "flights",
+        "stage": "train",
+        "dag_run": "manual__2026-11-24T12:00:00+00:00",
+        "attempt": "1.1",
+        "attempt_uri": "s3://ml/store/flights/run/train/-1/1.1",
+        "run": "flights.stages:train",
+        "params": {"cost": "$(HOME) $5"},
+        "outputs": {"model": "model"},
+    }
+    return StageRequest(**{**values, **changes})
+
+
+def composed(operator, **changes):
+    pod = operator.build_pod_request_obj(dry_run=True)
+    return ApiClient().sanitize_for_serialization(
+        compose(pod, request(**changes), container=operator.base_container_name)
+    )
+
+
+def without_versions(pod):
+    """Drop what changes with every edit of the runtime and every Airflow."""
+    del pod["metadata"]["labels"]["airflow_version"]
+    for container in pod["spec"]["containers"]:
+        for variable in container["env"]:
+            if variable["name"] == RUNTIME_VARIABLE:
+                variable["value"] = "(the packed runtime)"
+        if container["command"] == ["python3", "-c", BOOTSTRAP]:
+            container["command"][2] = "(the bootstrap)"
+    return pod
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*/pipeline.yaml")), ids=lambda path: path.parent.name)
+def test_a_pipelines_pod_is_the_golden_one(path):
+    spec = load_pipeline(path)
+    operator = build(spec, base_folder=path.parent).get_task("train")
+    pod = without_versions(composed(operator))
+    golden = path.parent / "pod.yaml"
+    if os.environ.get("ML_WRITE_GOLDEN"):
+        golden.write_text(yaml.safe_dump(pod, sort_keys=True))
+    assert pod == yaml.safe_load(golden.read_text())
+
+
+def test_no_value_of_the_request_is_expanded_by_kubernetes():
+    operator = TrainOperator(task_id="train", run="m:f", image="i:1", namespace="ml")
+    env = {entry["name"]: entry.get("value") for entry in composed(operator)["spec"]["containers"][0]["env"]}
+    assert "$(HOME)" in env[REQUEST_VARIABLE]
+    assert "$$(HOME)" in env[REQUEST_VARIABLE]
+    assert StageRequest.from_json(env[REQUEST_VARIABLE].replace("$$(", "$(")).params == {"cost": "$(HOME) $5"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "says"),
+    [
+        ({}, {}, "has no image to run in"),
+        ({"image": "i", "cmds": ["sh"]}, {}, "cmds and arguments are KubernetesPodOperator's"),
+        ({"image": "i"}, {"attempt_uri": "file:///tmp/store/1.1"}, "use a store such as s3://"),
+        (
+            {"image": "i", "base_container_name": "main"},
+            {"container": "other"},
+            "has no container 'other', it has main",
+        ),
+    ],
+)
+def test_a_pod_that_cannot_run_a_stage_is_refused(arguments, changes, says):
+    container = changes.pop("container", None)
+    operator = TrainOperator(task_id="train", run="m:f", namespace="ml", **arguments)
+    pod = operator.build_pod_request_obj(dry_run=True)
+    with pytest.raises(StageConfigurationError, match=says):
+        compose(pod, request(**changes), container=container or operator.base_container_name)
+
+
+def test_a_store_on_a_mounted_volume_is_accepted():
+    from kubernetes.client import V1VolumeMount
+
+    mounts = [V1VolumeMount(name="shared", mount_path="/mnt/ml")]
+    operator = TrainOperator(task_id="train", run="m:f", namespace="ml", image="i", volume_mounts=mounts)
+    assert composed(operator, attempt_uri="file:///mnt/ml/store/1.1")
+
+
+def test_names_and_labels_are_valid_however_odd_the_ids():
+    odd = request(stage="Größe " + "x" * 300, pipeline="p" * 250, dag_run="scheduled__" + "2" * 240, attempt="12.345")
+    assert len(pod_name(odd)) <= 63
+    assert pod_name(odd).replace("-", "").isalnum()
+    assert all(len(value) <= 63 for value in pod_labels(odd).values())
+    assert pod_name(odd) != pod_name(request(stage="Größe " + "x" * 299, pipeline="p" * 250))
+    assert pod_name(request()) == pod_name(request())
+    assert pod_name(request(attempt="1.2")) != pod_name(request())
+
+
+@pytest.mark.parametrize("body", [None, *BODIES])
+def test_the_runtime_fits_and_speaks_python_3_10(body):
+    packed = packed_runtime(body)
+    assert len(packed) <= RUNTIME_LIMIT_BYTES
+    for name, text in json.loads(zlib.decompress(base64.b64decode(packed))).items():
+        ast.parse(text, filename=name, feature_version=(3, 10))
+    assert packed == packed_runtime.__wrapped__(body)
+
+
+def test_the_bootstrap_runs_a_stage_with_the_standard_library_and_fsspec_alone(tmp_path):
+    """A fresh interpreter that does not see this package."""
+    work = request(attempt_uri=f"file://{tmp_path}/1.1", run=None, command=("sh", "-c", "env"), outputs={}, params={})
+    environment = {
+        "PATH": os.environ["PATH"],
+        "TMPDIR": str(tmp_path),
+        REQUEST_VARIABLE: work.to_json(),
+        RUNTIME_VARIABLE: packed_runtime(None),
+    }
+    script = f"import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)]\n{BOOTSTRAP}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "1.1" / "_result.json").exists()
+    assert RUNTIME_VARIABLE not in done.stdout
+    assert REQUEST_VARIABLE not in done.stdout

@@ -1,0 +1,189 @@
+"""What is decided about pods: their state, their start, their end, and whether another one follows."""
+
+import datetime as dt
+
+import pytest
+
+from airflow_ml_provider.decisions.another_pod import Spent, another_pod
+from airflow_ml_provider.decisions.cleanup import deletes
+from airflow_ml_provider.decisions.log_position import LogPosition
+from airflow_ml_provider.decisions.outcome import StageOutcome
+from airflow_ml_provider.decisions.pending import Patience, StartClock, read_pending
+from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
+from airflow_ml_provider.decisions.pod_state import PodState, describe
+from airflow_ml_provider.protocol.result import StageFailure, StageResult
+
+OK = StageResult(status="success", attempt="1.1")
+BAD = StageResult(status="failed", attempt="1.1", failure=StageFailure("bad_data", "BadDataError", "no rows"))
+RUNS = PodState("u", "Running", scheduled=True, started=True)
+
+
+def pod(status, **metadata):
+    containers = [
+        {"name": "sidecar"},
+        {"name": "base", "resources": {"requests": {"memory": "64Mi"}, "limits": {"memory": "128Mi"}}},
+    ]
+    return {"metadata": {"uid": "u", **metadata}, "spec": {"nodeName": "n", "containers": containers}, "status": status}
+
+
+def test_a_state_is_read_from_the_stages_container_alone():
+    status = {
+        "phase": "Running",
+        "containerStatuses": [
+            {"name": "sidecar", "state": {"running": {"startedAt": "t"}}},
+            {
+                "name": "base",
+                "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "startedAt": "t", "message": "m"}},
+            },
+        ],
+    }
+    state = PodState.of(pod(status), container="base")
+    assert (state.exit_code, state.container_reason, state.termination_message) == (137, "OOMKilled", "m")
+    assert (state.memory_request, state.memory_limit) == ("64Mi", "128Mi")
+    assert state.ended
+    assert state.started
+    assert not PodState.of(pod(status), container="sidecar").ended
+
+
+def test_a_pod_without_a_status_waits():
+    state = PodState.of({"metadata": {"uid": "u"}}, container="base")
+    assert (state.phase, state.ended, state.scheduled) == ("Unknown", False, False)
+    assert describe(state) == "waits for a node"
+
+
+@pytest.mark.parametrize(
+    ("state", "result", "verdict", "says"),
+    [
+        (PodState("u", "Succeeded", exit_code=0, started=True), OK, "success", ""),
+        (PodState("u", "Succeeded", exit_code=0, started=True), None, "no_result", "left no result"),
+        (PodState("u", "Failed", exit_code=1, started=True), OK, "no_result", "failed at its end"),
+        (PodState("u", "Failed", exit_code=3, started=True), BAD, "bad_data", "no rows [bad data, exit code 3]"),
+        (None, OK, "success", ""),
+        (None, None, "disrupted", "vanished"),
+        (RUNS, OK, "success", ""),
+        (RUNS, None, "disrupted", "was deleted while the stage ran"),
+        (
+            PodState("u", "Failed", exit_code=137, container_reason="OOMKilled", memory_limit="1Gi", started=True),
+            None,
+            "out_of_memory",
+            "(limit 1Gi, request none) [out of memory, exit code 137]; raise resources.memory",
+        ),
+        (
+            PodState("u", "Failed", exit_code=137, disruption="EvictionByEvictionAPI", started=True),
+            None,
+            "disrupted",
+            "disrupted (EvictionByEvictionAPI)",
+        ),
+        (PodState("u", "Failed", pod_reason="Evicted", pod_message="disk"), None, "disrupted", "(Evicted): disk"),
+        (PodState("u", "Failed", pod_reason="DeadlineExceeded"), None, "deadline", "longer than its deadline"),
+        (PodState("u", "Failed", exit_code=143, deleting=True, started=True), None, "disrupted", "was deleted"),
+        (PodState("u", "Failed", exit_code=137, started=True), None, "no_result", "exit code 137"),
+    ],
+)
+def test_an_end_is_judged_by_state_and_result(state, result, verdict, says):
+    outcome = read_pod_outcome(state, result)
+    assert outcome.verdict == verdict, outcome
+    assert says in outcome.message
+
+
+def waiting(reason, message=""):
+    return PodState("u", "Pending", scheduled=True, container_reason=reason, container_message=message)
+
+
+NO_NODE = PodState("u", "Pending", unschedulable="0/3 nodes are available: 3 Insufficient nvidia.com/gpu")
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "verdict"),
+    [
+        (NO_NODE, 3600, None),
+        (PodState("u", "Pending"), 3600, None),
+        (waiting("ContainerCreating"), 100, None),
+        (waiting("ContainerCreating"), 121, "startup"),
+        (waiting("InvalidImageName", "couldn't parse"), 0, "image"),
+        (waiting("ErrImagePull", "manifest unknown: manifest tagged by 1 is not found"), 0, "image"),
+        (waiting("ErrImagePull", "toomanyrequests: You have reached your pull rate limit"), 60, None),
+        (waiting("ImagePullBackOff", "429 Too Many Requests: not found"), 60, None),
+        (waiting("ErrImagePull", "dial tcp: i/o timeout"), 60, None),
+        (waiting("ErrImagePull", "dial tcp: i/o timeout"), 121, "image"),
+        (waiting("CreateContainerConfigError", 'secret "s3" not found'), 5, None),
+        (waiting("CreateContainerConfigError", 'secret "s3" not found'), 16, "configuration"),
+        (RUNS, 9999, None),
+    ],
+)
+def test_a_pod_that_does_not_start_is_waited_for_or_given_up(state, seconds, verdict):
+    outcome = read_pending(state, seconds=seconds, patience=Patience(startup=120))
+    assert (outcome and outcome.verdict) == verdict
+
+
+def test_capacity_has_a_limit_of_its_own_and_says_what_the_scheduler_said():
+    outcome = read_pending(NO_NODE, seconds=61, patience=Patience(startup=5, capacity=60))
+    assert outcome.verdict == "capacity"
+    assert "Insufficient nvidia.com/gpu" in outcome.message
+
+
+def test_the_startup_clock_begins_when_the_pod_has_a_node():
+    clock = StartClock(Patience(startup=10))
+    assert clock.judge(NO_NODE, now=0) is None
+    assert clock.judge(NO_NODE, now=500) is None
+    assert clock.judge(waiting("ContainerCreating"), now=501) is None
+    assert clock.judge(waiting("ContainerCreating"), now=510) is None
+    assert clock.judge(waiting("ContainerCreating"), now=512).verdict == "startup"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "spent", "memory", "expected"),
+    [
+        ("disrupted", Spent(), 0, Spent(disruptions=1)),
+        ("disrupted", Spent(disruptions=2, memory=5), 0, Spent(disruptions=3, memory=5)),
+        ("disrupted", Spent(disruptions=3), 0, None),
+        ("out_of_memory", Spent(), 100, Spent(memory=200)),
+        ("out_of_memory", Spent(memory=200), 200, Spent(memory=300)),
+        ("out_of_memory", Spent(memory=300), 300, None),
+        ("out_of_memory", Spent(), 0, None),
+        ("user_code", Spent(), 100, None),
+        ("success", Spent(), 100, None),
+    ],
+)
+def test_another_pod_follows_within_limits(verdict, spent, memory, expected):
+    found = another_pod(StageOutcome(verdict), spent, max_disruptions=3, memory=memory, max_memory=300)
+    assert found == expected
+
+
+def test_without_a_ceiling_memory_is_never_raised():
+    outcome = StageOutcome("out_of_memory")
+    assert another_pod(outcome, Spent(), max_disruptions=3, memory=100, max_memory=0) is None
+
+
+@pytest.mark.parametrize(
+    ("action", "succeeded", "ended", "expected"),
+    [
+        ("delete_pod", True, True, True),
+        ("delete_pod", False, True, True),
+        ("delete_succeeded_pod", True, True, True),
+        ("delete_succeeded_pod", False, True, False),
+        ("keep_pod", True, True, False),
+        ("keep_pod", False, False, True),
+        ("delete_active_pod", False, True, False),
+        ("delete_active_pod", False, False, True),
+    ],
+)
+def test_a_pod_that_runs_is_never_left_behind(action, succeeded, ended, expected):
+    assert deletes(action, succeeded=succeeded, ended=ended) is expected
+
+
+def test_lines_that_come_again_after_a_broken_connection_are_told_once():
+    position = LogPosition()
+    now = dt.datetime(2026, 11, 24, 12, 0, 10, tzinfo=dt.UTC)
+    assert position.rewind(now) is None
+    first = ["2026-11-24T12:00:01.000000001Z", "2026-11-24T12:00:02.500000000Z", "2026-11-24T12:00:02.500000000Z"]
+    assert [position.take(stamp) for stamp in first] == [True, True, True]
+    assert position.rewind(now) == 9
+    again = [*first, "2026-11-24T12:00:02.500000000Z", "2026-11-24T12:00:03.000000000Z"]
+    assert [position.take(stamp) for stamp in again] == [False, False, False, True, True]
+
+
+def test_a_nodes_own_time_zone_is_read():
+    position = LogPosition()
+    position.take("2026-11-24T13:00:02.500000000+01:00")
+    assert position.rewind(dt.datetime(2026, 11, 24, 12, 0, 10, tzinfo=dt.UTC)) == 9
