@@ -1,11 +1,11 @@
 """Seconds that a stage in a pod costs beyond its own work, without a scheduler, side by side.
 
-Work is one second of ``sleep`` in the same image. ``floor`` creates a pod and watches it to its end with the plain client.
-KubernetesPodOperator runs as shipped with an XCom, and tuned (a startup check each 0.25 s, no XCom). A stage's own work is
-what its runtime measured, so its start of the interpreter counts as overhead, and so does the artifact store.
+Work is one second of ``sleep`` in the same image. ``floor`` creates a pod and watches it to its end with the plain
+client. KubernetesPodOperator runs as shipped with an XCom, and tuned (a startup check each 0.25 s, no XCom). A stage's
+own work is what its runtime measured, so the start of its interpreter counts as overhead, and so does the store.
 
-Needs KUBECONFIG, ML_TEST_IMAGE (the image of docker/stage) and a store that pods reach: ML_TEST_STORE with the variables
-of its keys, which are put into the pod. Figures are medians of interleaved repeats.
+Needs KUBECONFIG, ML_TEST_IMAGE (the image of docker/stage) and ML_TEST_STORE, a store that pods reach, with the
+variables of its keys, which are put into the pod. Figures are medians of interleaved repeats.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ class Memory(dict):
     """A task state store."""
 
     def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
         self[key] = value
 
     def delete(self, key: str) -> None:
+        """Drop a value."""
         self.pop(key, None)
 
 

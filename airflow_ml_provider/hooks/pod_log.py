@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import urllib3.exceptions
@@ -14,6 +15,7 @@ from kubernetes.client import ApiException
 from kubernetes.watch.watch import iter_resp_lines
 
 from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition
+from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.pods import Pods
 
 LINE_LIMIT = 16 * 1024
@@ -88,6 +90,11 @@ class PodLog:
                     text = text[:LINE_LIMIT]
                     self.tail.append(text)
                     self._emit(text)
-        except (ApiException, urllib3.exceptions.HTTPError, OSError):
+        except ApiException as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                return False
+            self._emit(str(cluster_error(error, "get", "pods/log", f"{self._pods.namespace}/{self._name}")))
+            self._given_up.set()
+        except (urllib3.exceptions.HTTPError, OSError):
             return False
         return True

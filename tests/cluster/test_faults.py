@@ -1,7 +1,7 @@
 """The fault matrix: what is done to a stage while it runs, and what becomes of it.
 
 Every cell asserts the task's final state, its result, the pods left, the state of its MLflow runs and the artifacts
-that a reader sees. The table in docs/reference/reliability.md is what these tests saw; ``ML_WRITE_TABLE=1`` writes it anew.
+that a reader sees. The table in docs/reference/reliability.md is what was seen; ``ML_WRITE_TABLE=1`` writes it anew.
 """
 
 import os

@@ -71,6 +71,8 @@ def test_shell_names_commands_that_exist(text):
                 )
             case ["python", script, *_]:
                 assert (ROOT / script).is_file(), line
+            case ["docker", "build", "-t", _, context]:
+                assert (ROOT / context / "Dockerfile").is_file(), line
             case [] | ["pip" | "git" | "cd", *_]:
                 pass
             case _:
