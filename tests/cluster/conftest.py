@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
+from airflow_ml_provider.cli.manifests import manifests
 from airflow_ml_provider.testing.airflow_server import AirflowServer
 from airflow_ml_provider.testing.mlflow_server import MlflowServer
 from airflow_ml_provider.testing.server_process import ServerProcess, free_port
@@ -78,10 +78,10 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def kubernetes(cluster):
-    """A namespace under Pod Security "restricted", gone after the session."""
+    """A namespace as ``airflow-ml manifests`` makes it, Pod Security "restricted"; gone after the session."""
     namespace = f"ml-{uuid.uuid4().hex[:8]}"
     live = Kubernetes(cluster.kubeconfig, namespace)
-    live.create_namespace({"pod-security.kubernetes.io/enforce": "restricted"})
+    live.apply(manifests(namespace, account="airflow", account_namespace=namespace, pods=None))
     yield live
     live.delete_namespace()
 
@@ -189,17 +189,10 @@ def pod_template(kubernetes, s3, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def nobody(cluster, kubernetes):
+def nobody(kubernetes):
     """The kubeconfig of a ServiceAccount without rights."""
-    name = "nobody"
-    kubernetes.api.create_namespaced_service_account(kubernetes.namespace, {"metadata": {"name": name}})
-    token = kubernetes.api.create_namespaced_service_account_token(
-        name, kubernetes.namespace, {"spec": {"expirationSeconds": 7200}}
-    ).status.token
-    config = yaml.safe_load(cluster.kubeconfig.read_text())
-    user = next(entry for entry in config["users"])
-    user["user"] = {"token": token}
-    return config
+    kubernetes.api.create_namespaced_service_account(kubernetes.namespace, {"metadata": {"name": "nobody"}})
+    return kubernetes.kubeconfig_of("nobody")
 
 
 @pytest.fixture(scope="session")
@@ -220,7 +213,7 @@ def world(kubernetes, pod_mlflow, airflow):
 
 @pytest.fixture(scope="session")
 def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, tmp_path_factory):
-    """A real Airflow that runs stages as pods."""
+    """A real Airflow that runs stages as pods, with the rights of the manifests and no others."""
     folder = tmp_path_factory.mktemp("dags")
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "example_dags", folder / "examples", ignore=ignore)
@@ -236,7 +229,7 @@ def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, t
             "AIRFLOW__ML__NAMESPACE": kubernetes.namespace,
             "AIRFLOW__ML__POD_TEMPLATE": str(pod_template),
             "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps(
-                {"conn_type": "kubernetes", "extra": {"kube_config_path": str(cluster.kubeconfig)}}
+                {"conn_type": "kubernetes", "extra": {"kube_config": json.dumps(kubernetes.kubeconfig_of("airflow"))}}
             ),
             "AIRFLOW_CONN_KUBERNETES_NOBODY": json.dumps(
                 {"conn_type": "kubernetes", "extra": {"kube_config": json.dumps(nobody)}}

@@ -1,7 +1,8 @@
 """What tests ask and do to a live Kubernetes."""
 
+import yaml
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
-from kubernetes import client, config
+from kubernetes import client, config, utils
 
 from airflow_ml_provider.testing.airflow_api import wait_until
 
@@ -11,10 +12,22 @@ class Kubernetes:
 
     def __init__(self, kubeconfig, namespace):
         self.namespace = namespace
-        self.api = client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))
+        self._kubeconfig = kubeconfig
+        self._client = config.new_client_from_config(str(kubeconfig))
+        self.api = client.CoreV1Api(self._client)
 
-    def create_namespace(self, labels):
-        self.api.create_namespace({"metadata": {"name": self.namespace, "labels": labels}})
+    def apply(self, text):
+        """Create the objects of a YAML text."""
+        utils.create_from_yaml(self._client, yaml_objects=list(yaml.safe_load_all(text)))
+
+    def kubeconfig_of(self, account):
+        """Return the kubeconfig of a ServiceAccount."""
+        request = {"spec": {"expirationSeconds": 7200}}
+        token = self.api.create_namespaced_service_account_token(account, self.namespace, request).status.token
+        content = yaml.safe_load(self._kubeconfig.read_text())
+        (user,) = content["users"]
+        user["user"] = {"token": token}
+        return content
 
     def delete_namespace(self):
         self.api.delete_namespace(self.namespace, grace_period_seconds=0)

@@ -1,0 +1,65 @@
+"""The rights that ``airflow-ml manifests`` grants: all other tests here run under them, and none can be left out."""
+
+import pytest
+import yaml
+from kubernetes import client, config
+
+from airflow_ml_provider.cli.manifests import ROLE, RULES, manifests
+from airflow_ml_provider.exceptions import ClusterForbiddenError
+from airflow_ml_provider.hooks.cluster_errors import cluster_error
+from airflow_ml_provider.hooks.pods import Pods
+
+GRANTED = [(verb, resource) for rule in RULES for resource in rule["resources"] for verb in rule["verbs"]]
+POD = {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "base", "image": "busybox:stable"}]}}
+
+
+def log(pods):
+    try:
+        pods.log("x", container="base", since_seconds=None, follow=False)
+    except client.ApiException as error:
+        raise cluster_error(error, "get", "pods/log", f"{pods.namespace}/x") from error
+
+
+CALLS = {
+    ("create", "pods"): lambda pods: pods.create(
+        client.V1Pod(metadata=client.V1ObjectMeta(name="x"), spec=POD["spec"])
+    ),
+    ("delete", "pods"): lambda pods: pods.delete("x"),
+    ("list", "pods"): lambda pods: pods.read("x"),
+    ("watch", "pods"): lambda pods: next(pods.watch_one("x", "0")),
+    ("get", "pods/log"): log,
+    ("list", "events"): lambda pods: pods.events("x"),
+}
+
+
+def test_a_call_is_known_for_every_right():
+    assert set(CALLS) == set(GRANTED)
+
+
+@pytest.mark.parametrize(("verb", "resource"), GRANTED)
+def test_a_missing_right_is_named_with_its_remedy(kubernetes, verb, resource):
+    account = f"without-{verb}-{resource.replace('/', '-')}"
+    role = f"{ROLE}-{account}"
+    namespace = kubernetes.namespace
+    printed = manifests(namespace, account=account, account_namespace=namespace, pods=None)
+    documents = []
+    for document in yaml.safe_load_all(printed):
+        if document["kind"] == "Role":
+            document["rules"] = [
+                {**rule, "verbs": [other for other in rule["verbs"] if (other, resource) != (verb, resource)]}
+                if resource in rule["resources"]
+                else rule
+                for rule in document["rules"]
+            ]
+            document["rules"] = [rule for rule in document["rules"] if rule["verbs"]]
+            document["metadata"]["name"] = role
+        elif document["kind"] == "RoleBinding":
+            document["metadata"]["name"] = document["roleRef"]["name"] = role
+        elif document["kind"] != "ServiceAccount" or document["metadata"]["name"] != account:
+            continue
+        documents.append(document)
+    kubernetes.apply(yaml.safe_dump_all(documents))
+    client_of = config.new_client_from_config_dict(kubernetes.kubeconfig_of(account))
+    pods = Pods(client.CoreV1Api(client_of), namespace=namespace)
+    with pytest.raises(ClusterForbiddenError, match=rf"refused to {verb} {resource} .* grant it: airflow-ml manifests"):
+        CALLS[verb, resource](pods)
