@@ -7,7 +7,7 @@ at every event.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tenacity
@@ -61,6 +61,18 @@ class Pods:
     def read(self, name: str) -> dict[str, Any] | None:
         """Return a pod, ``None`` when there is none."""
         return self.list_one(name)[0]
+
+    def select(self, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the pods that have all of these labels."""
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        answer = self._call(
+            "list",
+            "pods",
+            selector,
+            lambda: self._client.list_namespaced_pod(self.namespace, label_selector=selector, **_RAW),
+        )
+        items: list[dict[str, Any]] = answer["items"]
+        return items
 
     def list_one(self, name: str) -> tuple[dict[str, Any] | None, str]:
         """Return a pod, or ``None``, and the resource version to watch from."""

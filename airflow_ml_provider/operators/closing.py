@@ -9,6 +9,7 @@ from airflow.sdk import Context
 from airflow_ml_provider.exceptions import MlflowUnavailableError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.identity import StageIdentity
+from airflow_ml_provider.operators.leftovers import remove_left_pods
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.tracking import child_states, known_parent
 
@@ -18,12 +19,13 @@ _FAILED_STATES = {"failed", "upstream_failed"}
 
 
 def close_runs(context: Context, *, mlflow_conn_id: str, store: str | None) -> None:
-    """Close the DagRun's MLflow run from its tasks' states, and every run below it that was left open.
+    """Remove pods that outlived their tasks; close the DagRun's MLflow run, and every run below it that was left open.
 
     Raises:
         MlflowUnavailableError: MLflow does not answer, and ``[ml] on_tracking_unavailable`` is ``fail``.
         MlflowError: MLflow refused the request.
     """
+    remove_left_pods(context)
     settings = MlSettings.read(store=store)
     identity = StageIdentity.of(context, store=settings.store)
     parent = known_parent(identity)

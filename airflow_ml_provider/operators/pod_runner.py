@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
 from airflow.sdk.exceptions import AirflowTaskTimeout
@@ -26,6 +26,7 @@ from airflow_ml_provider.operators.attempt import Attempt, PodIdentity
 from airflow_ml_provider.operators.pod_story import PodStory
 from airflow_ml_provider.operators.runner import Ended, read_result
 from airflow_ml_provider.pod.compose import compose, stage_container
+from airflow_ml_provider.pod.names import pod_name
 from airflow_ml_provider.pod.resources import give_memory
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
@@ -49,6 +50,13 @@ DEADLINE_MARGIN_SECONDS = 120
 _TICK_SECONDS = 1.0
 
 
+class _Stop:
+    """Put among the pod's changes when the task is told to end."""
+
+
+_Change: TypeAlias = dict[str, Any] | Exception | _Stop | None
+
+
 class PodRunner:
     """Runs one request as a pod.
 
@@ -63,7 +71,7 @@ class PodRunner:
         self._pod: V1Pod | None = None
         self._identity: PodIdentity | None = None
         self._attempt_uri = ""
-        self._changes: SimpleQueue[dict[str, Any] | Exception | _Stop | None] = SimpleQueue()
+        self._changes: SimpleQueue[_Change] = SimpleQueue()
         self._stopped = False
 
     def prepare(self, request: StageRequest, *, secrets: Mapping[str, str], memory: int) -> PodIdentity:
@@ -73,6 +81,8 @@ class PodRunner:
             StageConfigurationError: The arguments give no pod that can run a stage.
         """
         operator = self._operator
+        # KubernetesPodOperator logs the name it builds a pod with.
+        operator.name, operator.random_name_suffix = pod_name(request), False
         pod = operator.build_pod_request_obj(self._context)
         if pod.spec.active_deadline_seconds is None and operator.execution_timeout is not None:
             # Should nobody be left to delete the pod, the kubelet ends it.
@@ -129,13 +139,17 @@ class PodRunner:
         pods = self._pods(identity)
         story = PodStory(pods, identity, log=self._operator.log)
         log = PodLog(pods, identity.name, container=container, emit=lambda line: self._operator.log.info("%s", line))
-        watcher = threading.Thread(target=self._watch, args=(pods, identity.name), daemon=True)
+        changes, followed = self._changes, threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(pods, identity.name, changes, followed), daemon=True)
         with ExitStack() as on_error:
+            on_error.callback(followed.set)
             on_error.callback(self._remove, identity, succeeded=False, ended=False)
             watcher.start()
             outcome, state = self._until_end(story, log)
             on_error.pop_all()
-        self._stopped = True
+        followed.set()
+        # What the watch of this pod still says is not about the next one.
+        self._changes = SimpleQueue()
         if state is not None and state.started and not log.finish(LOG_REST_SECONDS):
             self._operator.log.warning("The end of the container's log did not come in time: lines may be missing")
         result = self._result(state)
@@ -251,12 +265,12 @@ class PodRunner:
             if outcome is not None:
                 return outcome, state
 
-    def _watch(self, pods: Pods, name: str) -> None:
+    def _watch(self, pods: Pods, name: str, changes: SimpleQueue[_Change], followed: threading.Event) -> None:
         try:
-            for pod in pod_states(pods, name, warn=self._operator.log.warning, stopped=lambda: self._stopped):
-                self._changes.put(pod)
+            for pod in pod_states(pods, name, warn=self._operator.log.warning, stopped=followed.is_set):
+                changes.put(pod)
         except (ClusterError, ClusterForbiddenError) as error:
-            self._changes.put(error)
+            changes.put(error)
 
     def _result(self, state: PodState | None) -> StageResult | None:
         if state is not None:
@@ -290,7 +304,3 @@ class PodRunner:
 
     def _pods(self, identity: PodIdentity) -> Pods:
         return Pods(self._operator.client, namespace=identity.namespace)
-
-
-class _Stop:
-    """Put among the pod's changes when the task is told to end."""

@@ -40,7 +40,12 @@ def pod_labels(request: StageRequest) -> dict[str, str]:
         RUN_LABEL: request.dag_run,
         ATTEMPT_LABEL: request.attempt,
     }
-    return {key: make_safe_label_value(value) for key, value in values.items()}
+    return {key: label_value(value) for key, value in values.items()}
+
+
+def label_value(value: str) -> str:
+    """Return an id as a label's value: itself where Kubernetes takes it, else cut and with a hash."""
+    return str(make_safe_label_value(value))
 
 
 def pod_annotations(request: StageRequest) -> dict[str, str]:

@@ -61,7 +61,7 @@ def mark(state):
         stage.wait_for_state("running", "deferred")
         stage.watch_pods()
         stage.airflow.api.mark(stage.dag, stage.run_id, "work", state)
-        stage.kubernetes.wait_for_no_pods(run=stage.run_id, seconds=45)
+        stage.kubernetes.wait_for_no_pods(run=stage.run_id, seconds=60)
 
     return act
 
@@ -171,6 +171,8 @@ def store_away_at_commit(stage, world):
 
 
 def second_run(stage, world):
+    stage.pod()
+    stage.watch_pods()
     other = type(stage)(stage.airflow, stage.kubernetes, stage.dag, 4)
     task = other.wait_for_end()
     assert task["state"] == "success", other.log()
@@ -316,10 +318,10 @@ FAULTS = {
         case="slow_start",
         tries=2,
         pods=2,
-        says="[store",
+        says="could not create",
         means="nothing half-written is seen; the next try runs anew",
     ),
-    "two_runs": Fault("two runs at once", second_run, seconds=8, means="a directory and a pod each"),
+    "two_runs": Fault("two runs at once", second_run, seconds=14, means="a directory and a pod each"),
 }
 
 
