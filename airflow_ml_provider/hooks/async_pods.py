@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api, V1DeleteOptions
 
-from airflow_ml_provider.exceptions import ClusterUnavailableError
+from airflow_ml_provider.exceptions import ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, MissingError, cluster_error
 from airflow_ml_provider.hooks.pods import CONNECT_SECONDS, READ_SECONDS, WATCH_SECONDS
 
@@ -30,6 +31,11 @@ class AsyncPods:
         # Untyped, because the client describes the answers that it builds, and here it builds none.
         self._api: Any = CoreV1Api(client)
         self.namespace = namespace
+        self.trusted = False
+
+    def may_pass(self, error: BaseException) -> bool:
+        """Whether the same request may be answered otherwise a little later."""
+        return isinstance(error, ClusterUnavailableError) or (self.trusted and isinstance(error, ClusterForbiddenError))
 
     async def pages(self, *, selector: dict[str, str]) -> AsyncGenerator[tuple[list[dict[str, Any]], str], None]:
         """Yield the selected pods page by page, each with the resource version to watch from.
@@ -78,6 +84,7 @@ class AsyncPods:
                 **selector,
             )
             try:
+                await _require_success(response)
                 async for line in _lines(response):
                     event = json.loads(line)
                     if event["type"] == "ERROR":
@@ -111,6 +118,7 @@ class AsyncPods:
                 **({} if since_seconds is None else {"since_seconds": since_seconds}),
             )
             try:
+                await _require_success(response)
                 async for line in _lines(response):
                     yield line.decode("utf-8", errors="replace")
             finally:
@@ -138,9 +146,12 @@ class AsyncPods:
         with _cluster_errors(verb, resource, f"{self.namespace}/"):
             response = await call
             try:
-                return json.loads(await response.read())
+                await _require_success(response)
+                content = json.loads(await response.read())
             finally:
                 response.release()
+        self.trusted = True
+        return content
 
 
 _RAW: dict[str, Any] = {
@@ -159,6 +170,14 @@ def _cluster_errors(verb: str, resource: str, name: str) -> Iterator[None]:
         raise ClusterUnavailableError(
             f"Kubernetes did not answer to {verb} {resource} {name}: {type(error).__name__}: {error}"
         ) from error
+
+
+async def _require_success(response: Any) -> None:
+    # The client looks at the status only where it builds the answer.
+    if response.status >= HTTPStatus.BAD_REQUEST:
+        error = ApiException(status=response.status, reason=response.reason)
+        error.body = (await response.read()).decode("utf-8", errors="replace")
+        raise error
 
 
 async def _lines(response: Any) -> AsyncGenerator[bytes, None]:

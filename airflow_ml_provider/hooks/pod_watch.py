@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from airflow_ml_provider.exceptions import ClusterUnavailableError
+from airflow_ml_provider.exceptions import ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError
 from airflow_ml_provider.hooks.pods import Pods
 
 OUTAGE_SECONDS = 900.0
 """How long the API server may be away before following gives up; a running pod does not need it."""
+REFUSED_SECONDS = 60.0
+"""How long it may refuse what it allowed before."""
 
 
 def pod_states(
@@ -56,12 +58,17 @@ def pod_states(
                 version = None
         except ExpiredError:
             version = None
-        except ClusterUnavailableError as error:
+        except (ClusterUnavailableError, ClusterForbiddenError) as error:
             version = None
             now = time.monotonic()
             if away_since is None:
                 away_since = now
                 warn(f"Lost sight of pod {name}, which runs on: {error}")
-            elif now - away_since > OUTAGE_SECONDS:
+            if not pods.may_pass(error) or now - away_since > outage_seconds(error):
                 raise
             time.sleep(random.uniform(0.2, 2.0))  # noqa: S311
+
+
+def outage_seconds(error: ClusterUnavailableError | ClusterForbiddenError) -> float:
+    """Return how long an outage of this kind is borne with."""
+    return OUTAGE_SECONDS if isinstance(error, ClusterUnavailableError) else REFUSED_SECONDS

@@ -14,7 +14,7 @@ import tenacity
 from kubernetes.client import CoreV1Api, V1DeleteOptions, V1Pod, V1Preconditions
 from kubernetes.watch.watch import iter_resp_lines
 
-from airflow_ml_provider.exceptions import ClusterUnavailableError
+from airflow_ml_provider.exceptions import ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ConflictError, ExpiredError, MissingError, cluster_errors
 
 CONNECT_SECONDS = 5.0
@@ -31,11 +31,16 @@ class Pods:
     Args:
         client: The API client, as KubernetesPodOperator's hook makes it.
         namespace: The namespace.
+
+    Attributes:
+        trusted: Whether the API server allowed something before. One that has just started refuses everybody for some
+            moments, until it has read its roles: a refusal after an allowance is borne with.
     """
 
     def __init__(self, client: CoreV1Api, *, namespace: str) -> None:
         self._client = client
         self.namespace = namespace
+        self.trusted = False
 
     def create(self, pod: V1Pod) -> dict[str, Any]:
         """Create a pod; that a pod of this name is there already is success, because a name belongs to one attempt.
@@ -168,9 +173,13 @@ class Pods:
         )
         return sorted(answer["items"], key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
 
+    def may_pass(self, error: BaseException) -> bool:
+        """Whether the same request may be answered otherwise a little later."""
+        return isinstance(error, ClusterUnavailableError) or (self.trusted and isinstance(error, ClusterForbiddenError))
+
     def _call(self, verb: str, resource: str, name: str, call: Callable[[], Any]) -> Any:
         again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(ClusterUnavailableError),
+            retry=tenacity.retry_if_exception(self.may_pass),
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
             wait=tenacity.wait_random_exponential(multiplier=0.25, max=5),
             reraise=True,
@@ -179,4 +188,6 @@ class Pods:
 
     def _call_once(self, verb: str, resource: str, name: str, call: Callable[[], Any]) -> Any:
         with cluster_errors(verb, resource, f"{self.namespace}/{name}"):
-            return json.loads(call().data)
+            content = json.loads(call().data)
+        self.trusted = True
+        return content

@@ -73,6 +73,7 @@ class PodRunner:
         self._attempt_uri = ""
         self._changes: SimpleQueue[_Change] = SimpleQueue()
         self._stopped = False
+        self._namespaces: dict[str, Pods] = {}
 
     def prepare(self, request: StageRequest, *, secrets: Mapping[str, str], memory: int) -> PodIdentity:
         """Compose the pod.
@@ -303,4 +304,6 @@ class PodRunner:
         )
 
     def _pods(self, identity: PodIdentity) -> Pods:
-        return Pods(self._operator.client, namespace=identity.namespace)
+        if identity.namespace not in self._namespaces:
+            self._namespaces[identity.namespace] = Pods(self._operator.client, namespace=identity.namespace)
+        return self._namespaces[identity.namespace]

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
 
 from airflow_ml_provider.exceptions import (
     MlflowAuthorizationError,
@@ -144,7 +144,9 @@ class TrackedStage:
     ) -> None:
         if self._stage is None or self.runs is None or isinstance(error, TaskDeferred):
             return
-        interrupted = kind is not None and (issubclass(kind, StageKilledError) or not issubclass(kind, Exception))
+        interrupted = kind is not None and (
+            issubclass(kind, StageKilledError) or not issubclass(kind, (Exception, AirflowTaskTimeout))
+        )
         status = "FINISHED" if kind is None else "KILLED" if interrupted else "FAILED"
         try:
             self._stage.close(

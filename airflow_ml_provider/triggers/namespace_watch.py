@@ -19,9 +19,14 @@ from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.async_pods import AsyncPods
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError
-from airflow_ml_provider.hooks.pod_watch import OUTAGE_SECONDS
+from airflow_ml_provider.hooks.pod_watch import outage_seconds
 
 log = logging.getLogger(__name__)
+
+READS_AT_ONCE = 8
+"""A triggerer that starts takes up all its triggers at once; their first reads do not all need a connection."""
+
+RETRY_SECONDS = 1.0
 
 SELECTOR = {"label_selector": "airflow-ml/kind"}
 
@@ -102,17 +107,24 @@ class NamespaceWatch:
     def __init__(self, pods: AsyncPods) -> None:
         self.pods = pods
         self._followers: dict[str, set[Follower]] = {}
+        self._reading = asyncio.Semaphore(READS_AT_ONCE)
 
     async def add(self, follower: Follower) -> None:
         """Follow a pod from now on; its state now is read apart, since the watch tells changes only."""
         self._followers.setdefault(follower.name, set()).add(follower)
-        pod = await self.pods.read(follower.name)
-        if follower.state is not None or follower.gone:
-            return
-        if pod is None:
-            follower.lose()
-        else:
-            follower.see(pod)
+        while follower.state is None and not follower.gone and follower.failure is None:
+            try:
+                async with self._reading:
+                    pod = await self.pods.read(follower.name)
+            except ClusterUnavailableError:
+                # The watch bears with the same outage, and ends it for all followers when it takes too long.
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if follower.state is None and not follower.gone:
+                if pod is None:
+                    follower.lose()
+                else:
+                    follower.see(pod)
 
     def remove(self, follower: Follower) -> None:
         """Follow a pod no more."""
@@ -135,15 +147,15 @@ class NamespaceWatch:
                     version = None
             except ExpiredError:
                 version = None
-            except ClusterUnavailableError as error:
+            except (ClusterUnavailableError, ClusterForbiddenError) as error:
                 version = None
                 away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > OUTAGE_SECONDS:
+                if not self.pods.may_pass(error) or time.monotonic() - away_since > outage_seconds(error):
                     self._fail(error)
                     return
                 log.warning("Lost sight of the pods of %s, which run on: %s", self.pods.namespace, error)
                 await asyncio.sleep(random.uniform(0.2, 2.0))  # noqa: S311
-            except (ClusterError, ClusterForbiddenError) as error:
+            except ClusterError as error:
                 self._fail(error)
                 return
 
@@ -155,6 +167,7 @@ class NamespaceWatch:
                 version = listed
                 for pod in items:
                     self._see(pod)
+                    await asyncio.sleep(0)
                     wanted.discard(pod["metadata"]["name"])
         for name in wanted:
             for follower in self._followers.get(name, ()):
@@ -166,6 +179,8 @@ class NamespaceWatch:
         async with aclosing(self.pods.watch(selector=SELECTOR, resource_version=version)) as events:
             async for kind, pod in events:
                 alive, version = True, pod["metadata"]["resourceVersion"]
+                # Many events that came together are no reason to keep everybody else waiting.
+                await asyncio.sleep(0)
                 if kind == "DELETED":
                     for follower in self._followers.get(pod["metadata"]["name"], ()):
                         follower.see(pod)

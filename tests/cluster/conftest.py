@@ -224,6 +224,7 @@ def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, t
         environment={
             **s3.variables(s3.here),
             "AIRFLOW__ML__STORE": f"s3://{bucket}/store",
+            "AIRFLOW__CORE__PARALLELISM": "6",
             "AIRFLOW__ML__RUNNER": "kubernetes",
             "AIRFLOW__ML__IMAGE": cluster.image,
             "AIRFLOW__ML__NAMESPACE": kubernetes.namespace,
@@ -234,7 +235,7 @@ def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, t
             "AIRFLOW_CONN_KUBERNETES_NOBODY": json.dumps(
                 {"conn_type": "kubernetes", "extra": {"kube_config": json.dumps(nobody)}}
             ),
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "3",
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",

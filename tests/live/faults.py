@@ -33,6 +33,7 @@ class Fault:
     says: str = ""
     means: str = ""
     marked: bool = False
+    reaches_others: bool = False
 
 
 def leave(stage, world):
@@ -190,6 +191,7 @@ FAULTS = {
         seconds=40,
         tries=2,
         says="still runs: following it",
+        reaches_others=True,
         means="the next try follows the same pod",
     ),
     "worker_terminated": Fault(
@@ -230,7 +232,47 @@ FAULTS = {
         kill_triggerer,
         modes=("deferrable",),
         seconds=20,
+        reaches_others=True,
         means="another triggerer follows the same pod",
+    ),
+    "user_code": Fault(
+        "the user's code raises",
+        leave,
+        case="broken",
+        ends="failed",
+        tries=2,
+        pods=2,
+        says="ValueError: the learning rate is negative [user code, exit code 1]; mend the code",
+        means="the first line says what and where",
+    ),
+    "no_memory": Fault(
+        "out of memory",
+        leave,
+        case="greedy",
+        ends="failed",
+        tries=2,
+        pods=2,
+        says="more memory than it may (limit 96Mi, request 96Mi) [out of memory, exit code 137]",
+        means="the first line says limit and request",
+    ),
+    "no_node": Fault(
+        "no node has room",
+        leave,
+        case="no_room",
+        ends="failed",
+        tries=2,
+        pods=2,
+        says="0/1 nodes are available: 1 Insufficient cpu",
+        means="waits up to capacity_timeout, says why",
+    ),
+    "timeout": Fault(
+        "the stage takes longer than its timeout",
+        leave,
+        case="late",
+        seconds=60,
+        ends="failed",
+        says="imeout",
+        means="the pod dies with the task",
     ),
     "pod_deleted": Fault(
         "the pod is deleted",
@@ -270,6 +312,7 @@ FAULTS = {
         case="no_quota",
         before=quota,
         says="Waiting for room",
+        reaches_others=True,
         means="waits up to capacity_timeout",
     ),
     "no_rights": Fault(
@@ -285,9 +328,12 @@ FAULTS = {
         "SIGKILL of the API server, back in seconds",
         restart_api_server,
         seconds=15,
+        reaches_others=True,
         means="the pod runs on, the watch resumes",
     ),
-    "kubelet_paused": Fault("the kubelet stands still for 6 s", pause_kubelet, seconds=12, means="waits for it"),
+    "kubelet_paused": Fault(
+        "the kubelet stands still for 6 s", pause_kubelet, seconds=12, reaches_others=True, means="waits for it"
+    ),
     "mlflow_down_at_start": Fault(
         "MLflow is down at the start",
         mlflow_back_at_retry,
@@ -296,12 +342,14 @@ FAULTS = {
         tries=2,
         pods=1,
         says="does not answer",
+        reaches_others=True,
         means="no pod before MLflow answers",
     ),
     "mlflow_down_in_the_middle": Fault(
         "MLflow is away while the stage works",
         mlflow_away_in_the_middle,
         seconds=20,
+        reaches_others=True,
         means="not noticed",
     ),
     "mlflow_down_at_the_end": Fault(
@@ -310,6 +358,7 @@ FAULTS = {
         case="slow_start",
         tries=2,
         says="finished but was not delivered: taking its result",
+        reaches_others=True,
         means="only the closing is retried",
     ),
     "store_down_at_commit": Fault(
@@ -319,6 +368,7 @@ FAULTS = {
         tries=2,
         pods=2,
         says="could not create",
+        reaches_others=True,
         means="nothing half-written is seen; the next try runs anew",
     ),
     "two_runs": Fault("two runs at once", second_run, seconds=14, means="a directory and a pod each"),

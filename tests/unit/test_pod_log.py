@@ -1,0 +1,91 @@
+"""A pod's log against streams that break, freeze and repeat; the pod's end is never decided by them."""
+
+import threading
+import time
+
+import pytest
+from kubernetes.client import ApiException
+
+from airflow_ml_provider.hooks.pod_log import PodLog
+
+
+def stamped(second, text):
+    return f"2026-11-24T12:00:{second:02}.000000000Z {text}\n".encode()
+
+
+class Stream:
+    """What the API server sends of a log; ``freezes`` keeps the connection open without a word."""
+
+    def __init__(self, *chunks, freezes=False):
+        self._chunks, self._freezes = chunks, freezes
+        self._cut = threading.Event()
+
+    def stream(self, **_):
+        yield from self._chunks
+        if self._freezes:
+            self._cut.wait(30)
+            raise OSError("the connection was shut down")
+
+    def shutdown(self):
+        self._cut.set()
+
+
+class Pods:
+    namespace = "ml"
+
+    def __init__(self, *answers):
+        self._answers = list(answers)
+        self.asked = []
+
+    def log(self, name, *, container, since_seconds, follow):
+        self.asked.append((since_seconds, follow))
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def read(pods, seconds=4.0):
+    told = []
+    log = PodLog(pods, "p", container="base", emit=told.append)
+    log.start()
+    log.start()
+    whole = log.finish(seconds)
+    return told, whole, list(log.tail)
+
+
+def test_lines_that_were_cut_within_a_chunk_come_whole_and_once():
+    line = stamped(1, "loss 0.5")
+    told, whole, tail = read(Pods(Stream(line[:9], line[9:], stamped(2, "done")), Stream(line, stamped(2, "done"))))
+    assert (told, whole, tail) == (["loss 0.5", "done"], True, ["loss 0.5", "done"])
+
+
+def test_a_frozen_stream_is_cut_and_its_rest_read_without_following():
+    pods = Pods(Stream(stamped(1, "one"), freezes=True), Stream(stamped(1, "one"), stamped(2, "two")))
+    started = time.monotonic()
+    told, whole, _ = read(pods)
+    assert time.monotonic() - started < 4
+    assert (told, whole) == (["one", "two"], True)
+    assert [follow for _, follow in pods.asked][-1] is False
+
+
+def test_a_log_that_stays_frozen_is_given_up_in_time():
+    started = time.monotonic()
+    told, whole, _ = read(Pods(Stream(freezes=True)), seconds=1.0)
+    assert time.monotonic() - started < 2
+    assert (told, whole) == ([], False)
+
+
+def test_a_missing_right_is_said_once_and_ends_the_reading():
+    body = '{"message": "pods \\"p\\" is forbidden: User \\"x\\" cannot get resource"}'
+    error = ApiException(status=403, reason="Forbidden")
+    error.body = body
+    told, _, _ = read(Pods(error), seconds=1.0)
+    assert len(told) == 1
+    assert "refused to get pods/log ml/p" in told[0]
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_a_log_that_is_not_there_yet_or_any_more_is_tried_again(status):
+    told, whole, _ = read(Pods(ApiException(status=status, reason="x"), Stream(stamped(1, "one"))))
+    assert (told, whole) == (["one"], True)
