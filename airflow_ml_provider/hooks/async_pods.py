@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api, V1DeleteOptions
 
-from airflow_ml_provider.exceptions import ClusterForbiddenError, ClusterUnavailableError
+from airflow_ml_provider.exceptions import ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, MissingError, cluster_error
 from airflow_ml_provider.hooks.pods import CONNECT_SECONDS, READ_SECONDS, WATCH_SECONDS
 
@@ -31,11 +31,6 @@ class AsyncPods:
         # Untyped, because the client describes the answers that it builds, and here it builds none.
         self._api: Any = CoreV1Api(client)
         self.namespace = namespace
-        self.trusted = False
-
-    def may_pass(self, error: BaseException) -> bool:
-        """Whether the same request may be answered otherwise a little later."""
-        return isinstance(error, ClusterUnavailableError) or (self.trusted and isinstance(error, ClusterForbiddenError))
 
     async def pages(self, *, selector: dict[str, str]) -> AsyncGenerator[tuple[list[dict[str, Any]], str], None]:
         """Yield the selected pods page by page, each with the resource version to watch from.
@@ -86,7 +81,10 @@ class AsyncPods:
             try:
                 await _require_success(response)
                 async for line in _lines(response):
-                    event = json.loads(line)
+                    try:
+                        event = json.loads(line)
+                    except ValueError as error:
+                        raise ClusterUnavailableError(f"the watch of {self.namespace} broke within an event") from error
                     if event["type"] == "ERROR":
                         if event["object"].get("code") == 410:
                             raise ExpiredError(f"the watch of {self.namespace} expired")
@@ -147,11 +145,9 @@ class AsyncPods:
             response = await call
             try:
                 await _require_success(response)
-                content = json.loads(await response.read())
+                return json.loads(await response.read())
             finally:
                 response.release()
-        self.trusted = True
-        return content
 
 
 _RAW: dict[str, Any] = {

@@ -102,10 +102,14 @@ class NamespaceWatch:
 
     Args:
         pods: The namespace.
+
+    Attributes:
+        failed: Whether it ended; who follows a pod from now on needs another.
     """
 
     def __init__(self, pods: AsyncPods) -> None:
         self.pods = pods
+        self.failed = False
         self._followers: dict[str, set[Follower]] = {}
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
 
@@ -116,7 +120,7 @@ class NamespaceWatch:
             try:
                 async with self._reading:
                     pod = await self.pods.read(follower.name)
-            except ClusterUnavailableError:
+            except (ClusterUnavailableError, ClusterForbiddenError):
                 # The watch bears with the same outage, and ends it for all followers when it takes too long.
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -150,7 +154,8 @@ class NamespaceWatch:
             except (ClusterUnavailableError, ClusterForbiddenError) as error:
                 version = None
                 away_since = away_since or time.monotonic()
-                if not self.pods.may_pass(error) or time.monotonic() - away_since > outage_seconds(error):
+                # A worker created the pod with these rights just now: a refusal may be a server that has just started.
+                if time.monotonic() - away_since > outage_seconds(error):
                     self._fail(error)
                     return
                 log.warning("Lost sight of the pods of %s, which run on: %s", self.pods.namespace, error)
@@ -194,6 +199,7 @@ class NamespaceWatch:
             follower.see(pod)
 
     def _fail(self, error: ClusterError | ClusterForbiddenError) -> None:
+        self.failed = True
         for followers in self._followers.values():
             for follower in followers:
                 follower.fail(error)
@@ -223,7 +229,7 @@ async def followed(access: ClusterAccess, *, namespace: str, follower: Follower)
     key = (access, namespace, loop)
     async with _LOCKS.setdefault(loop, asyncio.Lock()):
         shared = _WATCHES.get(key)
-        if shared is None or shared.task.done():
+        if shared is None or shared.watch.failed:
             shared = await _start(access, namespace)
             _WATCHES[key] = shared
         shared.users += 1
@@ -234,7 +240,8 @@ async def followed(access: ClusterAccess, *, namespace: str, follower: Follower)
         shared.watch.remove(follower)
         shared.users -= 1
         if shared.users == 0:
-            _WATCHES.pop(key, None)
+            if _WATCHES.get(key) is shared:
+                del _WATCHES[key]
             shared.task.cancel()
 
 
@@ -249,6 +256,8 @@ async def _start(access: ClusterAccess, namespace: str) -> _Shared:
             assert task is not None
             started.set_result(_Shared(watch, task))
             await watch.run()
+            # Followers end in their own time, and some still read a log: the last one closes the client.
+            await asyncio.Event().wait()
 
     task = asyncio.create_task(connected(), name=f"watch of {namespace}")
     waited: set[asyncio.Future[Any]] = {task, started}

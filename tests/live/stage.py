@@ -1,5 +1,8 @@
 """One stage of one run, in a pod, while things happen to it."""
 
+import httpx
+import tenacity
+
 from airflow_ml_provider.testing.airflow_api import wait_until
 
 
@@ -10,7 +13,11 @@ class Stage:
         self.airflow, self.kubernetes, self.dag = airflow, kubernetes, dag
         self.uids = set()
         airflow.api.wait_for_dag(dag)
-        self.run_id = airflow.api.trigger(dag, conf={"seconds": seconds})
+        # Airflow on SQLite answers 500 when its database is locked for too long.
+        again = tenacity.retry(
+            retry=tenacity.retry_if_exception_type(httpx.HTTPStatusError), stop=tenacity.stop_after_attempt(3)
+        )
+        self.run_id = again(airflow.api.trigger)(dag, conf={"seconds": seconds})
 
     @property
     def task(self):
