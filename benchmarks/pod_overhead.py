@@ -2,7 +2,8 @@
 
 Work is one second of ``sleep`` in the same image. ``floor`` creates a pod and watches it to its end with the plain
 client. KubernetesPodOperator runs as shipped with an XCom, and tuned (a startup check each 0.25 s, no XCom). A stage's
-own work is what its runtime measured, so the start of its interpreter counts as overhead, and so does the store.
+own work is what its runtime measured, so the start of its interpreter counts as overhead, and so does loading the
+client of the store and writing the result to it.
 
 Needs KUBECONFIG, ML_TEST_IMAGE (the image of docker/stage) and ML_TEST_STORE, a store that pods reach, with the
 variables of its keys, which are put into the pod. Figures are medians of interleaved repeats.
@@ -11,6 +12,7 @@ variables of its keys, which are put into the pod. Figures are medians of interl
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import statistics
@@ -25,6 +27,13 @@ STORE = os.environ["ML_TEST_STORE"]
 KEYS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
 NAMESPACE = os.environ.get("ML_TEST_NAMESPACE", "default")
 WORK = ["sleep", "1"]
+
+os.environ["AIRFLOW_CONN_KUBERNETES_DEFAULT"] = json.dumps(
+    {
+        "conn_type": "kubernetes",
+        "extra": {"kube_config_path": os.environ["KUBECONFIG"], "xcom_sidecar_container_image": IMAGE},
+    }
+)
 
 
 class Memory(dict):
@@ -88,8 +97,6 @@ def stock(*, tuned: bool) -> float:
         namespace=NAMESPACE,
         image_pull_policy="IfNotPresent",
         do_xcom_push=not tuned,
-        config_file=os.environ["KUBECONFIG"],
-        kubernetes_conn_id=None,
         security_context={} if tuned else {"runAsUser": 0},
         **({"startup_check_interval_seconds": 0.25} if tuned else {}),
     )
@@ -114,8 +121,6 @@ def ours() -> float:
         namespace=NAMESPACE,
         image_pull_policy="IfNotPresent",
         env_vars=values,
-        config_file=os.environ["KUBECONFIG"],
-        kubernetes_conn_id=None,
     )
     worked: list[float] = []
     operator.accept = lambda _context, result: worked.append(result.seconds)  # type: ignore[method-assign]

@@ -165,6 +165,10 @@ def main() -> None:
 
         logging.disable(logging.CRITICAL)
         trigger(arguments.variant, 0, arguments.kubeconfig)
+        # A triggerer has set up its database models long before; here the first connection would do it.
+        from airflow.models import Connection
+
+        Connection(conn_id="any")
         print(json.dumps(asyncio.run(wait(arguments.variant, arguments.pods, arguments.kubeconfig))))
         return
     for variant in ("StagePodTrigger", "KubernetesPodTrigger"):
