@@ -27,7 +27,7 @@ test: env lint ## Run linters, types, import contracts and the whole test suite
 
 .PHONY: unit
 unit: env ## Run the tests that start no server
-	@$(PYTHON_IN_ENV) -m pytest -m "not integration"
+	@$(PYTHON_IN_ENV) -m pytest -m "not integration and not cluster"
 
 .PHONY: lint
 lint: env ## Run ruff, mypy and import-linter
@@ -36,8 +36,9 @@ lint: env ## Run ruff, mypy and import-linter
 	@.venv/bin/lint-imports --no-logo >.lint-imports.log 2>&1 && echo "import-linter: clean" || (cat .lint-imports.log; false)
 
 .PHONY: bench
-bench: env ## Run the benchmarks
+bench: env ## Run the benchmarks that need no cluster
 	@$(PYTHON_IN_ENV) benchmarks/import_cost.py
+	@$(PYTHON_IN_ENV) benchmarks/waiting.py
 
 .PHONY: screenshot
 screenshot: env ## Take the README's picture with Chromium (needs: apt-get install chromium)
