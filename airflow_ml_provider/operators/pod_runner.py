@@ -30,7 +30,7 @@ from airflow_ml_provider.pod.names import pod_name
 from airflow_ml_provider.pod.resources import give_memory
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
-from airflow_ml_provider.protocol.termination import result_in_message
+from airflow_ml_provider.protocol.termination import digest_in_message, result_digest, result_in_message
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -89,8 +89,15 @@ class PodRunner:
             # Should nobody be left to delete the pod, the kubelet ends it.
             pod.spec.active_deadline_seconds = int(operator.execution_timeout.total_seconds()) + DEADLINE_MARGIN_SECONDS
         self._pod = compose(pod, request, container=operator.base_container_name)
+        base = stage_container(pod, operator.base_container_name, stage=request.stage)
         if memory:
-            give_memory(stage_container(pod, operator.base_container_name, stage=request.stage), memory)
+            give_memory(base, memory)
+        if secrets and not base.env_from and not any(variable.name in secrets for variable in base.env):
+            operator.log.warning(
+                "MLflow asks for a login, which the pod does not get from Airflow's connection: give it %s from a "
+                "Kubernetes Secret (pod: secrets: in the YAML)",
+                ", ".join(sorted(secrets)),
+            )
         self._identity = PodIdentity(pod.metadata.namespace, pod.metadata.name)
         self._attempt_uri = request.attempt_uri
         return self._identity
@@ -274,11 +281,15 @@ class PodRunner:
             changes.put(error)
 
     def _result(self, state: PodState | None) -> StageResult | None:
-        if state is not None:
-            carried = result_in_message(state.termination_message)
-            if carried is not None:
-                return carried
-        return read_result(self._attempt_uri)
+        message = "" if state is None else state.termination_message
+        carried = result_in_message(message)
+        if carried is not None:
+            return carried
+        result, digest = read_result(self._attempt_uri), digest_in_message(message)
+        if result is not None and digest not in (None, result_digest(result.to_json().encode())):
+            self._operator.log.error("The result in %s is not the one that the stage wrote", self._attempt_uri)
+            return None
+        return result
 
     def _remove(self, identity: PodIdentity, *, succeeded: bool, ended: bool) -> None:
         operator = self._operator
@@ -292,9 +303,7 @@ class PodRunner:
         try:
             self._pods(identity).delete(identity.name, grace_seconds=operator.termination_grace_period)
         except (ClusterError, ClusterForbiddenError) as error:
-            operator.log.warning(
-                "Pod %s is left behind, the next try or 'airflow-ml reap' removes it: %s", identity, error
-            )
+            operator.log.warning("Pod %s is left behind, the next try or 'finish' removes it: %s", identity, error)
 
     def _patience(self) -> Patience:
         capacity = self._operator.capacity_timeout

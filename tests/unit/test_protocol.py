@@ -8,6 +8,12 @@ from airflow_ml_provider.protocol.artifact import ARTIFACT_TYPES, ArtifactRef
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.request import StageRequest, Tracking
 from airflow_ml_provider.protocol.result import EXIT_CODES, StageFailure, StageResult
+from airflow_ml_provider.protocol.termination import (
+    digest_in_message,
+    result_digest,
+    result_in_message,
+    termination_message,
+)
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,10}", fullmatch=True)
 json_values = st.recursive(
@@ -152,3 +158,23 @@ def test_a_forged_artifact_reference_is_refused(change):
     assert ArtifactRef.from_plain(good).to_plain() == good
     with pytest.raises(ProtocolError):
         ArtifactRef.from_plain({**good, **change})
+
+
+def test_a_small_result_travels_in_the_termination_message_and_a_large_one_by_digest():
+    small = StageResult(status="success", attempt="1.1", metrics={"rmse": 1.5})
+    message = termination_message(small)
+    assert len(message.encode()) <= 1024
+    assert (result_in_message(message), digest_in_message(message)) == (small, None)
+    large = StageResult(status="success", attempt="1.1", metrics={f"metric_{n}": float(n) for n in range(100)})
+    message = termination_message(large)
+    assert len(message.encode()) <= 1024
+    assert result_in_message(message) is None
+    assert digest_in_message(message) == result_digest(large.to_json().encode())
+
+
+@pytest.mark.parametrize(
+    "message", ["", "Killed", "[]", "null", '{"status": "success"}', '{"result_digest": 3}', "[" * 9999]
+)
+def test_what_another_process_left_as_termination_message_is_no_result(message):
+    assert result_in_message(message) is None
+    assert digest_in_message(message) is None
