@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
+
+_STAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
 
 TAIL_LINES = 20
 """Lines of a log that a failure shows."""
@@ -28,6 +31,16 @@ class LogPosition:
         zone = "+00:00" if self._last.endswith("Z") else self._last[-6:]
         last = dt.datetime.fromisoformat(self._last[:19] + zone)
         return max(1, math.ceil((now - last).total_seconds()) + 1)
+
+    def new_text(self, line: str) -> str | None:
+        """Return what a line says when it was not told yet, ``None`` when it was.
+
+        The kubelet's own errors come without a time; they are told and change nothing.
+        """
+        stamp, _, text = line.partition(" ")
+        if not _STAMP.match(stamp):
+            return line
+        return text if self.take(stamp) else None
 
     def take(self, stamp: str) -> bool:
         """Whether the line with this time is new."""

@@ -7,7 +7,16 @@ from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.protocol.result import StageResult
 
 # https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions and what kubelets say.
-_DISRUPTING_REASONS = ("Evicted", "NodeLost", "NodeShutdown", "Terminated", "Shutdown", "Preempting", "NodeAffinity")
+_DISRUPTING_REASONS = (
+    "Evicted",
+    "NodeLost",
+    "NodeShutdown",
+    "Terminated",
+    "Shutdown",
+    "Preempting",
+    "NodeAffinity",
+    "UnexpectedAdmissionError",
+)
 
 
 def read_pod_outcome(state: PodState | None, result: StageResult | None) -> StageOutcome:
@@ -28,13 +37,17 @@ def read_pod_outcome(state: PodState | None, result: StageResult | None) -> Stag
         return StageOutcome("deadline", _line("the pod was active longer than its deadline allows", state, "deadline"))
     if result is not None and result.failure is not None:
         return read_outcome(state.exit_code or 0, result)
+    if state.init_failure and state.exit_code is None:
+        return StageOutcome("configuration", _line(state.init_failure, state, "configuration"))
     if _is_disrupted(state):
         return StageOutcome("disrupted", _line(_disruption(state), state, "disrupted"))
     return read_outcome(0 if state.exit_code is None else state.exit_code, result)
 
 
 def _is_disrupted(state: PodState) -> bool:
-    return bool(state.disruption or state.pod_reason in _DISRUPTING_REASONS or state.deleting) or not state.ended
+    # OutOfcpu and its like: a node took the pod and found that it had no room after all.
+    refused = state.pod_reason.startswith("OutOf") or state.pod_reason in _DISRUPTING_REASONS
+    return bool(state.disruption or refused or state.deleting) or not state.ended
 
 
 def _disruption(state: PodState) -> str:
@@ -56,6 +69,7 @@ def _line(reason: str, state: PodState, verdict: str) -> str:
 
 
 _ADVICE = {
+    "configuration": "mend the init container, or what it waits for",
     "deadline": "give the stage a longer timeout, or less to do",
     "disrupted": "nothing is wrong with the stage: a retry helps",
     "out of memory": "raise resources.memory of the stage, or let it use less",

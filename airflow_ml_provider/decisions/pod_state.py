@@ -5,9 +5,12 @@ The fields: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+LOST_AFTER = dt.timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class PodState:
         disruption: The reason of the pod's DisruptionTarget condition, empty when there is none.
         scheduled: Whether the pod has a node.
         unschedulable: The scheduler's message while it finds no node, empty otherwise.
-        deleting: Whether somebody deleted the pod.
+        delete_by: When the pod should be gone at the latest, in RFC 3339; empty while nobody deleted it.
+        init_failure: Which init container failed and how, empty when none did.
         started: Whether the stage's container ever ran.
         memory_request: What the container asked for, empty for nothing.
         memory_limit: What it may use, empty for no limit.
@@ -43,7 +47,8 @@ class PodState:
     disruption: str = ""
     scheduled: bool = False
     unschedulable: str = ""
-    deleting: bool = False
+    delete_by: str = ""
+    init_failure: str = ""
     started: bool = False
     memory_request: str = ""
     memory_limit: str = ""
@@ -76,11 +81,23 @@ class PodState:
             disruption=(conditions.get("DisruptionTarget") or {}).get("reason") or "",
             scheduled=bool((pod.get("spec") or {}).get("nodeName")) or scheduled.get("status") == "True",
             unschedulable=(scheduled.get("message") or "") if scheduled.get("reason") == "Unschedulable" else "",
-            deleting=bool(pod["metadata"].get("deletionTimestamp")),
+            delete_by=pod["metadata"].get("deletionTimestamp") or "",
+            init_failure=_init_failure(status.get("initContainerStatuses") or ()),
             started=bool(ended.get("startedAt") or state.get("running")),
             memory_request=(resources.get("requests") or {}).get("memory") or "",
             memory_limit=(resources.get("limits") or {}).get("memory") or "",
         )
+
+    @property
+    def deleting(self) -> bool:
+        """Whether somebody deleted the pod."""
+        return bool(self.delete_by)
+
+    def is_lost(self, now: dt.datetime) -> bool:
+        """Whether a deleted pod is overdue: its node is dead, and nobody will ever confirm its end."""
+        if not self.delete_by:
+            return False
+        return now > dt.datetime.fromisoformat(self.delete_by.replace("Z", "+00:00")) + LOST_AFTER
 
     @property
     def ended(self) -> bool:
@@ -106,3 +123,11 @@ def describe(state: PodState) -> str:
         detail = f": {state.container_message}" if state.container_message else ""
         return f"starts ({state.container_reason}){detail}"
     return "starts"
+
+
+def _init_failure(statuses: Iterable[Mapping[str, Any]]) -> str:
+    for status in statuses:
+        ended = (status.get("state") or {}).get("terminated") or {}
+        if ended.get("exitCode"):
+            return f"init container {status['name']!r} failed ({ended.get('reason')}, exit code {ended['exitCode']})"
+    return ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,9 @@ from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api, V1Dele
 from airflow_ml_provider.exceptions import ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, MissingError, cluster_error
 from airflow_ml_provider.hooks.pods import CONNECT_SECONDS, READ_SECONDS, WATCH_SECONDS
+
+LOG_STREAMS = 50
+"""Logs that are followed at once, each on one of the client's 100 connections; others come when their stage ends."""
 
 PAGE = 50
 """Pods a page: each carries its request and runtime, and reading a page must not hold the event loop up."""
@@ -25,12 +29,20 @@ class AsyncPods:
     Args:
         client: The API client, as KubernetesPodOperator's asynchronous hook makes it.
         namespace: The namespace.
+
+    Attributes:
+        streams: Held by each log that is followed.
     """
 
     def __init__(self, client: ApiClient, *, namespace: str) -> None:
+        self.namespace = namespace
+        self.streams = asyncio.Semaphore(LOG_STREAMS)
+        self.use(client)
+
+    def use(self, client: ApiClient) -> None:
+        """Go on with another client, whose credentials are fresh."""
         # Untyped, because the client describes the answers that it builds, and here it builds none.
         self._api: Any = CoreV1Api(client)
-        self.namespace = namespace
 
     async def pages(self, *, selector: dict[str, str]) -> AsyncGenerator[tuple[list[dict[str, Any]], str], None]:
         """Yield the selected pods page by page, each with the resource version to watch from.
@@ -102,7 +114,10 @@ class AsyncPods:
             MissingError: Kubernetes has no such container.
             ClusterUnavailableError: The connection broke.
         """
-        with _cluster_errors("get", "pods/log", f"{self.namespace}/{name}"):
+        async with AsyncExitStack() as held:
+            held.enter_context(_cluster_errors("get", "pods/log", f"{self.namespace}/{name}"))
+            if follow:
+                await held.enter_async_context(self.streams)
             response = await self._api.read_namespaced_pod_log(
                 name,
                 self.namespace,
@@ -145,9 +160,13 @@ class AsyncPods:
             response = await call
             try:
                 await _require_success(response)
-                return json.loads(await response.read())
+                content = await response.read()
             finally:
                 response.release()
+            try:
+                return json.loads(content)
+            except ValueError as error:
+                raise ClusterUnavailableError(f"Kubernetes answered {verb} {resource} with no JSON") from error
 
 
 _RAW: dict[str, Any] = {

@@ -31,6 +31,10 @@ class ExpiredError(ClusterError):
     """The resource version is too old (410): list again."""
 
 
+class LoginRefusedError(ClusterForbiddenError):
+    """The credentials are not valid, or not any more (401)."""
+
+
 @contextmanager
 def cluster_errors(verb: str, resource: str, name: str) -> Iterator[None]:
     """Turn what the client raises into our errors.
@@ -41,7 +45,8 @@ def cluster_errors(verb: str, resource: str, name: str) -> Iterator[None]:
         name: ``namespace/name`` of the object.
 
     Raises:
-        ClusterForbiddenError: 401, or 403 for a right that is missing.
+        LoginRefusedError: 401.
+        ClusterForbiddenError: 403 for a right that is missing.
         ClusterCapacityError: 403 for a quota that is used up.
         MissingError: 404.
         ConflictError: 409.
@@ -75,7 +80,7 @@ def cluster_error(error: ApiException, verb: str, resource: str, name: str) -> C
     if error.status == 403:
         return ClusterError(f"{did}; change the pod so that the cluster's policies admit it")
     if error.status == 401:
-        return ClusterForbiddenError(f"{did}; mend the credentials of the Kubernetes connection")
+        return LoginRefusedError(f"{did}; mend the credentials of the Kubernetes connection")
     if error.status == 404:
         return MissingError(f"{did}; create it, or mend the name")
     if error.status == 409:

@@ -85,11 +85,10 @@ class PodLog:
                 self._name, container=self._container, since_seconds=since, follow=not self._ended.is_set()
             )
             for line in iter_resp_lines(self._response):
-                stamp, _, text = line.partition(" ")
-                if self._position.take(stamp):
-                    text = text[:LINE_LIMIT]
-                    self.tail.append(text)
-                    self._emit(text)
+                text = self._position.new_text(line)
+                if text is not None:
+                    self.tail.append(text[:LINE_LIMIT])
+                    self._emit(text[:LINE_LIMIT])
         except ApiException as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 return False

@@ -50,6 +50,7 @@ class StageExecution:
         self._context = context
         self._settings = MlSettings.read(store=operator.store, runner=operator.runner)
         self._identity = StageIdentity.of(context, store=self._settings.store)
+        self._stopped = False
         self._runner: Runner = (
             PodRunner(operator, context) if self._settings.runner == "kubernetes" else LocalRunner(operator.log)
         )
@@ -132,6 +133,7 @@ class StageExecution:
 
     def stop(self) -> None:
         """End the stage's work; called from Airflow's signal handler."""
+        self._stopped = True
         self._runner.stop()
 
     def _begin(self, request: StageRequest, tracked: TrackedStage, *, spent: Spent) -> Attempt:
@@ -201,7 +203,8 @@ class StageExecution:
             self._operator.take_branch(self._context, branch)
 
     def _wait(self) -> Ended:
-        if self._operator.deferrable and isinstance(self._runner, PodRunner):
+        # Told to end meanwhile: waiting here deletes the pod, a task that Airflow ended cannot be deferred.
+        if self._operator.deferrable and isinstance(self._runner, PodRunner) and not self._stopped:
             self._defer(self._runner)
         return self._runner.wait()
 

@@ -14,33 +14,31 @@ from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.pod.names import RUN_LABEL, label_value
+from airflow_ml_provider.pod.names import PIPELINE_LABEL, RUN_LABEL, label_value
 
 log = logging.getLogger(__name__)
 
 
 def remove_left_pods(context: Context) -> None:
     """Delete the DagRun's pods that have not ended; every stage of it has."""
-    run_id = context["ti"].run_id
+    instance = context["ti"]
+    # A run id is unique within its DAG only.
+    labels = {PIPELINE_LABEL: label_value(instance.dag_id), RUN_LABEL: label_value(instance.run_id)}
     seen = set()
     for task in context["dag"].tasks:
-        namespace = (
-            context["ti"].xcom_pull(task_ids=task.task_id, key="pod_namespace")
-            if isinstance(task, StageOperator)
-            else None
-        )
-        if not isinstance(namespace, str) or not isinstance(task, StageOperator):
+        if not isinstance(task, StageOperator):
             continue
+        namespace = instance.xcom_pull(task_ids=task.task_id, key="pod_namespace")
         cluster = (task.kubernetes_conn_id, task.config_file, task.cluster_context, namespace)
-        if cluster not in seen:
+        if isinstance(namespace, str) and cluster not in seen:
             seen.add(cluster)
-            _remove(task, namespace, run_id)
+            _remove(task, namespace, labels)
 
 
-def _remove(task: StageOperator, namespace: str, run_id: str) -> None:
+def _remove(task: StageOperator, namespace: str, labels: dict[str, str]) -> None:
     pods = Pods(task.client, namespace=namespace)
     try:
-        for pod in pods.select({RUN_LABEL: label_value(run_id)}):
+        for pod in pods.select(labels):
             state = PodState.of(pod, container=task.base_container_name)
             if not state.ended and not state.deleting:
                 name = pod["metadata"]["name"]

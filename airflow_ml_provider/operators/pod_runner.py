@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from airflow_ml_provider.decisions.pending import Patience, StartClock
 from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterCapacityError, ClusterError, ClusterForbiddenError, StageKilledError
+from airflow_ml_provider.hooks.cluster_errors import LoginRefusedError
 from airflow_ml_provider.hooks.pod_log import PodLog
 from airflow_ml_provider.hooks.pod_watch import pod_states
 from airflow_ml_provider.hooks.pods import Pods
@@ -208,7 +210,7 @@ class PodRunner:
         assert attempt.pod is not None
         self.follow(attempt)
         state = None if event["state"] is None else PodState(**event["state"])
-        ended = state is None or state.ended
+        ended = event["gone"] or (state is not None and state.ended)
         result = self._result(state)
         outcome = StageOutcome(**event["outcome"]) if event["outcome"] else read_pod_outcome(state, result)
         undecided = not ended and (event["timed_out"] or event["failure"])
@@ -218,7 +220,8 @@ class PodRunner:
             raise AirflowTaskTimeout(f"pod {attempt.pod} was deleted: the task's execution_timeout was over")
         if undecided:
             name, message = event["failure"]
-            raise {"ClusterForbiddenError": ClusterForbiddenError}.get(name, ClusterError)(message)
+            refused = name in (ClusterForbiddenError.__name__, LoginRefusedError.__name__)
+            raise (ClusterForbiddenError if refused else ClusterError)(message)
         return Ended(outcome, result, tuple(event["tail"]), "" if state is None else state.memory_limit)
 
     def discard(self, attempt: Attempt) -> None:
@@ -267,7 +270,7 @@ class PodRunner:
             story.tell(state)
             if state.started:
                 log.start()
-            if state.ended:
+            if state.ended or state.is_lost(dt.datetime.now(tz=dt.UTC)):
                 return None, state
             outcome = clock.judge(state, now=time.monotonic())
             if outcome is not None:

@@ -142,7 +142,10 @@ class StageOperator(KubernetesPodOperator):
         """
         from airflow_ml_provider.operators.execution import StageExecution
 
-        StageExecution(self, context).resume(event)
+        self._execution = StageExecution(self, context)
+        if self._killed:
+            self._execution.stop()
+        self._execution.resume(event)
 
     def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:
         """Decide on a successful result; returns the branch to take, ``None`` where there is none.

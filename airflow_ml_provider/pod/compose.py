@@ -88,5 +88,5 @@ def _require_reachable_store(container: V1Container, request: StageRequest) -> N
 
 
 def _unexpanded(value: str) -> str:
-    # Kubernetes expands $(NAME) in values; $$ is a literal dollar sign.
-    return value.replace("$(", "$$(")
+    # Kubernetes expands $(NAME) in values, and makes one dollar sign of every two.
+    return value.replace("$", "$$")

@@ -18,7 +18,7 @@ from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHo
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.async_pods import AsyncPods
-from airflow_ml_provider.hooks.cluster_errors import ExpiredError
+from airflow_ml_provider.hooks.cluster_errors import ExpiredError, LoginRefusedError
 from airflow_ml_provider.hooks.pod_watch import outage_seconds
 
 log = logging.getLogger(__name__)
@@ -110,6 +110,7 @@ class NamespaceWatch:
     def __init__(self, pods: AsyncPods) -> None:
         self.pods = pods
         self.failed = False
+        self._away_since: float | None = None
         self._followers: dict[str, set[Follower]] = {}
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
 
@@ -137,15 +138,17 @@ class NamespaceWatch:
         if not found:
             self._followers.pop(follower.name, None)
 
-    async def run(self) -> None:
-        """Watch until cancelled, or until the cluster refuses or was away for 15 minutes."""
+    async def run(self) -> bool:
+        """Watch until cancelled, or until the cluster refuses or was away for 15 minutes.
+
+        Returns whether to go on with a client whose login is fresh: tokens of cloud clusters live for minutes.
+        """
         version: str | None = None
-        away_since: float | None = None
         while True:
             try:
                 if version is None:
                     version = await self._list()
-                away_since = None
+                self._away_since = None
                 alive, version = await self._watch(version)
                 if not alive:
                     version = None
@@ -153,16 +156,18 @@ class NamespaceWatch:
                 version = None
             except (ClusterUnavailableError, ClusterForbiddenError) as error:
                 version = None
-                away_since = away_since or time.monotonic()
+                self._away_since = self._away_since or time.monotonic()
                 # A worker created the pod with these rights just now: a refusal may be a server that has just started.
-                if time.monotonic() - away_since > outage_seconds(error):
+                if time.monotonic() - self._away_since > outage_seconds(error):
                     self._fail(error)
-                    return
+                    return False
                 log.warning("Lost sight of the pods of %s, which run on: %s", self.pods.namespace, error)
                 await asyncio.sleep(random.uniform(0.2, 2.0))  # noqa: S311
+                if isinstance(error, LoginRefusedError):
+                    return True
             except ClusterError as error:
                 self._fail(error)
-                return
+                return False
 
     async def _list(self) -> str:
         wanted = set(self._followers)
@@ -198,11 +203,16 @@ class NamespaceWatch:
         for follower in self._followers.get(pod["metadata"]["name"], ()):
             follower.see(pod)
 
+    def end(self) -> None:
+        """Tell everybody who still follows a pod that the watch is over, whatever ended it."""
+        self._fail(ClusterUnavailableError(f"the watch of {self.pods.namespace} ended"))
+
     def _fail(self, error: ClusterError | ClusterForbiddenError) -> None:
         self.failed = True
         for followers in self._followers.values():
             for follower in followers:
-                follower.fail(error)
+                if follower.failure is None:
+                    follower.fail(error)
 
 
 @dataclass
@@ -249,15 +259,18 @@ async def _start(access: ClusterAccess, namespace: str) -> _Shared:
     started: asyncio.Future[_Shared] = asyncio.get_running_loop().create_future()
 
     async def connected() -> None:
-        hook = await access.hook()
-        async with hook.get_conn() as client:
-            watch = NamespaceWatch(AsyncPods(client, namespace=namespace))
-            task = asyncio.current_task()
-            assert task is not None
-            started.set_result(_Shared(watch, task))
-            await watch.run()
-            # Followers end in their own time, and some still read a log: the last one closes the client.
-            await asyncio.Event().wait()
+        watch: NamespaceWatch | None = None
+        again = True
+        while again:
+            hook = await access.hook()
+            async with hook.get_conn() as client:
+                if watch is None:
+                    watch = NamespaceWatch(AsyncPods(client, namespace=namespace))
+                    task = asyncio.current_task()
+                    assert task is not None
+                    started.set_result(_Shared(watch, task))
+                watch.pods.use(client)
+                again = await _watched(watch)
 
     task = asyncio.create_task(connected(), name=f"watch of {namespace}")
     waited: set[asyncio.Future[Any]] = {task, started}
@@ -265,3 +278,17 @@ async def _start(access: ClusterAccess, namespace: str) -> _Shared:
     if not started.done():
         task.result()
     return started.result()
+
+
+async def _watched(watch: NamespaceWatch) -> bool:
+    """Run a watch; returns whether it wants a fresh client, and otherwise never."""
+    again = False
+    try:
+        again = await watch.run()
+    finally:
+        if not again:
+            watch.end()
+    if not again:
+        # Followers end in their own time, and some still read a log: the last one closes the client.
+        await asyncio.Event().wait()
+    return again

@@ -19,13 +19,14 @@ from airflow_ml_provider.decisions.pending import Patience, StartClock
 from airflow_ml_provider.decisions.pod_state import PodState, describe
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.async_pods import AsyncPods
-from airflow_ml_provider.hooks.pod_log import RECONNECT_SECONDS, RETRY_SECONDS
+from airflow_ml_provider.hooks.pod_log import LINE_LIMIT, RECONNECT_SECONDS, RETRY_SECONDS
 from airflow_ml_provider.triggers.namespace_watch import ClusterAccess, Follower, followed
 
 LOG_REST_SECONDS = 10.0
 EVENTS_AFTER_SECONDS = 10.0
 EVENTS_EVERY_SECONDS = 60.0
 _TICK_SECONDS = 1.0
+_DELETING: set[asyncio.Task[None]] = set()
 
 
 class StagePodTrigger(BaseTrigger):
@@ -97,6 +98,13 @@ class StagePodTrigger(BaseTrigger):
         """Delete the pod: a user marked or cleared the task."""
         if not self.delete_on_kill:
             return
+        # The triggerer cancels again each second until the trigger has ended: the request is not to be cut off.
+        deleting = asyncio.create_task(self._delete())
+        _DELETING.add(deleting)
+        deleting.add_done_callback(_DELETING.discard)
+        await asyncio.shield(deleting)
+
+    async def _delete(self) -> None:
         hook = await ClusterAccess(**self.access).hook()
         async with hook.get_conn() as client:
             await AsyncPods(client, namespace=self.namespace).delete(self.pod_name, grace_seconds=self.grace_seconds)
@@ -119,17 +127,21 @@ class StagePodTrigger(BaseTrigger):
                     reading = asyncio.create_task(self._follow_log(pods))
                 if event["outcome"]:
                     await story.tell_events(follower.state.uid)
-            return event
-        finally:
-            self._ended.set()
+        except asyncio.CancelledError:
+            # The triggerer repeats a cancellation until its trigger has ended: nothing is waited for here.
             if reading is not None:
-                await self._finish_log(reading)
+                reading.cancel()
+            raise
+        self._ended.set()
+        if reading is not None:
+            await self._finish_log(reading)
+        return event
 
     def _decided(self, follower: Follower, clock: StartClock) -> dict[str, Any] | None:
         state = follower.state
         if follower.failure is not None:
             return self._event(follower, failure=follower.failure)
-        if follower.gone or (state is not None and state.ended):
+        if follower.gone or (state is not None and (state.ended or state.is_lost(dt.datetime.now(tz=dt.UTC)))):
             return self._event(follower)
         outcome = None if state is None else clock.judge(state, now=time.monotonic())
         if outcome is not None:
@@ -139,17 +151,19 @@ class StagePodTrigger(BaseTrigger):
         return None
 
     async def _finish_log(self, reading: asyncio.Task[None]) -> None:
-        await asyncio.wait({reading}, timeout=LOG_REST_SECONDS)
-        if not reading.done():
+        try:
+            await asyncio.wait({reading}, timeout=LOG_REST_SECONDS)
+        finally:
+            whole = reading.done() and not reading.cancelled() and reading.exception() is None
             reading.cancel()
+        if not whole:
             self.log.warning("The end of the container's log did not come in time: lines may be missing")
-        with suppress(asyncio.CancelledError):
-            await reading
 
     async def _follow_log(self, pods: AsyncPods) -> None:
         while True:
             last_look = self._ended.is_set()
-            if await self._read_log(pods, follow=not last_look) and last_look:
+            turn = last_look or not pods.streams.locked()
+            if turn and await self._read_log(pods, follow=not last_look) and last_look:
                 return
             if last_look:
                 await asyncio.sleep(RETRY_SECONDS)
@@ -163,10 +177,10 @@ class StagePodTrigger(BaseTrigger):
         try:
             async with aclosing(lines):
                 async for line in lines:
-                    stamp, _, text = line.partition(" ")
-                    if self._position.take(stamp):
-                        self._tail.append(text)
-                        self.log.info("%s", text)
+                    text = self._position.new_text(line)
+                    if text is not None:
+                        self._tail.append(text[:LINE_LIMIT])
+                        self.log.info("%s", text[:LINE_LIMIT])
         except (ClusterError, ClusterForbiddenError):
             return False
         return True
@@ -180,6 +194,7 @@ class StagePodTrigger(BaseTrigger):
         timed_out: bool = False,
     ) -> dict[str, Any]:
         return {
+            "gone": follower.gone or (follower.state is not None and follower.state.deleting),
             "state": None if follower.state is None else asdict(follower.state),
             "outcome": None if outcome is None else asdict(outcome),
             "failure": None if failure is None else [type(failure).__name__, str(failure)],

@@ -13,7 +13,13 @@ from airflow_ml_provider.exceptions import (
     ClusterForbiddenError,
     ClusterUnavailableError,
 )
-from airflow_ml_provider.hooks.cluster_errors import ConflictError, ExpiredError, MissingError, cluster_errors
+from airflow_ml_provider.hooks.cluster_errors import (
+    ConflictError,
+    ExpiredError,
+    LoginRefusedError,
+    MissingError,
+    cluster_errors,
+)
 
 FORBIDDEN = 'pods is forbidden: User "system:serviceaccount:ml:airflow" cannot create resource "pods"'
 QUOTA = 'pods "x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=5, limited: pods=5'
@@ -29,7 +35,7 @@ def answer(status, message="m"):
 @pytest.mark.parametrize(
     ("error", "kind", "says"),
     [
-        (answer(401, "Unauthorized"), ClusterForbiddenError, "mend the credentials"),
+        (answer(401, "Unauthorized"), LoginRefusedError, "mend the credentials"),
         (answer(403, FORBIDDEN), ClusterForbiddenError, "airflow-ml manifests --namespace ml | kubectl apply"),
         (answer(403, QUOTA), ClusterCapacityError, "free some of the quota"),
         (answer(403, POLICY), ClusterError, "so that the cluster's policies admit it"),

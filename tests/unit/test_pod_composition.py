@@ -36,7 +36,7 @@ def request(**changes):
         "attempt": "1.1",
         "attempt_uri": "s3://ml/store/flights/run/train/-1/1.1",
         "run": "flights.stages:train",
-        "params": {"cost": "$(HOME) $5"},
+        "params": {"cost": "$(HOME) $$ $5"},
         "outputs": {"model": "model"},
     }
     return StageRequest(**{**values, **changes})
@@ -75,9 +75,8 @@ def test_a_pipelines_pod_is_the_golden_one(path):
 def test_no_value_of_the_request_is_expanded_by_kubernetes():
     operator = TrainOperator(task_id="train", run="m:f", image="i:1", namespace="ml")
     env = {entry["name"]: entry.get("value") for entry in composed(operator)["spec"]["containers"][0]["env"]}
-    assert "$(HOME)" in env[REQUEST_VARIABLE]
-    assert "$$(HOME)" in env[REQUEST_VARIABLE]
-    assert StageRequest.from_json(env[REQUEST_VARIABLE].replace("$$(", "$(")).params == {"cost": "$(HOME) $5"}
+    assert "$$(HOME) $$$$ $$5" in env[REQUEST_VARIABLE]
+    assert StageRequest.from_json(env[REQUEST_VARIABLE].replace("$$", "$")).params == {"cost": "$(HOME) $$ $5"}
 
 
 @pytest.mark.parametrize(

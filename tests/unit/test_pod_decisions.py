@@ -45,6 +45,23 @@ def test_a_state_is_read_from_the_stages_container_alone():
     assert not PodState.of(pod(status), container="sidecar").ended
 
 
+def test_a_failed_init_container_is_named():
+    failed = {"name": "fetch", "state": {"terminated": {"exitCode": 2, "reason": "Error"}}}
+    done = {"name": "other", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}
+    state = PodState.of(pod({"phase": "Failed", "initContainerStatuses": [done, failed]}), container="base")
+    assert state.init_failure == "init container 'fetch' failed (Error, exit code 2)"
+    assert state.ended
+
+
+def test_a_deleted_pod_that_nobody_confirms_is_lost_a_minute_after_its_grace_period():
+    state = PodState.of(pod({"phase": "Running"}, deletionTimestamp="2026-11-24T12:00:00Z"), container="base")
+    at = dt.datetime(2026, 11, 24, 12, 0, 59, tzinfo=dt.UTC)
+    assert state.deleting
+    assert not state.is_lost(at)
+    assert state.is_lost(at + dt.timedelta(seconds=2))
+    assert not RUNS.is_lost(at)
+
+
 def test_a_pod_without_a_status_waits():
     state = PodState.of({"metadata": {"uid": "u"}}, container="base")
     assert (state.phase, state.ended, state.scheduled) == ("Unknown", False, False)
@@ -76,8 +93,21 @@ def test_a_pod_without_a_status_waits():
         ),
         (PodState("u", "Failed", pod_reason="Evicted", pod_message="disk"), None, "disrupted", "(Evicted): disk"),
         (PodState("u", "Failed", pod_reason="DeadlineExceeded"), None, "deadline", "longer than its deadline"),
-        (PodState("u", "Failed", exit_code=143, deleting=True, started=True), None, "disrupted", "was deleted"),
+        (
+            PodState("u", "Failed", exit_code=143, delete_by="2026-11-24T12:00:00Z", started=True),
+            None,
+            "disrupted",
+            "was deleted",
+        ),
         (PodState("u", "Failed", exit_code=137, started=True), None, "no_result", "exit code 137"),
+        (PodState("u", "Failed", pod_reason="OutOfcpu"), None, "disrupted", "(OutOfcpu)"),
+        (PodState("u", "Failed", pod_reason="UnexpectedAdmissionError"), None, "disrupted", "UnexpectedAdmission"),
+        (
+            PodState("u", "Failed", init_failure="init container 'fetch' failed (Error, exit code 2)"),
+            None,
+            "configuration",
+            "init container 'fetch' failed",
+        ),
     ],
 )
 def test_an_end_is_judged_by_state_and_result(state, result, verdict, says):
@@ -186,4 +216,12 @@ def test_lines_that_come_again_after_a_broken_connection_are_told_once():
 def test_a_nodes_own_time_zone_is_read():
     position = LogPosition()
     position.take("2026-11-24T13:00:02.500000000+01:00")
+    assert position.rewind(dt.datetime(2026, 11, 24, 12, 0, 10, tzinfo=dt.UTC)) == 9
+
+
+def test_a_line_of_the_kubelet_without_a_time_is_told_and_changes_nothing():
+    position = LogPosition()
+    assert position.new_text("2026-11-24T12:00:01.000000001Z loss 0.5") == "loss 0.5"
+    assert position.new_text("failed to create fsnotify watcher: too many open files") is not None
+    assert position.new_text("2026-11-24T12:00:02.000000001Z loss 0.4") == "loss 0.4"
     assert position.rewind(dt.datetime(2026, 11, 24, 12, 0, 10, tzinfo=dt.UTC)) == 9
