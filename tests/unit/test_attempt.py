@@ -1,0 +1,45 @@
+"""An attempt that was begun is found by a later try, whole, until its result was delivered."""
+
+import json
+
+import pytest
+
+from airflow_ml_provider.decisions.another_pod import Spent
+from airflow_ml_provider.operators.attempt import Attempt, PodIdentity
+from airflow_ml_provider.operators.tracking import StageRuns
+
+
+class TaskStateStore(dict):
+    """The part of Airflow's task state store that is used, for one task instance; values are JSON there."""
+
+    def set(self, key, value):
+        self[key] = json.dumps(value)
+
+    def get(self, key):
+        return json.loads(super().get(key, "null"))
+
+    def delete(self, key):
+        self.pop(key, None)
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        Attempt("1.1", "file:///store/1.1", "sha256:w"),
+        Attempt(
+            "2.3",
+            "s3://ml/store/2.3",
+            "sha256:w",
+            runs=StageRuns(experiment_id="1", parent="p", child="c", attempt="a"),
+            pod=PodIdentity("ml", "train-1-1", "uid"),
+            spent=Spent(disruptions=2, memory=1024),
+        ),
+    ],
+)
+def test_an_attempt_is_loaded_as_it_was_saved_until_it_is_forgotten(attempt):
+    context = {"task_state_store": TaskStateStore()}
+    assert Attempt.load(context) is None
+    attempt.save(context)
+    assert Attempt.load(context) == attempt
+    Attempt.forget(context)
+    assert Attempt.load(context) is None
