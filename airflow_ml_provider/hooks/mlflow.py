@@ -252,9 +252,10 @@ class MlflowHook(BaseHook):
                 f"{type(error).__name__}: {error}; start it or mend the connection's host and port"
             ) from error
         if response.status_code in (401, 403):
+            said = f"; it says: {response.text[:200]}" if response.text else ""
             raise MlflowAuthorizationError(
-                f"MLflow at {self.uri} refused {path} with {response.status_code} {response.reason_phrase}: "
-                f"{response.text[:200]!r}; mend login and password, or the token, of connection {self.mlflow_conn_id!r}"
+                f"MLflow at {self.uri} refused {path} with {response.status_code} {response.reason_phrase}; "
+                f"mend login and password, or the token, of connection {self.mlflow_conn_id!r}{said}"
             )
         if response.status_code >= 500 or response.status_code == 429:
             raise MlflowUnavailableError(
