@@ -13,6 +13,7 @@ from airflow_ml_provider.testing.server_process import ServerProcess, free_port
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory):
     """A real S3 server (moto's) with the variables that s3fs and boto read."""
+    import fsspec
     import httpx
 
     port = free_port()
@@ -34,6 +35,8 @@ def s3_endpoint(tmp_path_factory):
     try:
         server.start()
         server.wait_until(lambda: httpx.get(f"{url}/moto-api/").status_code == 200, seconds=60)
+        # fsspec keeps file systems by their arguments, whatever the environment says by now.
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
         yield url
     finally:
         server.stop(seconds=3)

@@ -68,6 +68,8 @@ class StageExecution:
             MlflowUnavailableError: MLflow did not answer before the work began, or when it was closed.
         """
         operator = self._operator
+        if operator.only_in_pods and self._settings.runner == "local":
+            operator.log.info("The local runner has no use for %s", ", ".join(operator.only_in_pods))
         request = self._request()
         work = request.work_digest()
         earlier = Attempt.load(self._context)

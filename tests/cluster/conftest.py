@@ -139,6 +139,7 @@ def bucket(s3):
 
     before = {name: os.environ.get(name) for name in s3.variables("")}
     os.environ.update(s3.variables(s3.here))
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
     name = f"ml-{uuid.uuid4().hex[:12]}"
     files = fsspec.filesystem("s3")
     files.mkdir(name)
