@@ -7,7 +7,6 @@ from typing import Any
 
 from airflow.sdk import XComArg
 
-from airflow_ml_provider.dag_factory.pod_arguments import pod_arguments
 from airflow_ml_provider.operators import (
     ContainerOperator,
     EvaluateOperator,
@@ -64,8 +63,13 @@ def stage_arguments(
         "execution_timeout": stage.timeout,
         "doc_md": stage.doc,
         "no_retry": list(stage.no_retry),
-        **pod_arguments((stage.pod or PodSpec()).over(spec.pod or PodSpec()), base_folder=base_folder),
     }
+    if stage.pod or spec.pod:
+        # Most pipelines say nothing of pods, and their parse loads nothing of it.
+        from airflow_ml_provider.dag_factory.pod_arguments import pod_arguments
+
+        pod = (stage.pod or PodSpec()).over(spec.pod or PodSpec())
+        arguments |= pod_arguments(pod, base_folder=base_folder)
     image = stage.image or spec.image
     if image:
         arguments["image"] = image

@@ -194,7 +194,8 @@ class StagePodTrigger(BaseTrigger):
         timed_out: bool = False,
     ) -> dict[str, Any]:
         return {
-            "gone": follower.gone or (follower.state is not None and follower.state.deleting),
+            "gone": follower.gone
+            or (follower.state is not None and follower.state.is_lost(dt.datetime.now(tz=dt.UTC))),
             "state": None if follower.state is None else asdict(follower.state),
             "outcome": None if outcome is None else asdict(outcome),
             "failure": None if failure is None else [type(failure).__name__, str(failure)],
