@@ -7,14 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from airflow_ml_provider.decisions.outage import Outage
 from airflow_ml_provider.exceptions import ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError
 from airflow_ml_provider.hooks.pods import Pods
-
-OUTAGE_SECONDS = 900.0
-"""How long the API server may be away before following gives up; a running pod does not need it."""
-REFUSED_SECONDS = 60.0
-"""How long it may refuse what it allowed before."""
 
 
 def pod_states(
@@ -35,7 +31,7 @@ def pod_states(
         ClusterForbiddenError: A right is missing.
         ClusterUnavailableError: The API server was away for 15 minutes.
     """
-    away_since: float | None = None
+    outage = Outage()
     version: str | None = None
     while not stopped():
         try:
@@ -44,10 +40,10 @@ def pod_states(
                 yield pod
                 if pod is None:
                     return
-            away_since = None
+            outage.over()
             alive = False
             for kind, changed in pods.watch_one(name, version):
-                alive, away_since = True, None
+                alive = True
                 version = changed["metadata"]["resourceVersion"]
                 if kind == "DELETED":
                     yield None
@@ -61,14 +57,9 @@ def pod_states(
         except (ClusterUnavailableError, ClusterForbiddenError) as error:
             version = None
             now = time.monotonic()
-            if away_since is None:
-                away_since = now
+            if outage.begins(now=now):
                 warn(f"Lost sight of pod {name}, which runs on: {error}")
-            if not pods.may_pass(error) or now - away_since > outage_seconds(error):
+            refused = isinstance(error, ClusterForbiddenError)
+            if not pods.may_pass(error) or outage.is_too_long(refused=refused, now=now):
                 raise
             time.sleep(random.uniform(0.2, 2.0))  # noqa: S311
-
-
-def outage_seconds(error: ClusterUnavailableError | ClusterForbiddenError) -> float:
-    """Return how long an outage of this kind is borne with."""
-    return OUTAGE_SECONDS if isinstance(error, ClusterUnavailableError) else REFUSED_SECONDS

@@ -192,6 +192,7 @@ class PodRunner:
             deadline=self.deadline(),
             delete_on_kill=operator.on_kill_action.value != "keep_pod",
             grace_seconds=operator.termination_grace_period,
+            deferred_at=time.time(),
         )
 
     def deadline(self) -> float | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from airflow_ml_provider.decisions.pod_state import PodState, describe
+from airflow_ml_provider.decisions.pod_news import PodNews
+from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.operators.attempt import PodIdentity
@@ -24,22 +25,16 @@ class PodStory:
 
     def __init__(self, pods: Pods, identity: PodIdentity, *, log: Any) -> None:
         self._pods = pods
-        self._identity = identity
         self._log = log
-        self._told = ""
-        self._events: set[tuple[str, str]] = set()
         self._uid = identity.uid
-        self._next_events = time.monotonic() + EVENTS_EVERY_SECONDS
+        self._news = PodNews(str(identity), events_every=EVENTS_EVERY_SECONDS, now=time.monotonic())
 
     def tell(self, state: PodState) -> None:
         """Tell what changed."""
         self._uid = state.uid
-        line = describe(state)
-        if line != self._told:
-            self._told = line
-            self._log.info("Pod %s %s", self._identity, line)
-        if not state.started and time.monotonic() > self._next_events:
-            self._next_events = time.monotonic() + EVENTS_EVERY_SECONDS
+        if change := self._news.change(state):
+            self._log.info("%s", change)
+        if self._news.wants_events(state, now=time.monotonic()):
             self.tell_events()
 
     def tell_events(self) -> None:
@@ -49,9 +44,5 @@ class PodStory:
         except (ClusterError, ClusterForbiddenError) as error:
             self._log.warning("The pod's events cannot be read: %s", error)
             return
-        for event in events:
-            key = (str(event.get("reason")), str(event.get("message")))
-            if key not in self._events:
-                self._events.add(key)
-                tell = self._log.warning if event.get("type") == "Warning" else self._log.info
-                tell("Event %s: %s", *key)
+        for level, line in self._news.events(events):
+            self._log.log(level, "%s", line)

@@ -15,11 +15,11 @@ from typing import Any
 import yaml
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
 
+from airflow_ml_provider.decisions.outage import Outage
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.async_pods import AsyncPods
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, LoginRefusedError
-from airflow_ml_provider.hooks.pod_watch import outage_seconds
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,6 @@ class NamespaceWatch:
     def __init__(self, pods: AsyncPods) -> None:
         self.pods = pods
         self.failed = False
-        self._away_since: float | None = None
         self._followers: dict[str, set[Follower]] = {}
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
 
@@ -144,11 +143,12 @@ class NamespaceWatch:
         Returns whether to go on with a client whose login is fresh: tokens of cloud clusters live for minutes.
         """
         version: str | None = None
+        outage = Outage()
         while True:
             try:
                 if version is None:
                     version = await self._list()
-                self._away_since = None
+                outage.over()
                 alive, version = await self._watch(version)
                 if not alive:
                     version = None
@@ -156,12 +156,13 @@ class NamespaceWatch:
                 version = None
             except (ClusterUnavailableError, ClusterForbiddenError) as error:
                 version = None
-                self._away_since = self._away_since or time.monotonic()
+                now, refused = time.monotonic(), isinstance(error, ClusterForbiddenError)
+                if outage.begins(now=now):
+                    log.warning("Lost sight of the pods of %s, which run on: %s", self.pods.namespace, error)
                 # A worker created the pod with these rights just now: a refusal may be a server that has just started.
-                if time.monotonic() - self._away_since > outage_seconds(error):
+                if outage.is_too_long(refused=refused, now=now):
                     self._fail(error)
                     return False
-                log.warning("Lost sight of the pods of %s, which run on: %s", self.pods.namespace, error)
                 await asyncio.sleep(random.uniform(0.2, 2.0))  # noqa: S311
                 if isinstance(error, LoginRefusedError):
                     return True

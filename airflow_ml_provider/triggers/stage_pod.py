@@ -16,15 +16,21 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pending import Patience, StartClock
-from airflow_ml_provider.decisions.pod_state import PodState, describe
+from airflow_ml_provider.decisions.pod_news import PodNews
+from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.async_pods import AsyncPods
 from airflow_ml_provider.hooks.pod_log import LINE_LIMIT, RECONNECT_SECONDS, RETRY_SECONDS
 from airflow_ml_provider.triggers.namespace_watch import ClusterAccess, Follower, followed
 
 LOG_REST_SECONDS = 10.0
-EVENTS_AFTER_SECONDS = 10.0
-EVENTS_EVERY_SECONDS = 60.0
+EVENTS_EVERY_SECONDS = 30.0
+DEFERRAL_SECONDS = 5.0
+"""How long after its deferral a task resumes at the earliest.
+
+The executor tells the scheduler that the worker ended well when it deferred. When the resumed task runs by then, the
+scheduler takes that for a task that was killed and fails it: https://github.com/apache/airflow/issues/72716
+"""
 _TICK_SECONDS = 1.0
 _DELETING: set[asyncio.Task[None]] = set()
 
@@ -45,6 +51,7 @@ class StagePodTrigger(BaseTrigger):
         deadline: When the task's time is up, in seconds since the epoch; ``None`` for never.
         delete_on_kill: Whether a user's mark or clear of the task deletes the pod.
         grace_seconds: The pod's grace period when it is deleted, in seconds; ``None`` for the pod's own.
+        deferred_at: When the task was deferred, in seconds since the epoch.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class StagePodTrigger(BaseTrigger):
         deadline: float | None = None,
         delete_on_kill: bool = True,
         grace_seconds: int | None = None,
+        deferred_at: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.namespace = namespace
@@ -72,6 +80,7 @@ class StagePodTrigger(BaseTrigger):
         self.deadline = deadline
         self.delete_on_kill = delete_on_kill
         self.grace_seconds = grace_seconds
+        self.deferred_at = deferred_at
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._position = LogPosition()
         self._ended = asyncio.Event()
@@ -80,7 +89,7 @@ class StagePodTrigger(BaseTrigger):
         """Return the class path and the constructor's arguments."""
         names = (
             *("namespace", "pod_name", "container", "access", "get_logs", "startup_seconds", "capacity_seconds"),
-            *("deadline", "delete_on_kill", "grace_seconds"),
+            *("deadline", "delete_on_kill", "grace_seconds", "deferred_at"),
         )
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
@@ -92,6 +101,7 @@ class StagePodTrigger(BaseTrigger):
                 event = await self._until_end(follower, pods)
         except (ClusterError, ClusterForbiddenError) as error:
             event = self._event(follower, failure=error)
+        await asyncio.sleep(self.deferred_at + DEFERRAL_SECONDS - time.time())
         yield TriggerEvent({**event, "tail": list(self._tail)})  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
@@ -209,18 +219,12 @@ class _Story:
     def __init__(self, log: Any, pods: AsyncPods, pod: str) -> None:
         self._log = log
         self._pods = pods
-        self._pod = pod
-        self._told: set[str] = set()
-        self._last = ""
-        self._events_at = time.monotonic() + EVENTS_AFTER_SECONDS
+        self._news = PodNews(pod, events_every=EVENTS_EVERY_SECONDS, now=time.monotonic())
 
     async def tell(self, state: PodState) -> None:
-        line = describe(state)
-        if line != self._last:
-            self._last = line
-            self._log.info("Pod %s %s", self._pod, line)
-        if not state.started and time.monotonic() > self._events_at:
-            self._events_at = time.monotonic() + EVENTS_EVERY_SECONDS
+        if change := self._news.change(state):
+            self._log.info("%s", change)
+        if self._news.wants_events(state, now=time.monotonic()):
             await self.tell_events(state.uid)
 
     async def tell_events(self, uid: str) -> None:
@@ -229,9 +233,5 @@ class _Story:
         except (ClusterError, ClusterForbiddenError) as error:
             self._log.warning("The pod's events cannot be read: %s", error)
             return
-        for event in events:
-            line = f"{event.get('reason')}: {event.get('message')}"
-            if line not in self._told:
-                self._told.add(line)
-                tell = self._log.warning if event.get("type") == "Warning" else self._log.info
-                tell("Event %s", line)
+        for level, line in self._news.events(events):
+            self._log.log(level, "%s", line)

@@ -54,3 +54,9 @@ class Stage:
             self.airflow.api.log(self.dag, self.run_id, "work", try_number=number)
             for number in range(1, self.task["try_number"] + 1)
         )
+
+    @property
+    def scheduler_failed_it(self):
+        """Whether Airflow took a task that resumed quickly for one that was killed (apache/airflow#72716)."""
+        told = self.airflow.api.get("/eventLogs", dag_id=self.dag, run_id=self.run_id, event="state mismatch")
+        return bool(told["event_logs"])

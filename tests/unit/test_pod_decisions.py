@@ -1,14 +1,17 @@
 """What is decided about pods: their state, their start, their end, and whether another one follows."""
 
 import datetime as dt
+import logging
 
 import pytest
 
 from airflow_ml_provider.decisions.another_pod import Spent, another_pod
 from airflow_ml_provider.decisions.cleanup import deletes
 from airflow_ml_provider.decisions.log_position import LogPosition
+from airflow_ml_provider.decisions.outage import Outage
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pending import Patience, StartClock, read_pending
+from airflow_ml_provider.decisions.pod_news import PodNews
 from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pod_state import PodState, describe
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
@@ -225,3 +228,35 @@ def test_a_line_of_the_kubelet_without_a_time_is_told_and_changes_nothing():
     assert position.new_text("failed to create fsnotify watcher: too many open files") is not None
     assert position.new_text("2026-11-24T12:00:02.000000001Z loss 0.4") == "loss 0.4"
     assert position.rewind(dt.datetime(2026, 11, 24, 12, 0, 10, tzinfo=dt.UTC)) == 9
+
+
+def test_each_change_and_each_event_of_a_pod_is_told_once():
+    news = PodNews("ml/p", events_every=5, now=0)
+    waits = PodState("u", "Pending")
+    assert [news.change(waits), news.change(waits), news.change(RUNS)] == [
+        "Pod ml/p waits for a node",
+        "",
+        "Pod ml/p runs",
+    ]
+    pulled = {"type": "Normal", "reason": "Pulled", "message": "ok"}
+    failed = {"type": "Warning", "reason": "Failed", "message": "no"}
+    assert news.events([pulled]) == [(logging.INFO, "Event Pulled: ok")]
+    assert news.events([pulled, failed]) == [(logging.WARNING, "Event Failed: no")]
+
+
+def test_events_are_read_now_and_then_while_a_pod_does_not_start():
+    news = PodNews("ml/p", events_every=5, now=0)
+    waits = PodState("u", "Pending")
+    assert [news.wants_events(waits, now=now) for now in (4, 5, 6, 9, 10)] == [False, True, False, False, True]
+    assert not news.wants_events(RUNS, now=100)
+
+
+def test_an_outage_is_borne_with_for_minutes_and_a_refusal_for_one():
+    outage = Outage()
+    assert not outage.is_too_long(refused=True, now=0)
+    assert [outage.begins(now=0), outage.begins(now=50)] == [True, False]
+    assert [outage.is_too_long(refused=True, now=now) for now in (60, 61)] == [False, True]
+    assert [outage.is_too_long(refused=False, now=now) for now in (900, 901)] == [False, True]
+    outage.over()
+    assert outage.begins(now=1000)
+    assert not outage.is_too_long(refused=False, now=1001)
