@@ -27,6 +27,7 @@ from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.operators.attempt import Attempt, PodIdentity
 from airflow_ml_provider.operators.pod_story import PodStory
 from airflow_ml_provider.operators.runner import Ended, read_result
+from airflow_ml_provider.operators.settings import deferral_seconds
 from airflow_ml_provider.pod.compose import compose, stage_container
 from airflow_ml_provider.pod.names import pod_name
 from airflow_ml_provider.pod.resources import give_memory
@@ -192,7 +193,7 @@ class PodRunner:
             deadline=self.deadline(),
             delete_on_kill=operator.on_kill_action.value != "keep_pod",
             grace_seconds=operator.termination_grace_period,
-            deferred_at=time.time(),
+            not_before=time.time() + deferral_seconds(),
         )
 
     def deadline(self) -> float | None:

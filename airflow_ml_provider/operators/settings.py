@@ -12,6 +12,8 @@ from airflow_ml_provider.exceptions import StageConfigurationError
 SECTION = "ml"
 RUNNERS = ("kubernetes", "local")
 TRACKING_CHOICES = ("fail", "continue")
+SCHEDULER_SECONDS = 3.0
+"""How long Airflow's scheduler may take from the end of a worker's process to knowing of it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,16 @@ def require_store(uri: str) -> str:
             f"store {uri!r} is relative: use a URI such as s3://bucket/prefix or file:///path"
         )
     return f"file://{uri.rstrip('/')}"
+
+
+def deferral_seconds() -> float:
+    """Return how long after its deferral a task resumes at the earliest.
+
+    When it runs before the scheduler knows that the process which deferred it has ended, the scheduler takes it for one
+    that was killed: https://github.com/apache/airflow/issues/72716. A worker may see the end of its process as late as
+    at its next heartbeat.
+    """
+    return conf.getfloat("workers", "min_heartbeat_interval") + SCHEDULER_SECONDS
 
 
 def _one_of(value: str, allowed: tuple[str, ...], option: str) -> str:

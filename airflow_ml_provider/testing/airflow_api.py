@@ -99,10 +99,13 @@ class AirflowApi:
         return None if response.status_code == 404 else response.json()["value"]
 
     def log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1) -> str:
-        """Return the text of a task's log."""
+        """Return the text of a task's log, empty when Airflow has none of that try."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
-        content = self.get(path, full_content=True)["content"]
-        return "\n".join(_log_line(entry) for entry in content)
+        response = self._client.get(path, params={"full_content": True})
+        if response.status_code == 404:
+            return ""
+        response.raise_for_status()
+        return "\n".join(_log_line(entry) for entry in response.json()["content"])
 
 
 def _log_line(entry: Any) -> str:

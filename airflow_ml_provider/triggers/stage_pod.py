@@ -25,12 +25,6 @@ from airflow_ml_provider.triggers.namespace_watch import ClusterAccess, Follower
 
 LOG_REST_SECONDS = 10.0
 EVENTS_EVERY_SECONDS = 30.0
-DEFERRAL_SECONDS = 5.0
-"""How long after its deferral a task resumes at the earliest.
-
-The executor tells the scheduler that the worker ended well when it deferred. When the resumed task runs by then, the
-scheduler takes that for a task that was killed and fails it: https://github.com/apache/airflow/issues/72716
-"""
 _TICK_SECONDS = 1.0
 _DELETING: set[asyncio.Task[None]] = set()
 
@@ -51,7 +45,7 @@ class StagePodTrigger(BaseTrigger):
         deadline: When the task's time is up, in seconds since the epoch; ``None`` for never.
         delete_on_kill: Whether a user's mark or clear of the task deletes the pod.
         grace_seconds: The pod's grace period when it is deleted, in seconds; ``None`` for the pod's own.
-        deferred_at: When the task was deferred, in seconds since the epoch.
+        not_before: When the task may resume at the earliest, in seconds since the epoch.
     """
 
     def __init__(
@@ -67,7 +61,7 @@ class StagePodTrigger(BaseTrigger):
         deadline: float | None = None,
         delete_on_kill: bool = True,
         grace_seconds: int | None = None,
-        deferred_at: float = 0.0,
+        not_before: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.namespace = namespace
@@ -80,7 +74,7 @@ class StagePodTrigger(BaseTrigger):
         self.deadline = deadline
         self.delete_on_kill = delete_on_kill
         self.grace_seconds = grace_seconds
-        self.deferred_at = deferred_at
+        self.not_before = not_before
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._position = LogPosition()
         self._ended = asyncio.Event()
@@ -89,7 +83,7 @@ class StagePodTrigger(BaseTrigger):
         """Return the class path and the constructor's arguments."""
         names = (
             *("namespace", "pod_name", "container", "access", "get_logs", "startup_seconds", "capacity_seconds"),
-            *("deadline", "delete_on_kill", "grace_seconds", "deferred_at"),
+            *("deadline", "delete_on_kill", "grace_seconds", "not_before"),
         )
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
@@ -101,7 +95,7 @@ class StagePodTrigger(BaseTrigger):
                 event = await self._until_end(follower, pods)
         except (ClusterError, ClusterForbiddenError) as error:
             event = self._event(follower, failure=error)
-        await asyncio.sleep(self.deferred_at + DEFERRAL_SECONDS - time.time())
+        await asyncio.sleep(self.not_before - time.time())
         yield TriggerEvent({**event, "tail": list(self._tail)})  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:

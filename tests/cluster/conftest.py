@@ -212,12 +212,21 @@ def world(kubernetes, pod_mlflow, airflow):
     live.close()
 
 
+def deferrable_flights(examples):
+    """The same pipeline once more, waiting in the triggerer."""
+    copy = shutil.copytree(examples / "flight_delays", examples / "flight_delays_deferrable")
+    pipeline = copy / "pipeline.yaml"
+    text = pipeline.read_text().replace("pipeline: flight_delays\n", "pipeline: flight_delays_deferrable\n")
+    pipeline.write_text(text + "pod: {deferrable: true}\n")
+
+
 @pytest.fixture(scope="session")
 def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, tmp_path_factory):
     """A real Airflow that runs stages as pods, with the rights of the manifests and no others."""
     folder = tmp_path_factory.mktemp("dags")
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "example_dags", folder / "examples", ignore=ignore)
+    deferrable_flights(folder / "examples")
     shutil.copytree(HERE / "dags", folder / "cases", ignore=ignore)
     server = AirflowServer(
         home=tmp_path_factory.mktemp("airflow"),
@@ -240,6 +249,7 @@ def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, t
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "3",
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW_CONN_MLFLOW_DEFAULT": json.dumps(
                 {"conn_type": "mlflow", "host": f"http://{cluster.host}:{pod_mlflow.port}"}
             ),
