@@ -97,7 +97,12 @@ def trigger(variant: str, number: int, kubeconfig: str) -> Any:
 
         access = {"conn_id": None, "in_cluster": None, "config_file": kubeconfig, "cluster_context": None}
         return StagePodTrigger(
-            namespace=NAMESPACE, pod_name=f"p{number}", container="base", access=access, get_logs=False
+            namespace=NAMESPACE,
+            pod_name=f"p{number}",
+            container="base",
+            log_container="base",
+            access=access,
+            get_logs=False,
         )
     import datetime as dt
 

@@ -84,6 +84,10 @@ def stage_arguments(
             "outputs": dict(stage.outputs),
             "hyperparameters": dict(stage.params),
         }
+        if stage.io:
+            arguments["io"] = stage.io
+        if spec.image:
+            arguments["io_image"] = spec.image
     match stage:
         case IngestSpec():
             arguments["uri"] = stage.uri

@@ -44,8 +44,8 @@ class StartClock:
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
-        self._scheduled = False
-        self._since: float | None = None
+        self._at: tuple[bool, str] | None = None
+        self._since = 0.0
 
     def judge(self, state: PodState, *, now: float) -> StageOutcome | None:
         """Return why to give up, ``None`` to wait on.
@@ -54,8 +54,8 @@ class StartClock:
             state: The pod as it is.
             now: The time in seconds on any clock that only goes forward.
         """
-        if self._since is None or state.scheduled != self._scheduled:
-            self._scheduled, self._since = state.scheduled, now
+        if (state.scheduled, state.step) != self._at:
+            self._at, self._since = (state.scheduled, state.step), now
         return read_pending(state, seconds=now - self._since, patience=self._patience)
 
 
@@ -67,7 +67,7 @@ def read_pending(state: PodState, *, seconds: float, patience: Patience) -> Stag
         seconds: How long it has been as it is: without a node, or with one and not started.
         patience: How long it may be so.
     """
-    if state.started or state.ended:
+    if state.started or state.working or state.ended:
         return None
     if state.unschedulable or not state.scheduled:
         if patience.capacity is None or seconds <= patience.capacity:

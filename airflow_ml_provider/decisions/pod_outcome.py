@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_ml_provider.decisions.outcome import StageOutcome, read_outcome
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.protocol.result import StageResult
+from airflow_ml_provider.protocol.staged import MAIN
 
 # https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions and what kubelets say.
 _DISRUPTING_REASONS = (
@@ -17,6 +18,8 @@ _DISRUPTING_REASONS = (
     "NodeAffinity",
     "UnexpectedAdmissionError",
 )
+# A container whose program the runtime could not start.
+_NOT_STARTED = ("StartError", "ContainerCannotRun")
 
 
 def read_pod_outcome(state: PodState | None, result: StageResult | None) -> StageOutcome:
@@ -31,6 +34,12 @@ def read_pod_outcome(state: PodState | None, result: StageResult | None) -> Stag
         return StageOutcome("success")
     if state is None:
         return StageOutcome("disrupted", "the pod vanished before it was seen; somebody or something deleted it")
+    if state.container_reason in _NOT_STARTED:
+        reason = f"the container cannot be started ({state.container_reason}): {state.termination_message}"
+        return StageOutcome("configuration", _line(reason, state, "start"))
+    if state.container_reason == "OOMKilled" and state.step not in ("", MAIN):
+        reason = f"container {state.step!r} used more memory than it may (limit {state.memory_limit})"
+        return StageOutcome("killed", _line(reason, state, "step"))
     if state.container_reason == "OOMKilled":
         return StageOutcome("out_of_memory", _out_of_memory(state))
     if state.pod_reason == "DeadlineExceeded":
@@ -41,6 +50,8 @@ def read_pod_outcome(state: PodState | None, result: StageResult | None) -> Stag
         return StageOutcome("configuration", _line(state.init_failure, state, "configuration"))
     if _is_disrupted(state):
         return StageOutcome("disrupted", _line(_disruption(state), state, "disrupted"))
+    if state.step == MAIN and state.exit_code:
+        return StageOutcome("user_code", _line("the command failed", state, "user code"))
     return read_outcome(0 if state.exit_code is None else state.exit_code, result)
 
 
@@ -69,6 +80,9 @@ def _line(reason: str, state: PodState, verdict: str) -> str:
 
 
 _ADVICE = {
+    "step": "pass less at once: more than a file at a time is never held in memory",
+    "start": "mend the command or the image; a stage with run: needs python3 in its image",
+    "user code": "mend the code and clear the task",
     "configuration": "mend the init container, or what it waits for",
     "deadline": "give the stage a longer timeout, or less to do",
     "disrupted": "nothing is wrong with the stage: a retry helps",

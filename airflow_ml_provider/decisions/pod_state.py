@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_ml_provider.protocol.staged import COMMIT, FETCH, IO_ANNOTATION, MAIN
+
 LOST_AFTER = dt.timedelta(seconds=60)
 
 
@@ -17,10 +19,13 @@ LOST_AFTER = dt.timedelta(seconds=60)
 class PodState:
     """A pod at one moment.
 
+    In a staged pod it is the turn of one container after the other. What is said of the container is said there of the
+    one whose turn it is: of the first that failed, or that has not ended.
+
     Attributes:
         uid: The pod's uid.
         phase: ``Pending``, ``Running``, ``Succeeded``, ``Failed`` or ``Unknown``.
-        exit_code: The stage container's, ``None`` until it has ended.
+        exit_code: The container's, ``None`` until the stage has ended.
         container_reason: Why the container ended or waits (``OOMKilled``, ``ErrImagePull``), empty when it runs.
         container_message: What the kubelet says about that.
         termination_message: What the stage left when it ended.
@@ -31,7 +36,9 @@ class PodState:
         unschedulable: The scheduler's message while it finds no node, empty otherwise.
         delete_by: When the pod should be gone at the latest, in RFC 3339; empty while nobody deleted it.
         init_failure: Which init container failed and how, empty when none did.
-        started: Whether the stage's container ever ran.
+        started: Whether the stage's own work ever began.
+        step: Whose turn it is in a staged pod: ``fetch``, ``main`` or ``commit``; empty in other pods.
+        working: Whether the container runs now.
         memory_request: What the container asked for, empty for nothing.
         memory_limit: What it may use, empty for no limit.
     """
@@ -50,6 +57,8 @@ class PodState:
     delete_by: str = ""
     init_failure: str = ""
     started: bool = False
+    step: str = ""
+    working: bool = False
     memory_request: str = ""
     memory_limit: str = ""
 
@@ -59,14 +68,18 @@ class PodState:
 
         Args:
             pod: The pod as the API's JSON.
-            container: The name of the container that runs the stage.
+            container: The name of the container that runs the stage, or commits in a staged pod.
         """
-        status = pod.get("status") or {}
-        statuses = status.get("containerStatuses") or ()
-        state = next((entry.get("state") or {} for entry in statuses if entry["name"] == container), {})
+        status, spec = pod.get("status") or {}, pod.get("spec") or {}
+        staged = (pod["metadata"].get("annotations") or {}).get(IO_ANNOTATION) == "staged"
+        statuses = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+        states = {entry["name"]: entry.get("state") or {} for entry in statuses}
+        turn = _whose_turn(states, last=container) if staged else container
+        own = states.get(MAIN if staged else container) or {}
+        state = states.get(turn) or {}
         ended, waiting = state.get("terminated") or {}, state.get("waiting") or {}
-        specs = (pod.get("spec") or {}).get("containers") or ()
-        resources = next((entry.get("resources") or {} for entry in specs if entry["name"] == container), {})
+        specs = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+        resources = next((entry.get("resources") or {} for entry in specs if entry["name"] == turn), {})
         conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
         scheduled = conditions.get("PodScheduled") or {}
         return cls(
@@ -79,11 +92,15 @@ class PodState:
             pod_reason=status.get("reason") or "",
             pod_message=status.get("message") or "",
             disruption=(conditions.get("DisruptionTarget") or {}).get("reason") or "",
-            scheduled=bool((pod.get("spec") or {}).get("nodeName")) or scheduled.get("status") == "True",
+            scheduled=bool(spec.get("nodeName")) or scheduled.get("status") == "True",
             unschedulable=(scheduled.get("message") or "") if scheduled.get("reason") == "Unschedulable" else "",
             delete_by=pod["metadata"].get("deletionTimestamp") or "",
-            init_failure=_init_failure(status.get("initContainerStatuses") or ()),
-            started=bool(ended.get("startedAt") or state.get("running")),
+            init_failure=_init_failure(
+                status.get("initContainerStatuses") or (), steps=(FETCH, MAIN) if staged else ()
+            ),
+            started=bool((own.get("terminated") or {}).get("startedAt") or own.get("running")),
+            step="" if not staged else turn if turn in (FETCH, MAIN) else COMMIT,
+            working=bool(state.get("running")),
             memory_request=(resources.get("requests") or {}).get("memory") or "",
             memory_limit=(resources.get("limits") or {}).get("memory") or "",
         )
@@ -105,6 +122,9 @@ class PodState:
         return self.exit_code is not None or self.phase in ("Succeeded", "Failed")
 
 
+_STEPS = {FETCH: "fetches its inputs", COMMIT: "commits its outputs"}
+
+
 def describe(state: PodState) -> str:
     """Return a pod's state in a few words."""
     if state.ended:
@@ -113,6 +133,8 @@ def describe(state: PodState) -> str:
         return f"ended{f' ({reason}{code})' if reason else code}"
     if state.deleting:
         return "is being deleted"
+    if state.working and state.step in _STEPS:
+        return _STEPS[state.step]
     if state.started:
         return "runs"
     if state.unschedulable:
@@ -125,9 +147,17 @@ def describe(state: PodState) -> str:
     return "starts"
 
 
-def _init_failure(statuses: Iterable[Mapping[str, Any]]) -> str:
+def _whose_turn(states: Mapping[str, Mapping[str, Any]], *, last: str) -> str:
+    for name in (FETCH, MAIN):
+        ended = (states.get(name) or {}).get("terminated")
+        if ended is None or ended.get("exitCode"):
+            return name
+    return last
+
+
+def _init_failure(statuses: Iterable[Mapping[str, Any]], *, steps: tuple[str, ...]) -> str:
     for status in statuses:
         ended = (status.get("state") or {}).get("terminated") or {}
-        if ended.get("exitCode"):
+        if ended.get("exitCode") and status["name"] not in steps:
             return f"init container {status['name']!r} failed ({ended.get('reason')}, exit code {ended['exitCode']})"
     return ""

@@ -28,9 +28,7 @@ from airflow_ml_provider.operators.attempt import Attempt, PodIdentity
 from airflow_ml_provider.operators.pod_story import PodStory
 from airflow_ml_provider.operators.runner import Ended, read_result
 from airflow_ml_provider.operators.settings import deferral_seconds
-from airflow_ml_provider.pod.compose import compose, stage_container
-from airflow_ml_provider.pod.names import pod_name
-from airflow_ml_provider.pod.resources import give_memory
+from airflow_ml_provider.operators.stage_pod import log_container, stage_pod
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.termination import digest_in_message, result_digest, result_in_message
@@ -46,9 +44,6 @@ LOG_REST_SECONDS = 10.0
 
 QUOTA_SECONDS = 5.0
 """How often a pod that a quota refused is asked for again."""
-
-DEADLINE_MARGIN_SECONDS = 120
-"""How much later than its task's timeout a pod ends by itself."""
 
 _TICK_SECONDS = 1.0
 
@@ -84,23 +79,7 @@ class PodRunner:
         Raises:
             StageConfigurationError: The arguments give no pod that can run a stage.
         """
-        operator = self._operator
-        # KubernetesPodOperator logs the name it builds a pod with.
-        operator.name, operator.random_name_suffix = pod_name(request), False
-        pod = operator.build_pod_request_obj(self._context)
-        if pod.spec.active_deadline_seconds is None and operator.execution_timeout is not None:
-            # Should nobody be left to delete the pod, the kubelet ends it.
-            pod.spec.active_deadline_seconds = int(operator.execution_timeout.total_seconds()) + DEADLINE_MARGIN_SECONDS
-        self._pod = compose(pod, request, container=operator.base_container_name)
-        base = stage_container(pod, operator.base_container_name, stage=request.stage)
-        if memory:
-            give_memory(base, memory)
-        if secrets and not base.env_from and not any(variable.name in secrets for variable in base.env):
-            operator.log.warning(
-                "MLflow asks for a login, which the pod does not get from Airflow's connection: give it %s from a "
-                "Kubernetes Secret (pod: secrets: in the YAML)",
-                ", ".join(sorted(secrets)),
-            )
+        pod = self._pod = stage_pod(self._operator, self._context, request, secrets=secrets, memory=memory)
         self._identity = PodIdentity(pod.metadata.namespace, pod.metadata.name)
         self._attempt_uri = request.attempt_uri
         return self._identity
@@ -146,7 +125,7 @@ class PodRunner:
             StageKilledError: ``stop`` was called; the pod was deleted, unless ``on_kill_action`` keeps it.
         """
         assert self._identity is not None
-        identity, container = self._identity, self._operator.base_container_name
+        identity, container = self._identity, log_container(self._operator)
         pods = self._pods(identity)
         story = PodStory(pods, identity, log=self._operator.log)
         log = PodLog(pods, identity.name, container=container, emit=lambda line: self._operator.log.info("%s", line))
@@ -181,6 +160,7 @@ class PodRunner:
             namespace=self._identity.namespace,
             pod_name=self._identity.name,
             container=operator.base_container_name,
+            log_container=log_container(operator),
             access={
                 "conn_id": operator.kubernetes_conn_id,
                 "in_cluster": operator.in_cluster,

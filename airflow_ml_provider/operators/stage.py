@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
@@ -54,6 +54,10 @@ class StageOperator(KubernetesPodOperator):
         max_disruptions: How many pods that were evicted, preempted or lost are replaced within one try.
         no_retry: Verdicts after which no retry is wanted: ``user_code``, ``bad_data``, ``out_of_memory``.
         capacity_timeout: How long a pod waits for a node before the stage fails; default as long as the task may run.
+        io: Who brings a pod's inputs and outputs: ``direct``, the stage's own container, which needs Python and the
+            store's client; or ``staged``, two containers around it, so that it may be any image. Default ``direct`` for
+            ``run`` and ``staged`` for ``command``.
+        io_image: Image of those two containers; default from ``[ml] image``.
         base_folder: Where relative paths start; default is the folder of the DAG's file.
         do_xcom_push: Push one XCom an output, and ``metrics``.
 
@@ -91,6 +95,8 @@ class StageOperator(KubernetesPodOperator):
         max_disruptions: int = 3,
         no_retry: Collection[str] = (),
         capacity_timeout: timedelta | None = None,
+        io: Literal["direct", "staged"] | None = None,
+        io_image: str | None = None,
         base_folder: str | None = None,
         do_xcom_push: bool = True,
         **kwargs: Any,
@@ -112,6 +118,8 @@ class StageOperator(KubernetesPodOperator):
         self.max_disruptions = max_disruptions
         self.no_retry = tuple(sorted(no_retry))
         self.capacity_timeout = capacity_timeout
+        self.io = io
+        self.io_image = io_image
         self.base_folder = base_folder
         self.only_in_pods = sorted(_POD_ARGUMENTS & kwargs.keys())
         self._execution: StageExecution | None = None
@@ -188,6 +196,11 @@ class StageOperator(KubernetesPodOperator):
         settings = MlSettings.read(store=self.store, runner=self.runner)
         return settings.namespace or super()._incluster_namespace
 
+    @property
+    def is_staged(self) -> bool:
+        """Whether a pod of this stage has containers of its own for inputs and outputs."""
+        return self.io == "staged" or (self.io is None and bool(self.command))
+
     def on_kill(self) -> None:
         """End the stage's process; called from Airflow's signal handler."""
         self._killed = True
@@ -208,6 +221,13 @@ class StageOperator(KubernetesPodOperator):
             raise StageConfigurationError(
                 f"stage {self.task_id!r} of kind {self.kind!r} has nothing to run: give run='module:function' "
                 f"or command=[...]"
+            )
+        if self.io not in (None, "direct", "staged"):
+            raise StageConfigurationError(f"stage {self.task_id!r}: io is {self.io!r}; allowed are direct, staged")
+        if self.io == "staged" and not given:
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: io='staged' is for run and command; what kind {self.kind!r} does by itself "
+                f"needs the store"
             )
         unknown = sorted(set(self.no_retry) - set(NO_RETRY))
         if unknown:

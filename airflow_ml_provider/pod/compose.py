@@ -8,25 +8,27 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from kubernetes.client import V1Container, V1EnvVar, V1Pod
+from kubernetes.client import V1Container, V1Pod
 
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.pod.injection import BOOTSTRAP, packed_runtime
 from airflow_ml_provider.pod.names import pod_annotations, pod_labels, pod_name
 from airflow_ml_provider.pod.security import restrict
+from airflow_ml_provider.pod.staged import stage_in_steps
+from airflow_ml_provider.pod.variables import TERMINATION_LOG, with_variables
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, RUNTIME_VARIABLE, TERMINATION_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest
 
-_TERMINATION_LOG = "/dev/termination-log"
 
-
-def compose(pod: V1Pod, request: StageRequest, *, container: str) -> V1Pod:
+def compose(pod: V1Pod, request: StageRequest, *, container: str, staged_by: str | None = None) -> V1Pod:
     """Make a pod run a stage: its name, labels, command, request and runtime, and a security context.
 
     Args:
         pod: The pod as the operator's arguments, template and connection describe it; it is changed in place.
         request: The attempt.
         container: The name of the container that runs the stage.
+        staged_by: The image of the containers that fetch before the stage's and commit after it, ``None`` when the
+            stage's own container does both.
 
     Raises:
         StageConfigurationError: The container has no image, a command of its own, or no way to the store.
@@ -45,21 +47,26 @@ def compose(pod: V1Pod, request: StageRequest, *, container: str) -> V1Pod:
     pod.metadata.name = pod_name(request)
     pod.metadata.labels = {**(pod.metadata.labels or {}), **pod_labels(request)}
     pod.metadata.annotations = {**(pod.metadata.annotations or {}), **pod_annotations(request)}
-    base.command = ["python3", "-c", BOOTSTRAP]
-    base.termination_message_path = _TERMINATION_LOG
-    base.termination_message_policy = "File"
-    ours = {
-        REQUEST_VARIABLE: request.to_json(),
-        RUNTIME_VARIABLE: packed_runtime(request.body),
-        TERMINATION_VARIABLE: _TERMINATION_LOG,
-        "PYTHONUNBUFFERED": "1",
-    }
-    base.env = [
-        *(variable for variable in base.env or () if variable.name not in ours),
-        *(V1EnvVar(name=name, value=_unexpanded(value)) for name, value in ours.items()),
-    ]
+    if staged_by is None:
+        _run_whole(base, request)
+    else:
+        stage_in_steps(pod, base, request, image=staged_by)
     restrict(pod.spec)
     return pod
+
+
+def _run_whole(base: V1Container, request: StageRequest) -> None:
+    base.command = ["python3", "-c", BOOTSTRAP]
+    base.termination_message_path, base.termination_message_policy = TERMINATION_LOG, "File"
+    base.env = with_variables(
+        base.env,
+        {
+            REQUEST_VARIABLE: request.to_json(),
+            RUNTIME_VARIABLE: packed_runtime(request.body),
+            TERMINATION_VARIABLE: TERMINATION_LOG,
+            "PYTHONUNBUFFERED": "1",
+        },
+    )
 
 
 def stage_container(pod: V1Pod, name: str, *, stage: str) -> V1Container:
@@ -85,8 +92,3 @@ def _require_reachable_store(container: V1Container, request: StageRequest) -> N
             f"stage {request.stage!r} runs in a pod, where {request.attempt_uri} lies on the pod's own disk and is "
             f"gone with it: use a store such as s3://bucket/prefix, or mount a shared volume at the store's path"
         )
-
-
-def _unexpanded(value: str) -> str:
-    # Kubernetes expands $(NAME) in values, and makes one dollar sign of every two.
-    return value.replace("$", "$$")

@@ -23,7 +23,8 @@ _BODY_MODULES = {"validate": ("validate", "frames")}
 
 BOOTSTRAP = """\
 import base64, json, os, pathlib, runpy, sys, tempfile, zlib
-root = tempfile.mkdtemp(prefix="airflow-ml-runtime-")
+shared = os.environ.get("AIRFLOW_ML_ROOT")
+root = os.path.join(shared, "runtime") if shared else tempfile.mkdtemp(prefix="airflow-ml-runtime-")
 for name, text in json.loads(zlib.decompress(base64.b64decode(os.environ.pop("AIRFLOW_ML_RUNTIME")))).items():
     path = pathlib.Path(root, name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,6 +34,14 @@ sys.argv = ["airflow-ml-stage"]
 runpy.run_module("airflow_ml_provider.runtime", run_name="__main__")
 """
 """Runs in the container as ``python3 -c``; the standard library of Python 3.10 is all it has."""
+
+STEP_BOOTSTRAP = """\
+import os, runpy, sys
+sys.path.insert(0, os.path.join(os.environ["AIRFLOW_ML_ROOT"], "runtime"))
+sys.argv = ["airflow-ml-stage"]
+runpy.run_module("airflow_ml_provider.runtime", run_name="__main__")
+"""
+"""Runs a later step with the runtime that the first one unpacked."""
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.result import StageResult
@@ -24,6 +25,21 @@ def termination_message(result: StageResult) -> str:
     if len(text.encode()) <= MESSAGE_LIMIT_BYTES:
         return text
     return json.dumps({_DIGEST: result_digest(text.encode())})
+
+
+def failure_message(result: StageResult) -> str:
+    """Return a failed result that fits a termination message, for a step that cannot write to the store.
+
+    The traceback stands in the log; of a long message the beginning is kept.
+    """
+    assert result.failure is not None
+    message = result.failure.message
+    while True:
+        failure = replace(result.failure, message=message, traceback="")
+        text = replace(result, failure=failure).to_json()
+        if len(text.encode()) <= MESSAGE_LIMIT_BYTES:
+            return text
+        message = message[: len(message) * 3 // 4]
 
 
 def result_in_message(message: str) -> StageResult | None:

@@ -1,4 +1,4 @@
-"""``python -m airflow_ml_provider.runtime``: run the stage that ``AIRFLOW_ML_REQUEST`` describes."""
+"""``python -m airflow_ml_provider.runtime``: run the stage that ``AIRFLOW_ML_REQUEST`` describes, or a step of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, TERMINATI
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES, StageResult
-from airflow_ml_provider.protocol.termination import termination_message
+from airflow_ml_provider.protocol.staged import COMMIT, ROOT_VARIABLE, STEP_VARIABLE
+from airflow_ml_provider.protocol.termination import failure_message, termination_message
 from airflow_ml_provider.runtime.first_process import end_on_sigterm
 from airflow_ml_provider.runtime.lifeline import hold_lifeline
 from airflow_ml_provider.runtime.stage import run_stage
@@ -21,21 +22,28 @@ def main() -> int:
     """Run the stage and return the process's exit code."""
     hold_lifeline()
     end_on_sigterm()
-    text = os.environ.pop(REQUEST_VARIABLE, None)
+    step = os.environ.pop(STEP_VARIABLE, None)
+    root = os.environ.pop(ROOT_VARIABLE, None)
     termination_log = os.environ.pop(TERMINATION_VARIABLE, None)
-    if text is None:
+    if step is None and REQUEST_VARIABLE not in os.environ:
         print(f"{REQUEST_VARIABLE} is not set: a stage is started by its operator", file=sys.stderr)
         return EXIT_CODES["contract"]
     try:
-        result = run_stage(StageRequest.from_json(text))
+        if step is None or root is None:
+            result = run_stage(StageRequest.from_json(os.environ.pop(REQUEST_VARIABLE)))
+        else:
+            from airflow_ml_provider.runtime.staged import run_step
+
+            result = run_step(step, root=Path(root))
     except ProtocolError as error:
         print(error, file=sys.stderr)
         return EXIT_CODES["contract"]
     except StoreError as error:
         print(error, file=sys.stderr)
         return EXIT_CODES["store"]
-    if termination_log is not None:
-        Path(termination_log).write_text(termination_message(result), encoding="utf-8")
+    if termination_log is not None and (step in (None, COMMIT) or result.failure is not None):
+        message = termination_message(result) if step in (None, COMMIT) else failure_message(result)
+        Path(termination_log).write_text(message, encoding="utf-8")
     return _exit_code(result)
 
 

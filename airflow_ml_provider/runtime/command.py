@@ -8,24 +8,11 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from airflow_ml_provider.runtime.errors import ContractError, UserCodeError
 from airflow_ml_provider.runtime.metrics import as_metrics
 
 RESULT_FILE_LIMIT_BYTES = 256 * 1024
-
-
-def command_environment(
-    *, inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any], result: Path
-) -> dict[str, str]:
-    """Return the variables that a command reads: paths by name, params as JSON, where its result goes."""
-    return {
-        **{f"AIRFLOW_ML_INPUT_{name.upper()}": str(path) for name, path in inputs.items()},
-        **{f"AIRFLOW_ML_OUTPUT_{name.upper()}": str(path) for name, path in outputs.items()},
-        "AIRFLOW_ML_PARAMS": json.dumps(params, sort_keys=True),
-        "AIRFLOW_ML_RESULT": str(result),
-    }
 
 
 def run_command(

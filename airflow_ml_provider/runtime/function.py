@@ -32,8 +32,8 @@ def load_function(target: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
             raise ContractError(
-                f"run: {target!r}: there is no module {error.name!r}; ship its folder with 'code:' or install "
-                f"it where the stage runs"
+                f"run: {target!r}: there is no module {error.name!r} ({error.msg}); ship its folder with 'code:' or "
+                f"install it where the stage runs"
             ) from error
         raise user_code_error(error, during=f"importing {module_name}") from error
     except (Exception, SystemExit) as error:

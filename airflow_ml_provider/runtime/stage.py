@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import create_or_match
 from airflow_ml_provider.artifacts.store import ArtifactStore
+from airflow_ml_provider.protocol.environment import command_variables, tracking_variables
 from airflow_ml_provider.protocol.errors import ProtocolError
-from airflow_ml_provider.protocol.request import StageRequest, Tracking
+from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
 from airflow_ml_provider.runtime.binding import bind
-from airflow_ml_provider.runtime.command import command_environment, run_command
+from airflow_ml_provider.runtime.command import run_command
 from airflow_ml_provider.runtime.errors import StageError, UserCodeError
 from airflow_ml_provider.runtime.function import call, load_function
 from airflow_ml_provider.runtime.metrics import as_metrics
@@ -35,38 +36,43 @@ def run_stage(request: StageRequest) -> StageResult:
         StoreUnavailableError: The result could not be written; nobody will see this attempt.
         AlreadyExistsError: Another process wrote this attempt's result.
     """
-    started = time.monotonic()
-    store = ArtifactStore()
-    set_tracking(request.tracking)
+    started, before = time.time(), Path.cwd()
+    os.environ.update(tracking_variables(request.tracking))
     with tempfile.TemporaryDirectory(prefix="airflow-ml-") as root:
-        before = Path.cwd()
         try:
-            result = _attempt(request, store, Path(root), started)
-        except StageError as error:
-            result = _failed(request, _failure(error), started)
-        except StoreError as error:
-            result = _failed(request, StageFailure("store", type(error).__qualname__, str(error)), started)
-        except ProtocolError as error:
-            result = _failed(request, StageFailure("contract", "ProtocolError", str(error)), started)
+            result = attempt(request, lambda: _whole(request, Path(root), started), started=started)
         finally:
             os.chdir(before)
-    create_or_match(join(request.attempt_uri, RESULT), result.to_json().encode())
+    write_result(request, result)
     return result
 
 
-def set_tracking(tracking: Tracking | None) -> None:
-    """Let ``import mlflow`` in user code log to the run of this attempt."""
-    if tracking is not None:
-        os.environ["MLFLOW_TRACKING_URI"] = tracking.uri
-        os.environ["MLFLOW_EXPERIMENT_ID"] = tracking.experiment_id
-        os.environ["MLFLOW_RUN_ID"] = tracking.run_id
+def attempt(request: StageRequest, work: Callable[[], StageResult], *, started: float) -> StageResult:
+    """Return what the work returns, or a failed result that says why it did not."""
+    try:
+        return work()
+    except StageError as error:
+        failure = _failure(error)
+    except StoreError as error:
+        failure = StageFailure("store", type(error).__qualname__, str(error))
+    except ProtocolError as error:
+        failure = StageFailure("contract", "ProtocolError", str(error))
+    failure = replace(failure, message=failure.message[:MESSAGE_LIMIT])
+    return StageResult(status="failed", attempt=request.attempt, failure=failure, seconds=time.time() - started)
 
 
-def _attempt(request: StageRequest, store: ArtifactStore, root: Path, started: float) -> StageResult:
-    workspace = Workspace(root, request, store)
-    workspace.prepare()
-    os.chdir(workspace.folder)
-    outcome = _execute(request, workspace, store)
+def write_result(request: StageRequest, result: StageResult) -> None:
+    """Write a result where Airflow looks for it.
+
+    Raises:
+        StoreUnavailableError: The store does not answer.
+        AlreadyExistsError: Another process wrote this attempt's result.
+    """
+    create_or_match(join(request.attempt_uri, RESULT), result.to_json().encode())
+
+
+def committed(request: StageRequest, workspace: Workspace, outcome: BodyOutcome, *, started: float) -> StageResult:
+    """Commit the outputs and return the result of an attempt that did its work."""
     outputs = workspace.commit(passed_through=dict(outcome.passed_through))
     result = StageResult(
         status="success",
@@ -74,28 +80,20 @@ def _attempt(request: StageRequest, store: ArtifactStore, root: Path, started: f
         metrics=dict(outcome.metrics),
         outputs=outputs,
         values=dict(outcome.values),
-        seconds=time.monotonic() - started,
+        seconds=time.time() - started,
     )
     result.to_json()
     return result
 
 
-def _execute(request: StageRequest, workspace: Workspace, store: ArtifactStore) -> BodyOutcome:
-    if request.body is not None:
-        context = BodyContext(request=request, inputs=workspace.inputs, outputs=workspace.outputs, store=store)
-        return load_body(request.body)(context)
-    return BodyOutcome(metrics=_user_metrics(request, workspace))
+def call_function(request: StageRequest, workspace: Workspace) -> dict[str, float]:
+    """Call the user's function and return its metrics.
 
-
-def _user_metrics(request: StageRequest, workspace: Workspace) -> Mapping[str, float]:
-    if request.run is None:
-        environment = command_environment(
-            inputs=workspace.inputs,
-            outputs=workspace.outputs,
-            params=request.params,
-            result=workspace.result,
-        )
-        return run_command(request.command, environment=environment, folder=workspace.folder, result=workspace.result)
+    Raises:
+        ContractError: It does not exist, its arguments are others, or what it returned is no metrics.
+        UserCodeError: It raised.
+    """
+    assert request.run is not None
     function = load_function(request.run)
     arguments = bind(
         function,
@@ -107,12 +105,33 @@ def _user_metrics(request: StageRequest, workspace: Workspace) -> Mapping[str, f
     return as_metrics(call(function, arguments, name=request.run), source=request.run)
 
 
+def _whole(request: StageRequest, root: Path, started: float) -> StageResult:
+    store = ArtifactStore()
+    workspace = Workspace(root, request)
+    workspace.fetch(store)
+    workspace.enter()
+    return committed(request, workspace, _execute(request, workspace, store), started=started)
+
+
+def _execute(request: StageRequest, workspace: Workspace, store: ArtifactStore) -> BodyOutcome:
+    if request.body is not None:
+        context = BodyContext(request=request, inputs=workspace.inputs, outputs=workspace.outputs, store=store)
+        return load_body(request.body)(context)
+    metrics: Mapping[str, float]
+    if request.run is not None:
+        metrics = call_function(request, workspace)
+    else:
+        variables = command_variables(
+            inputs={name: str(path) for name, path in workspace.inputs.items()},
+            outputs={name: str(path) for name, path in workspace.outputs.items()},
+            params=request.params,
+            result=str(workspace.result),
+        )
+        metrics = run_command(request.command, environment=variables, folder=workspace.folder, result=workspace.result)
+    return BodyOutcome(metrics=metrics)
+
+
 def _failure(error: StageError) -> StageFailure:
     if isinstance(error, UserCodeError):
         return StageFailure(error.category, error.type, str(error), error.traceback)
     return StageFailure(error.category, type(error).__qualname__, str(error))
-
-
-def _failed(request: StageRequest, failure: StageFailure, started: float) -> StageResult:
-    failure = replace(failure, message=failure.message[:MESSAGE_LIMIT])
-    return StageResult(status="failed", attempt=request.attempt, failure=failure, seconds=time.monotonic() - started)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -19,20 +20,23 @@ class Workspace:
     Attributes:
         inputs: Local path of each input, once fetched.
         outputs: Local path of each output; its parent exists, the path itself does not.
-        folder: The working directory of the user's code.
         result: Where a command writes its result.
     """
 
-    def __init__(self, root: Path, request: StageRequest, store: ArtifactStore) -> None:
+    def __init__(self, root: Path, request: StageRequest) -> None:
         self._root = root
         self._request = request
-        self._store = store
+        self._code = root / "code"
         self.inputs = {name: root / "inputs" / name for name in request.inputs}
         self.outputs = {name: root / "outputs" / name for name in request.outputs}
-        self.folder = root
         self.result = root / "result.json"
 
-    def prepare(self) -> None:
+    @property
+    def folder(self) -> Path:
+        """The working directory of the user's code: the folder that was shipped, else the root."""
+        return next(self._code.iterdir()) if self._code.exists() else self._root
+
+    def fetch(self, store: ArtifactStore) -> None:
         """Fetch inputs and code.
 
         Raises:
@@ -40,12 +44,15 @@ class Workspace:
         """
         (self._root / "outputs").mkdir()
         for name, ref in self._request.inputs.items():
-            self._store.fetch(ref, self.inputs[name])
+            store.fetch(ref, self.inputs[name])
         if self._request.code is not None:
-            code = self._root / "code"
-            unpack_code(self._store.fetch_content(self._request.code), code)
-            (self.folder,) = code.iterdir()
-            sys.path.insert(0, str(code))
+            unpack_code(store.fetch_content(self._request.code), self._code)
+
+    def enter(self) -> None:
+        """Make the code's folder the working directory, and the code importable."""
+        if self._code.exists():
+            sys.path.insert(0, str(self._code))
+        os.chdir(self.folder)
 
     def commit(self, *, passed_through: dict[str, ArtifactRef]) -> dict[str, ArtifactRef]:
         """Commit every declared output that is not passed through, all or an error before the first.
@@ -63,11 +70,12 @@ class Workspace:
                 )
             if path.is_dir() and not any(entry.is_file() for entry in path.rglob("*")):
                 raise ContractError(f"output {name!r} is a folder without a file in it")
+        store = ArtifactStore()
         try:
             return {
                 **passed_through,
                 **{
-                    name: self._store.put(
+                    name: store.put(
                         path,
                         directory=self._request.attempt_uri,
                         output=name,

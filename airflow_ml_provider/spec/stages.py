@@ -70,6 +70,9 @@ class CodeStageSpec(StageSpec):
     inputs: dict[Name, StageReference] = Field(default={}, description="Artifacts by argument name")
     outputs: dict[Name, ArtifactType] = Field(default={}, description="Artifact types by argument name")
     params: dict[Name, FiniteJson] = Field(default={}, description="Keyword arguments, JSON values")
+    io: Literal["direct", "staged"] | None = Field(
+        default=None, description="Who fetches and commits in a pod: the stage's container, or two around it"
+    )
 
     needs_code: ClassVar[bool] = True
 
@@ -79,6 +82,8 @@ class CodeStageSpec(StageSpec):
             raise ValueError("give run or command, not both")
         if self.needs_code and not (self.run or self.command):
             raise ValueError("nothing to run: give run: module:function or command: [...]")
+        if self.io == "staged" and not (self.run or self.command):
+            raise ValueError("io: staged is for run and command")
         shared = sorted(
             (self.inputs.keys() & self.outputs.keys())
             | (self.inputs.keys() & self.params.keys())

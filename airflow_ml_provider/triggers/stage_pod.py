@@ -37,7 +37,8 @@ class StagePodTrigger(BaseTrigger):
     Args:
         namespace: The pod's namespace.
         pod_name: The pod.
-        container: The container that runs the stage.
+        container: The container that runs the stage, or commits in a staged pod.
+        log_container: The container whose log is followed.
         access: The arguments of :class:`~airflow_ml_provider.triggers.namespace_watch.ClusterAccess`.
         get_logs: Whether to follow the container's log.
         startup_seconds: How long the container may take to start once the pod has a node.
@@ -54,6 +55,7 @@ class StagePodTrigger(BaseTrigger):
         namespace: str,
         pod_name: str,
         container: str,
+        log_container: str,
         access: dict[str, Any],
         get_logs: bool = True,
         startup_seconds: float = 120.0,
@@ -67,6 +69,7 @@ class StagePodTrigger(BaseTrigger):
         self.namespace = namespace
         self.pod_name = pod_name
         self.container = container
+        self.log_container = log_container
         self.access = access
         self.get_logs = get_logs
         self.startup_seconds = startup_seconds
@@ -82,8 +85,8 @@ class StagePodTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the constructor's arguments."""
         names = (
-            *("namespace", "pod_name", "container", "access", "get_logs", "startup_seconds", "capacity_seconds"),
-            *("deadline", "delete_on_kill", "grace_seconds", "not_before"),
+            *("namespace", "pod_name", "container", "log_container", "access", "get_logs", "startup_seconds"),
+            *("capacity_seconds", "deadline", "delete_on_kill", "grace_seconds", "not_before"),
         )
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
@@ -177,7 +180,7 @@ class StagePodTrigger(BaseTrigger):
 
     async def _read_log(self, pods: AsyncPods, *, follow: bool) -> bool:
         since = self._position.rewind(dt.datetime.now(tz=dt.UTC))
-        lines = pods.log(self.pod_name, container=self.container, since_seconds=since, follow=follow)
+        lines = pods.log(self.pod_name, container=self.log_container, since_seconds=since, follow=follow)
         try:
             async with aclosing(lines):
                 async for line in lines:

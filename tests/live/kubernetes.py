@@ -52,6 +52,10 @@ class Kubernetes:
         wait_until(found, what=f"a pod {labels} {phase or ''}", seconds=seconds, every=0.2)
         return self.pods(**labels)[0]
 
+    def log(self, pod, container="base"):
+        """Return what a container has logged."""
+        return self.api.read_namespaced_pod_log(pod.metadata.name, pod.metadata.namespace, container=container)
+
     def wait_for_no_pods(self, seconds=40, **labels):
         """Wait until no pod of a stage is left."""
         wait_until(lambda: not self.pods(**labels), what=f"the end of the pods {labels}", seconds=seconds, every=0.2)

@@ -27,9 +27,11 @@ class Stage:
     def state(self):
         return self.task["state"]
 
-    def pod(self, phase="Running"):
-        """Wait for the pod to be in a phase."""
-        return self.kubernetes.wait_for_pod(run=self.run_id, phase=phase, seconds=150)
+    def pod(self):
+        """Wait for the pod to do the stage's work, and not only to load what it needs."""
+        pod = self.kubernetes.wait_for_pod(run=self.run_id, phase="Running", seconds=150)
+        wait_until(lambda: "step" in self.kubernetes.log(pod), what=f"the work of {self.dag}", seconds=60, every=0.2)
+        return pod
 
     def wait_for_state(self, *states, seconds=150):
         wait_until(lambda: self.state in states, what=f"{self.dag} in {states}, not {self.state}", seconds=seconds)

@@ -17,7 +17,7 @@ from airflow_ml_provider.dag_factory.build import build
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators import TrainOperator
 from airflow_ml_provider.pod.compose import compose
-from airflow_ml_provider.pod.injection import BOOTSTRAP, RUNTIME_LIMIT_BYTES, packed_runtime
+from airflow_ml_provider.pod.injection import BOOTSTRAP, RUNTIME_LIMIT_BYTES, STEP_BOOTSTRAP, packed_runtime
 from airflow_ml_provider.pod.names import pod_labels, pod_name
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, RUNTIME_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest
@@ -44,20 +44,22 @@ def request(**changes):
 
 def composed(operator, **changes):
     pod = operator.build_pod_request_obj(dry_run=True)
+    staged_by = operator.io_image if operator.is_staged else None
     return ApiClient().sanitize_for_serialization(
-        compose(pod, request(**changes), container=operator.base_container_name)
+        compose(pod, request(**changes), container=operator.base_container_name, staged_by=staged_by)
     )
 
 
 def without_versions(pod):
     """Drop what changes with every edit of the runtime and every Airflow."""
     del pod["metadata"]["labels"]["airflow_version"]
-    for container in pod["spec"]["containers"]:
+    for container in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]):
         for variable in container["env"]:
             if variable["name"] == RUNTIME_VARIABLE:
                 variable["value"] = "(the packed runtime)"
-        if container["command"] == ["python3", "-c", BOOTSTRAP]:
-            container["command"][2] = "(the bootstrap)"
+        for bootstrap, name in ((BOOTSTRAP, "(the bootstrap)"), (STEP_BOOTSTRAP, "(the bootstrap of a step)")):
+            if bootstrap in container["command"]:
+                container["command"][2] = name
     return pod
 
 
@@ -65,7 +67,8 @@ def without_versions(pod):
 def test_a_pipelines_pod_is_the_golden_one(path):
     spec = load_pipeline(path)
     operator = build(spec, base_folder=path.parent).get_task("train")
-    pod = without_versions(composed(operator))
+    work = {"run": None, "command": tuple(operator.command)} if operator.command else {}
+    pod = without_versions(composed(operator, **work))
     golden = path.parent / "pod.yaml"
     if os.environ.get("ML_WRITE_GOLDEN"):
         golden.write_text(yaml.safe_dump(pod, sort_keys=True))

@@ -1,0 +1,74 @@
+"""The pod of one attempt: what an operator's arguments describe, made a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from kubernetes.client import V1Pod
+
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.settings import MlSettings
+from airflow_ml_provider.pod.compose import compose, stage_container
+from airflow_ml_provider.pod.names import pod_name
+from airflow_ml_provider.pod.resources import give_memory
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.protocol.staged import MAIN
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_ml_provider.operators.stage import StageOperator
+
+DEADLINE_MARGIN_SECONDS = 120
+"""How much later than its task's timeout a pod ends by itself."""
+
+
+def stage_pod(
+    operator: StageOperator, context: Context, request: StageRequest, *, secrets: Mapping[str, str], memory: int
+) -> V1Pod:
+    """Compose the pod.
+
+    Args:
+        operator: The stage; its arguments describe the pod.
+        context: The task's context.
+        request: The attempt.
+        secrets: Variables that its MLflow login needs, which no pod gets from Airflow.
+        memory: What it gets instead of its own memory, in bytes; 0 for its own.
+
+    Raises:
+        StageConfigurationError: The arguments give no pod that can run a stage.
+    """
+    # KubernetesPodOperator logs the name it builds a pod with.
+    operator.name, operator.random_name_suffix = pod_name(request), False
+    pod = operator.build_pod_request_obj(context)
+    if pod.spec.active_deadline_seconds is None and operator.execution_timeout is not None:
+        # Should nobody be left to delete the pod, the kubelet ends it.
+        pod.spec.active_deadline_seconds = int(operator.execution_timeout.total_seconds()) + DEADLINE_MARGIN_SECONDS
+    base = stage_container(pod, operator.base_container_name, stage=request.stage)
+    if memory:
+        give_memory(base, memory)
+    if secrets and not base.env_from and not any(variable.name in secrets for variable in base.env or ()):
+        operator.log.warning(
+            "MLflow asks for a login, which the pod does not get from Airflow's connection: give it %s from a "
+            "Kubernetes Secret (pod: secrets: in the YAML)",
+            ", ".join(sorted(secrets)),
+        )
+    staged_by = _io_image(operator) if operator.is_staged else None
+    return compose(pod, request, container=operator.base_container_name, staged_by=staged_by)
+
+
+def log_container(operator: StageOperator) -> str:
+    """Return the container that does the stage's own work."""
+    return MAIN if operator.is_staged else operator.base_container_name
+
+
+def _io_image(operator: StageOperator) -> str:
+    image = operator.io_image or MlSettings.read(store=operator.store).image
+    if not image:
+        raise StageConfigurationError(
+            f"stage {operator.task_id!r}: no image to fetch its inputs and commit its outputs with: set 'image' on the "
+            f"pipeline, or [ml] image, to one with Python and the store's client; or say io: direct when the "
+            f"stage's own image has both"
+        )
+    return image

@@ -1,0 +1,3 @@
+module flights/evaluate
+
+go 1.19
