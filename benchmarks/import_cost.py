@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-LOADER = Path(__file__).parent.parent / "example_dags" / "load_pipelines.py"
+EXAMPLES = Path(__file__).parent.parent / "example_dags"
 MEASURE = """
 import time
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -28,7 +29,7 @@ VARIANTS = {
     "KubernetesPodOperator": "",
     "+ the operators": "from airflow_ml_provider.operators import TrainOperator",
     "+ the YAML factory": "from airflow_ml_provider.dag_factory import load_dags",
-    "+ flight_delays parsed": f"from airflow_ml_provider.dag_factory import load_dags; load_dags({str(LOADER)!r})",
+    "+ flight_delays parsed": "from airflow_ml_provider.dag_factory import load_dags; load_dags({loader!r})",
 }
 
 
@@ -47,11 +48,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment["AIRFLOW_HOME"] = home
-        for code in VARIANTS.values():
+        shutil.copytree(EXAMPLES / "flight_delays", Path(home, "dags", "flight_delays"))
+        loader = shutil.copy(EXAMPLES / "load_pipelines.py", Path(home, "dags"))
+        variants = {name: code.format(loader=str(loader)) for name, code in VARIANTS.items()}
+        for code in variants.values():
             seconds(code, environment)
-        times: dict[str, list[tuple[float, float]]] = {name: [] for name in VARIANTS}
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in variants}
         for _ in range(repeats):
-            for name, code in VARIANTS.items():
+            for name, code in variants.items():
                 times[name].append(seconds(code, environment))
     print(f"{repeats} repeats, seconds of processor time")
     print(f"{'':<24} {'median':>9} {'min':>7} {'max':>7} {'added ms':>9} {'ratio':>7}")

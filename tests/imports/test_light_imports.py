@@ -12,7 +12,7 @@ from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.get_provider_info import get_provider_info
 from airflow_ml_provider.operators import finish
 get_provider_info()
-assert list(load_dags({str(LOADER)!r})) == ["flight_delays"]
+assert list(load_dags({str(LOADER)!r})) == ["flight_delays", "other_languages"]
 loaded = [name for name in {HEAVY} if name in sys.modules]
 assert not loaded, loaded
 """
