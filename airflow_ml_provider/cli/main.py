@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -48,3 +49,30 @@ def manifests(
 ) -> None:
     """Print what Airflow needs in a namespace: kubectl apply -f - takes it."""
     typer.echo(manifests_of(namespace, account=account, account_namespace=account_namespace or namespace, pods=pods))
+
+
+@app.command()
+def reap(
+    *,
+    namespace: Annotated[str | None, typer.Option(help="Where stages run; default: [ml] namespace")] = None,
+    connection: Annotated[str, typer.Option(help="Airflow connection of type kubernetes")] = "kubernetes_default",
+    mlflow_connection: Annotated[str, typer.Option(help="Airflow connection of type mlflow")] = "mlflow_default",
+    no_mlflow: Annotated[bool, typer.Option("--no-mlflow", help="Leave MLflow runs alone")] = False,
+    older_than: Annotated[int, typer.Option(min=0, help="Leave alone what is younger, in minutes")] = 10,
+    unknown_runs: Annotated[
+        bool, typer.Option("--unknown-runs", help="Also what belongs to runs that this Airflow does not know")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, remove nothing")] = False,
+) -> None:
+    """Remove the pods and close the MLflow runs that tasks left behind; runs where Airflow's database is reached."""
+    # Not imported with the command line: Airflow's models take seconds.
+    from airflow_ml_provider.cli import reap as reaping
+
+    reaping.reap(
+        namespace=namespace,
+        connection=connection,
+        mlflow_connection=None if no_mlflow else mlflow_connection,
+        older_than=timedelta(minutes=older_than),
+        unknown_runs=unknown_runs,
+        dry_run=dry_run,
+    )

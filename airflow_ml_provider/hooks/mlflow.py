@@ -105,6 +105,16 @@ class MlflowHook(BaseHook):
             raise MlflowError(f"MLflow experiment {name!r} is deleted; restore it or name another one")
         return str(experiment["experiment_id"])
 
+    def experiment_ids(self) -> Iterator[str]:
+        """Yield the ids of all experiments that are not deleted, page by page."""
+        body: dict[str, Any] = {"max_results": 1000, "view_type": "ACTIVE_ONLY"}
+        while True:
+            answer = self._call("POST", "experiments/search", json=body)
+            yield from (str(experiment["experiment_id"]) for experiment in answer.get("experiments", []))
+            if not answer.get("next_page_token"):
+                return
+            body["page_token"] = answer["next_page_token"]
+
     def create_run(self, *, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
         """Create a run in state RUNNING and return its id."""
         body = {

@@ -67,9 +67,9 @@ class Pods:
         """Return a pod, ``None`` when there is none."""
         return self.list_one(name)[0]
 
-    def select(self, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Return the pods that have all of these labels."""
-        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    def select(self, labels: Mapping[str, str | None]) -> list[dict[str, Any]]:
+        """Return the pods that have all of these labels, with any value where it is ``None``."""
+        selector = ",".join(key if value is None else f"{key}={value}" for key, value in labels.items())
         answer = self._call(
             "list",
             "pods",

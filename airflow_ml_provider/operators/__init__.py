@@ -5,6 +5,7 @@ from airflow_ml_provider.operators.evaluate import EvaluateOperator
 from airflow_ml_provider.operators.feature_engineering import FeatureEngineeringOperator
 from airflow_ml_provider.operators.finish import FinishOperator
 from airflow_ml_provider.operators.ingest import IngestOperator
+from airflow_ml_provider.operators.reap import ReapOperator
 from airflow_ml_provider.operators.register import RegisterOperator
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.operators.train import TrainOperator
@@ -16,6 +17,7 @@ __all__ = [
     "FeatureEngineeringOperator",
     "FinishOperator",
     "IngestOperator",
+    "ReapOperator",
     "RegisterOperator",
     "StageOperator",
     "TrainOperator",

@@ -23,7 +23,10 @@ def remove_left_pods(context: Context) -> None:
     """Delete the DagRun's pods that have not ended; every stage of it has."""
     instance = context["ti"]
     # A run id is unique within its DAG only.
-    labels = {PIPELINE_LABEL: label_value(instance.dag_id), RUN_LABEL: label_value(instance.run_id)}
+    labels: dict[str, str | None] = {
+        PIPELINE_LABEL: label_value(instance.dag_id),
+        RUN_LABEL: label_value(instance.run_id),
+    }
     seen = set()
     for task in context["dag"].tasks:
         if not isinstance(task, StageOperator):
@@ -35,7 +38,7 @@ def remove_left_pods(context: Context) -> None:
             _remove(task, namespace, labels)
 
 
-def _remove(task: StageOperator, namespace: str, labels: dict[str, str]) -> None:
+def _remove(task: StageOperator, namespace: str, labels: dict[str, str | None]) -> None:
     pods = Pods(task.client, namespace=namespace)
     try:
         for pod in pods.select(labels):

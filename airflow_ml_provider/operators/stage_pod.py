@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
 from kubernetes.client import V1Pod
 
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.pod.compose import compose, stage_container
-from airflow_ml_provider.pod.names import pod_name
+from airflow_ml_provider.pod.names import ON_FINISH_ANNOTATION, pod_name
 from airflow_ml_provider.pod.resources import give_memory
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.staged import MAIN
@@ -55,7 +56,9 @@ def stage_pod(
             ", ".join(sorted(secrets)),
         )
     staged_by = _io_image(operator) if operator.is_staged else None
-    return compose(pod, request, container=operator.base_container_name, staged_by=staged_by)
+    pod = compose(pod, request, container=operator.base_container_name, staged_by=staged_by)
+    pod.metadata.annotations[ON_FINISH_ANNOTATION] = OnFinishAction(operator.on_finish_action).value
+    return pod
 
 
 def log_container(operator: StageOperator) -> str:

@@ -15,7 +15,11 @@ STAGE_LABEL = "airflow-ml/stage"
 RUN_LABEL = "airflow-ml/run"
 ATTEMPT_LABEL = "airflow-ml/attempt"
 ATTEMPT_URI_ANNOTATION = "airflow-ml/attempt-uri"
+DAG_ANNOTATION = "airflow-ml/dag"
 DAG_RUN_ANNOTATION = "airflow-ml/dag-run"
+TASK_ANNOTATION = "airflow-ml/task"
+MAP_INDEX_ANNOTATION = "airflow-ml/map-index"
+ON_FINISH_ANNOTATION = "airflow-ml/on-finish"
 
 _SLUG_LENGTH = 36
 
@@ -50,4 +54,10 @@ def label_value(value: str) -> str:
 
 def pod_annotations(request: StageRequest) -> dict[str, str]:
     """Return what a label cannot hold unchanged."""
-    return {ATTEMPT_URI_ANNOTATION: request.attempt_uri, DAG_RUN_ANNOTATION: request.dag_run}
+    return {
+        ATTEMPT_URI_ANNOTATION: request.attempt_uri,
+        DAG_ANNOTATION: request.pipeline,
+        DAG_RUN_ANNOTATION: request.dag_run,
+        TASK_ANNOTATION: request.stage,
+        MAP_INDEX_ANNOTATION: str(request.map_index),
+    }

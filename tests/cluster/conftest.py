@@ -77,6 +77,17 @@ def cluster():
 
 
 @pytest.fixture(scope="session")
+def other_languages(cluster):
+    """Images without Python, under the names that example_dags/other_languages gives them."""
+    if not SHARED.exists():
+        pytest.skip("the images of example_dags/other_languages are built with ../shared/cluster only")
+    there = shared_cluster("images")
+    for name, tag in (("node", "node:22-slim"), ("java", "eclipse-temurin:21"), ("go", "flights-evaluate:1.0")):
+        if tag not in there:
+            shared_cluster("build", "-t", tag, "-f", str(HERE / "images" / f"{name}.Dockerfile"), str(ROOT))
+
+
+@pytest.fixture(scope="session")
 def kubernetes(cluster):
     """A namespace as ``airflow-ml manifests`` makes it, Pod Security "restricted"; gone after the session."""
     namespace = f"ml-{uuid.uuid4().hex[:8]}"
@@ -227,6 +238,8 @@ def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, t
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "example_dags", folder / "examples", ignore=ignore)
     deferrable_flights(folder / "examples")
+    languages = folder / "examples" / "other_languages" / "pipeline.yaml"
+    languages.write_text(languages.read_text().replace("ml/stage:1.0", cluster.image))
     shutil.copytree(HERE / "dags", folder / "cases", ignore=ignore)
     server = AirflowServer(
         home=tmp_path_factory.mktemp("airflow"),

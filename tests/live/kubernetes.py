@@ -1,5 +1,8 @@
 """What tests ask and do to a live Kubernetes."""
 
+import contextlib
+import uuid
+
 import yaml
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 from kubernetes import client, config, utils
@@ -55,6 +58,49 @@ class Kubernetes:
     def log(self, pod, container="base"):
         """Return what a container has logged."""
         return self.api.read_namespaced_pod_log(pod.metadata.name, pod.metadata.namespace, container=container)
+
+    def sleeping_pods(self, image, annotations):
+        """Create stages' pods that sleep, by name with their annotations; returns their names in the cluster."""
+        names = {}
+        for name, annotated in annotations.items():
+            names[name] = f"{name}-{uuid.uuid4().hex[:8]}"
+            restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+            container = {
+                "name": "base",
+                "image": image,
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["sleep", "600"],
+                "securityContext": restricted,
+            }
+            security = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
+            self.api.create_namespaced_pod(
+                self.namespace,
+                {
+                    "metadata": {
+                        "name": names[name],
+                        "labels": {"airflow-ml/kind": "train"},
+                        "annotations": annotated,
+                    },
+                    "spec": {
+                        "containers": [container],
+                        "securityContext": security,
+                        "restartPolicy": "Never",
+                        "terminationGracePeriodSeconds": 0,
+                    },
+                },
+            )
+        return names
+
+    def delete_pods(self, names):
+        """Delete pods; that one is gone is no error."""
+        for name in names:
+            with contextlib.suppress(client.ApiException):
+                self.api.delete_namespaced_pod(name, self.namespace, grace_period_seconds=0)
+
+    def wait_for_gone(self, name):
+        """Wait until there is no pod of that name."""
+        there = lambda: name in {pod.metadata.name for pod in self.pods()}  # noqa: E731
+        wait_until(lambda: not there(), what=f"the end of pod {name}", seconds=40, every=0.2)
 
     def wait_for_no_pods(self, seconds=40, **labels):
         """Wait until no pod of a stage is left."""

@@ -2,6 +2,7 @@ import pytest
 
 from airflow_ml_provider.decisions.follow_up import FollowUp, follow_up
 from airflow_ml_provider.decisions.gate import Threshold, judge
+from airflow_ml_provider.decisions.leftover import Owner, is_over
 from airflow_ml_provider.decisions.outcome import read_outcome
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
 
@@ -86,3 +87,29 @@ def test_what_follows_a_check(passed, on_failure, expected):
         passed=passed, on_failure=on_failure, if_failed=["quarantine"], downstream=["quarantine", "train"]
     )
     assert found == expected
+
+
+STATES = {"train": "success", "tune_0": "failed", "tune_1": "running", "tune_again": "success", "wait": None}
+
+
+@pytest.mark.parametrize(
+    ("task", "map_index", "over"),
+    [
+        ("train", -1, True),
+        ("tune", 0, True),
+        ("tune", 1, False),
+        ("tune", -1, False),
+        ("tune", 7, None),
+        ("tune_again", -1, True),
+        ("wait", -1, False),
+        ("gone", -1, None),
+        ("", -1, False),
+    ],
+)
+def test_a_task_is_over_when_all_of_it_has_ended(task, map_index, over):
+    assert is_over(Owner("d", "r", task, map_index), STATES) is over
+
+
+def test_a_run_is_over_when_all_its_tasks_are_and_unknown_without_any():
+    assert is_over(Owner("d", "r"), {"a": "success", "b": "upstream_failed"})
+    assert is_over(Owner("d", "r"), {}) is None

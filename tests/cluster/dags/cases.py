@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from airflow_ml_provider.operators import FinishOperator, TrainOperator
+from airflow_ml_provider.operators import FinishOperator, ReapOperator, TrainOperator
 
 CASES = {
     "quick": {"run": "work:quick", "hyperparameters": {"lines": 300}},
@@ -23,6 +23,9 @@ CASES = {
     "slow_start": {"run": "work:slow", "hyperparameters": {"seconds": 3}, "retry_delay": timedelta(seconds=10)},
     "no_room": {"run": "work:quick", "stage_resources": {"cpu": 900}, "capacity_timeout": timedelta(seconds=6)},
 }
+
+with DAG("reap", schedule=None):
+    ReapOperator(task_id="reap", older_than=timedelta())
 
 for mode in ("sync", "deferrable"):
     for case, arguments in CASES.items():
