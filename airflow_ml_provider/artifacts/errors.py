@@ -1,7 +1,8 @@
 """Errors of the artifact store.
 
 StoreError
-├── StoreUnavailableError        the store did not answer or refused; a retry helps
+├── StoreUnavailableError        the store refused; a retry helps once what the message names is mended
+│   └── StoreAwayError           the store did not answer; a retry helps
 ├── ArtifactNotCommittedError    no commit record; a retry of the reader does not help
 ├── ArtifactCorruptError         content and digest differ; a retry does not help, rerun the producer
 ├── InvalidArtifactError         an output cannot become an artifact; a retry does not help
@@ -15,6 +16,10 @@ class StoreError(Exception):
 
 class StoreUnavailableError(StoreError):
     """The store could not be reached, or refused the operation; a retry helps when that was transient."""
+
+
+class StoreAwayError(StoreUnavailableError):
+    """The store did not answer; the same operation may succeed a little later."""
 
 
 class ArtifactNotCommittedError(StoreError):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from airflow_ml_provider.artifacts.errors import AlreadyExistsError, StoreUnavailableError
+from airflow_ml_provider.artifacts.errors import AlreadyExistsError, StoreAwayError, StoreUnavailableError
 
 
 def filesystem(uri: str) -> tuple[Any, str]:
@@ -39,7 +39,8 @@ def store_errors(action: str, uri: str) -> Iterator[None]:
     That an object to ``read`` is missing, or one to create exists, passes unchanged.
 
     Raises:
-        StoreUnavailableError: The file system raised.
+        StoreAwayError: The store did not answer.
+        StoreUnavailableError: The file system raised anything else.
     """
     try:
         yield
@@ -50,7 +51,8 @@ def store_errors(action: str, uri: str) -> Iterator[None]:
             raise
         raise StoreUnavailableError(f"could not {action} {uri}: {error}") from error
     except _backend_errors() as error:
-        raise StoreUnavailableError(
+        kind = StoreAwayError if _is_away(error) else StoreUnavailableError
+        raise kind(
             f"could not {action} {uri}: {type(error).__name__}: {error}; check that the store can be reached "
             f"and that its credentials allow this"
         ) from error
@@ -162,14 +164,36 @@ def _is_local(fs: Any) -> bool:
 
 
 def _write_beside(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(f"{path.parent} is no folder") from error
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     with os.fdopen(handle, "wb") as file:
         file.write(content)
     return Path(name)
 
 
+# Connection errors of the clients are no OSErrors; their modules are loaded exactly when they are in use.
+_BACKEND_ERRORS = (("botocore.exceptions", "BotoCoreError"), ("botocore.exceptions", "ClientError"))
+_CONNECTION_ERRORS = (("botocore.exceptions", "HTTPClientError"), ("aiohttp", "ClientConnectionError"))
+_AWAY_CODES = ("500", "502", "503", "504", "InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown")
+
+
 def _backend_errors() -> tuple[type[Exception], ...]:
-    # botocore's connection errors are no OSErrors; its module is loaded exactly when S3 is in use.
-    botocore = sys.modules.get("botocore.exceptions")
-    return (OSError,) if botocore is None else (OSError, botocore.BotoCoreError, botocore.ClientError)
+    return (OSError, *_loaded(*_BACKEND_ERRORS, *_CONNECTION_ERRORS))
+
+
+def _is_away(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, (ConnectionError, TimeoutError, *_loaded(*_CONNECTION_ERRORS))):
+            return True
+        response = getattr(error, "response", None)
+        if isinstance(response, dict) and str(response.get("Error", {}).get("Code")) in _AWAY_CODES:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _loaded(*names: tuple[str, str]) -> tuple[type[Exception], ...]:
+    return tuple(getattr(sys.modules[module], name) for module, name in names if module in sys.modules)

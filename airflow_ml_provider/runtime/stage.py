@@ -22,6 +22,7 @@ from airflow_ml_provider.runtime.command import run_command
 from airflow_ml_provider.runtime.errors import StageError, UserCodeError
 from airflow_ml_provider.runtime.function import call, load_function
 from airflow_ml_provider.runtime.metrics import as_metrics
+from airflow_ml_provider.runtime.patience import patiently
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome, load_body
 from airflow_ml_provider.runtime.workspace import Workspace
 
@@ -68,7 +69,8 @@ def write_result(request: StageRequest, result: StageResult) -> None:
         StoreUnavailableError: The store does not answer.
         AlreadyExistsError: Another process wrote this attempt's result.
     """
-    create_or_match(join(request.attempt_uri, RESULT), result.to_json().encode())
+    content = result.to_json().encode()
+    patiently(lambda: create_or_match(join(request.attempt_uri, RESULT), content), what="Writing the result")
 
 
 def committed(request: StageRequest, workspace: Workspace, outcome: BodyOutcome, *, started: float) -> StageResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from airflow_ml_provider.artifacts.code import unpack_code
@@ -12,6 +13,7 @@ from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.errors import ContractError
+from airflow_ml_provider.runtime.patience import patiently
 
 
 class Workspace:
@@ -44,9 +46,10 @@ class Workspace:
         """
         (self._root / "outputs").mkdir()
         for name, ref in self._request.inputs.items():
-            store.fetch(ref, self.inputs[name])
+            patiently(partial(store.fetch, ref, self.inputs[name]), what=f"Fetching input {name!r}")
         if self._request.code is not None:
-            unpack_code(store.fetch_content(self._request.code), self._code)
+            code = patiently(partial(store.fetch_content, self._request.code), what="Fetching the code")
+            unpack_code(code, self._code)
 
     def enter(self) -> None:
         """Make the code's folder the working directory, and the code importable."""
@@ -75,11 +78,15 @@ class Workspace:
             return {
                 **passed_through,
                 **{
-                    name: store.put(
-                        path,
-                        directory=self._request.attempt_uri,
-                        output=name,
-                        artifact_type=self._request.outputs[name],
+                    name: patiently(
+                        partial(
+                            store.put,
+                            path,
+                            directory=self._request.attempt_uri,
+                            output=name,
+                            artifact_type=self._request.outputs[name],
+                        ),
+                        what=f"Committing output {name!r}",
                     )
                     for name, path in written.items()
                 },

@@ -12,6 +12,7 @@ from airflow_ml_provider.artifacts.errors import (
     ArtifactCorruptError,
     ArtifactNotCommittedError,
     InvalidArtifactError,
+    StoreAwayError,
     StoreUnavailableError,
 )
 from airflow_ml_provider.artifacts.layout import commit_record_uri
@@ -157,3 +158,24 @@ def test_a_store_out_of_reach_says_what_was_tried(monkeypatch, folder):
         put(folder, "gopher://x/y")
     with pytest.raises(StoreUnavailableError, match=r"could not write file:///proc/nope"):
         put(folder, "file:///proc/nope")
+
+
+def test_a_store_that_does_not_answer_is_told_from_one_that_refuses(s3_store, monkeypatch):
+    with pytest.raises(StoreUnavailableError) as refused:
+        create_object("s3://there-is-no-such-bucket/x", b"x")
+    assert not isinstance(refused.value, StoreAwayError)
+    with pytest.raises(StoreUnavailableError, match="/dev/null is no folder") as odd:
+        create_object("file:///dev/null/x", b"x")
+    assert not isinstance(odd.value, StoreAwayError)
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3fs = pytest.importorskip("s3fs")
+    s3fs.S3FileSystem.clear_instance_cache()
+    try:
+        with pytest.raises(StoreAwayError, match="could not read s3://bucket/x"):
+            read_object("s3://bucket/x")
+        with pytest.raises(StoreAwayError, match="could not create s3://bucket/x"):
+            create_object("s3://bucket/x", b"x")
+    finally:
+        s3fs.S3FileSystem.clear_instance_cache()
