@@ -94,6 +94,14 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "/opt/airflow/ml-pod.yaml",
                         "default": "",
                     },
+                    "log_streams": {
+                        "description": "Logs that a triggerer follows at once in a namespace, 90 at most; others are "
+                        "told when their stage ends.",
+                        "type": "integer",
+                        "version_added": "0.1.0",
+                        "example": None,
+                        "default": "50",
+                    },
                     "on_tracking_unavailable": {
                         "description": "When MLflow does not answer: fail the stage before any work, or continue "
                         "untracked.",

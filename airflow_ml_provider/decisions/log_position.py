@@ -11,6 +11,26 @@ _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
 TAIL_LINES = 20
 """Lines of a log that a failure shows."""
 
+REPEATED_LINES = 1000
+"""Lines that are told again when a log is taken up that another process followed before."""
+
+_TAKEN_UP_AFTER = dt.timedelta(seconds=60)
+
+
+def lines_to_repeat(started_at: str, now: dt.datetime) -> int | None:
+    """Return how many of its last lines a log is followed from, ``None`` for all.
+
+    Who comes to a container that has run for a while follows another process that died, and nobody knows how far that
+    one had read.
+
+    Args:
+        started_at: When the container started, in RFC 3339; empty when that is not known.
+        now: The time now.
+    """
+    if not started_at:
+        return None
+    return REPEATED_LINES if now - _moment(started_at) > _TAKEN_UP_AFTER else None
+
 
 class LogPosition:
     """How far a log was read: the time of its last line, and how many lines have that very time.
@@ -28,9 +48,7 @@ class LogPosition:
         self._skip = self._at_last
         if not self._last:
             return None
-        zone = "+00:00" if self._last.endswith("Z") else self._last[-6:]
-        last = dt.datetime.fromisoformat(self._last[:19] + zone)
-        return max(1, math.ceil((now - last).total_seconds()) + 1)
+        return max(1, math.ceil((now - _moment(self._last)).total_seconds()) + 1)
 
     def new_text(self, line: str) -> str | None:
         """Return what a line says when it was not told yet, ``None`` when it was.
@@ -54,3 +72,8 @@ class LogPosition:
             return False
         self._at_last += 1
         return True
+
+
+def _moment(stamp: str) -> dt.datetime:
+    zone = "+00:00" if stamp.endswith("Z") else stamp[-6:]
+    return dt.datetime.fromisoformat(stamp[:19] + zone)

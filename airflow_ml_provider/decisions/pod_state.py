@@ -36,7 +36,7 @@ class PodState:
         unschedulable: The scheduler's message while it finds no node, empty otherwise.
         delete_by: When the pod should be gone at the latest, in RFC 3339; empty while nobody deleted it.
         init_failure: Which init container failed and how, empty when none did.
-        started: Whether the stage's own work ever began.
+        started_at: When the stage's own work began, in RFC 3339; empty before.
         step: Whose turn it is in a staged pod: ``fetch``, ``main`` or ``commit``; empty in other pods.
         working: Whether the container runs now.
         memory_request: What the container asked for, empty for nothing.
@@ -56,7 +56,7 @@ class PodState:
     unschedulable: str = ""
     delete_by: str = ""
     init_failure: str = ""
-    started: bool = False
+    started_at: str = ""
     step: str = ""
     working: bool = False
     memory_request: str = ""
@@ -98,12 +98,17 @@ class PodState:
             init_failure=_init_failure(
                 status.get("initContainerStatuses") or (), steps=(FETCH, MAIN) if staged else ()
             ),
-            started=bool((own.get("terminated") or {}).get("startedAt") or own.get("running")),
+            started_at=(own.get("terminated") or own.get("running") or {}).get("startedAt") or "",
             step="" if not staged else turn if turn in (FETCH, MAIN) else COMMIT,
             working=bool(state.get("running")),
             memory_request=(resources.get("requests") or {}).get("memory") or "",
             memory_limit=(resources.get("limits") or {}).get("memory") or "",
         )
+
+    @property
+    def started(self) -> bool:
+        """Whether the stage's own work ever began."""
+        return bool(self.started_at)
 
     @property
     def deleting(self) -> bool:

@@ -16,9 +16,6 @@ from airflow_ml_provider.exceptions import ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, MissingError, cluster_error
 from airflow_ml_provider.hooks.pods import CONNECT_SECONDS, READ_SECONDS, WATCH_SECONDS
 
-LOG_STREAMS = 50
-"""Logs that are followed at once, each on one of the client's 100 connections; others come when their stage ends."""
-
 PAGE = 50
 """Pods a page: each carries its request and runtime, and reading a page must not hold the event loop up."""
 
@@ -29,14 +26,15 @@ class AsyncPods:
     Args:
         client: The API client, as KubernetesPodOperator's asynchronous hook makes it.
         namespace: The namespace.
+        log_streams: How many logs are followed at once, each on a connection; others come when their stage ends.
 
     Attributes:
         streams: Held by each log that is followed.
     """
 
-    def __init__(self, client: ApiClient, *, namespace: str) -> None:
+    def __init__(self, client: ApiClient, *, namespace: str, log_streams: int) -> None:
         self.namespace = namespace
-        self.streams = asyncio.Semaphore(LOG_STREAMS)
+        self.streams = asyncio.Semaphore(log_streams)
         self.use(client)
 
     def use(self, client: ApiClient) -> None:
@@ -106,9 +104,16 @@ class AsyncPods:
                 response.close()
 
     async def log(
-        self, name: str, *, container: str, since_seconds: int | None, follow: bool
+        self, name: str, *, container: str, since_seconds: int | None, tail_lines: int | None, follow: bool
     ) -> AsyncGenerator[str, None]:
         """Yield the lines of a container's log, each with its time before it.
+
+        Args:
+            name: The pod.
+            container: The container.
+            since_seconds: How old lines may be, ``None`` for any age.
+            tail_lines: How many of the last lines there are to begin with, ``None`` for all.
+            follow: Whether to wait for further lines until the container ends.
 
         Raises:
             MissingError: Kubernetes has no such container.
@@ -129,6 +134,7 @@ class AsyncPods:
                     sock_connect=CONNECT_SECONDS, sock_read=None if follow else READ_SECONDS
                 ),
                 **({} if since_seconds is None else {"since_seconds": since_seconds}),
+                **({} if tail_lines is None else {"tail_lines": tail_lines}),
             )
             try:
                 await _require_success(response)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from airflow.configuration import conf
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
 
 from airflow_ml_provider.decisions.outage import Outage
@@ -50,6 +51,14 @@ class ClusterAccess:
             in_cluster=self.in_cluster,
             cluster_context=self.cluster_context,
         )
+
+
+def log_streams() -> int:
+    """Return how many logs a triggerer follows at once in a namespace: ``[ml] log_streams``, 50 by default.
+
+    The client has 100 connections, and the watch and every other request need some of them.
+    """
+    return max(1, min(conf.getint("ml", "log_streams", fallback=50), 90))
 
 
 @dataclass(eq=False)
@@ -266,7 +275,7 @@ async def _start(access: ClusterAccess, namespace: str) -> _Shared:
             hook = await access.hook()
             async with hook.get_conn() as client:
                 if watch is None:
-                    watch = NamespaceWatch(AsyncPods(client, namespace=namespace))
+                    watch = NamespaceWatch(AsyncPods(client, namespace=namespace, log_streams=log_streams()))
                     task = asyncio.current_task()
                     assert task is not None
                     started.set_result(_Shared(watch, task))

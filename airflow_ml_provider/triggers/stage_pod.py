@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition
+from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition, lines_to_repeat
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pending import Patience, StartClock
 from airflow_ml_provider.decisions.pod_news import PodNews
@@ -21,7 +21,7 @@ from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.async_pods import AsyncPods
 from airflow_ml_provider.hooks.pod_log import LINE_LIMIT, RECONNECT_SECONDS, RETRY_SECONDS
-from airflow_ml_provider.triggers.namespace_watch import ClusterAccess, Follower, followed
+from airflow_ml_provider.triggers.namespace_watch import ClusterAccess, Follower, followed, log_streams
 
 LOG_REST_SECONDS = 10.0
 EVENTS_EVERY_SECONDS = 30.0
@@ -80,6 +80,7 @@ class StagePodTrigger(BaseTrigger):
         self.not_before = not_before
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._position = LogPosition()
+        self._repeated: int | None = None
         self._ended = asyncio.Event()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -114,7 +115,8 @@ class StagePodTrigger(BaseTrigger):
     async def _delete(self) -> None:
         hook = await ClusterAccess(**self.access).hook()
         async with hook.get_conn() as client:
-            await AsyncPods(client, namespace=self.namespace).delete(self.pod_name, grace_seconds=self.grace_seconds)
+            pods = AsyncPods(client, namespace=self.namespace, log_streams=log_streams())
+            await pods.delete(self.pod_name, grace_seconds=self.grace_seconds)
 
     async def _until_end(self, follower: Follower, pods: AsyncPods) -> dict[str, Any]:
         clock = StartClock(Patience(startup=self.startup_seconds, capacity=self.capacity_seconds))
@@ -126,12 +128,12 @@ class StagePodTrigger(BaseTrigger):
                 if state is not None:
                     await story.tell(state)
                     if state.started and reading is None and self.get_logs:
-                        reading = asyncio.create_task(self._follow_log(pods))
+                        reading = asyncio.create_task(self._follow_log(pods, state))
                 await follower.change(_TICK_SECONDS)
             if follower.state is not None:
                 await story.tell(follower.state)
                 if reading is None and follower.state.started and self.get_logs:
-                    reading = asyncio.create_task(self._follow_log(pods))
+                    reading = asyncio.create_task(self._follow_log(pods, follower.state))
                 if event["outcome"]:
                     await story.tell_events(follower.state.uid)
         except asyncio.CancelledError:
@@ -166,7 +168,15 @@ class StagePodTrigger(BaseTrigger):
         if not whole:
             self.log.warning("The end of the container's log did not come in time: lines may be missing")
 
-    async def _follow_log(self, pods: AsyncPods) -> None:
+    async def _follow_log(self, pods: AsyncPods, state: PodState) -> None:
+        self._repeated = lines_to_repeat(state.started_at, dt.datetime.now(tz=dt.UTC))
+        if self._repeated is not None:
+            self.log.warning(
+                "The stage runs since %s and its log is taken up: up to %s lines are told again; earlier ones, if they "
+                "were not told, are in the pod's log alone",
+                state.started_at,
+                self._repeated,
+            )
         while True:
             last_look = self._ended.is_set()
             turn = last_look or not pods.streams.locked()
@@ -180,7 +190,13 @@ class StagePodTrigger(BaseTrigger):
 
     async def _read_log(self, pods: AsyncPods, *, follow: bool) -> bool:
         since = self._position.rewind(dt.datetime.now(tz=dt.UTC))
-        lines = pods.log(self.pod_name, container=self.log_container, since_seconds=since, follow=follow)
+        lines = pods.log(
+            self.pod_name,
+            container=self.log_container,
+            since_seconds=since,
+            tail_lines=self._repeated if since is None else None,
+            follow=follow,
+        )
         try:
             async with aclosing(lines):
                 async for line in lines:

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_ml_provider.decisions.another_pod import Spent, another_pod
 from airflow_ml_provider.decisions.cleanup import deletes
-from airflow_ml_provider.decisions.log_position import LogPosition
+from airflow_ml_provider.decisions.log_position import LogPosition, lines_to_repeat
 from airflow_ml_provider.decisions.outage import Outage
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pending import Patience, StartClock, read_pending
@@ -18,7 +18,7 @@ from airflow_ml_provider.protocol.result import StageFailure, StageResult
 
 OK = StageResult(status="success", attempt="1.1")
 BAD = StageResult(status="failed", attempt="1.1", failure=StageFailure("bad_data", "BadDataError", "no rows"))
-RUNS = PodState("u", "Running", scheduled=True, started=True)
+RUNS = PodState("u", "Running", scheduled=True, started_at="t")
 
 
 def pod(status, **metadata):
@@ -74,22 +74,22 @@ def test_a_pod_without_a_status_waits():
 @pytest.mark.parametrize(
     ("state", "result", "verdict", "says"),
     [
-        (PodState("u", "Succeeded", exit_code=0, started=True), OK, "success", ""),
-        (PodState("u", "Succeeded", exit_code=0, started=True), None, "no_result", "left no result"),
-        (PodState("u", "Failed", exit_code=1, started=True), OK, "no_result", "failed at its end"),
-        (PodState("u", "Failed", exit_code=3, started=True), BAD, "bad_data", "no rows [bad data, exit code 3]"),
+        (PodState("u", "Succeeded", exit_code=0, started_at="t"), OK, "success", ""),
+        (PodState("u", "Succeeded", exit_code=0, started_at="t"), None, "no_result", "left no result"),
+        (PodState("u", "Failed", exit_code=1, started_at="t"), OK, "no_result", "failed at its end"),
+        (PodState("u", "Failed", exit_code=3, started_at="t"), BAD, "bad_data", "no rows [bad data, exit code 3]"),
         (None, OK, "success", ""),
         (None, None, "disrupted", "vanished"),
         (RUNS, OK, "success", ""),
         (RUNS, None, "disrupted", "was deleted while the stage ran"),
         (
-            PodState("u", "Failed", exit_code=137, container_reason="OOMKilled", memory_limit="1Gi", started=True),
+            PodState("u", "Failed", exit_code=137, container_reason="OOMKilled", memory_limit="1Gi", started_at="t"),
             None,
             "out_of_memory",
             "(limit 1Gi, request none) [out of memory, exit code 137]; raise resources.memory",
         ),
         (
-            PodState("u", "Failed", exit_code=137, disruption="EvictionByEvictionAPI", started=True),
+            PodState("u", "Failed", exit_code=137, disruption="EvictionByEvictionAPI", started_at="t"),
             None,
             "disrupted",
             "disrupted (EvictionByEvictionAPI)",
@@ -97,12 +97,12 @@ def test_a_pod_without_a_status_waits():
         (PodState("u", "Failed", pod_reason="Evicted", pod_message="disk"), None, "disrupted", "(Evicted): disk"),
         (PodState("u", "Failed", pod_reason="DeadlineExceeded"), None, "deadline", "longer than its deadline"),
         (
-            PodState("u", "Failed", exit_code=143, delete_by="2026-11-24T12:00:00Z", started=True),
+            PodState("u", "Failed", exit_code=143, delete_by="2026-11-24T12:00:00Z", started_at="t"),
             None,
             "disrupted",
             "was deleted",
         ),
-        (PodState("u", "Failed", exit_code=137, started=True), None, "no_result", "exit code 137"),
+        (PodState("u", "Failed", exit_code=137, started_at="t"), None, "no_result", "exit code 137"),
         (PodState("u", "Failed", pod_reason="OutOfcpu"), None, "disrupted", "(OutOfcpu)"),
         (PodState("u", "Failed", pod_reason="UnexpectedAdmissionError"), None, "disrupted", "UnexpectedAdmission"),
         (
@@ -260,3 +260,11 @@ def test_an_outage_is_borne_with_for_minutes_and_a_refusal_for_one():
     outage.over()
     assert outage.begins(now=1000)
     assert not outage.is_too_long(refused=False, now=1001)
+
+
+@pytest.mark.parametrize(
+    ("started_at", "lines"),
+    [("", None), ("2026-11-24T11:59:30Z", None), ("2026-11-24T11:58:00Z", 1000), ("2026-11-24T12:58:00+01:00", 1000)],
+)
+def test_a_log_that_another_followed_before_is_told_again_within_bounds(started_at, lines):
+    assert lines_to_repeat(started_at, dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)) == lines
