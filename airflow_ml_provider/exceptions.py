@@ -1,15 +1,20 @@
 """Errors on Airflow's side.
 
 AirflowException
-├── StageFailedError              a stage's process failed; Airflow's retries apply
-│   └── StageKilledError          the task was told to end; Airflow's retries apply
+├── StageFailedError              a stage failed; Airflow's retries apply
+│   ├── StageUserCodeError        its code raised, or its command ended with another code than 0
+│   ├── StageBadDataError         its data is not what it needs
+│   ├── StageOutOfMemoryError     it used more memory than its pod has
+│   ├── StageDisruptedError       its pods were evicted, preempted or lost, more often than ``max_disruptions``
+│   ├── StageImageError           its image cannot be pulled
+│   ├── StageCapacityError        no node had room for its pod within ``capacity_timeout``
+│   └── StageKilledError          the task was told to end
 ├── ClusterError                  Kubernetes refused a request for its content; a retry does not help by itself
 │   ├── ClusterUnavailableError   the API server did not answer; a retry helps
 │   └── ClusterCapacityError      a quota is used up, or no node has room; a retry helps once there is room
 ├── MlflowError                   MLflow refused a request for its content; a retry does not help by itself
 │   └── MlflowUnavailableError    MLflow did not answer; a retry helps
 └── AirflowFailException          the task fails at once, no retry helps
-    ├── StageRejectedError        the stage failed in a way that its author wants no retry for
     ├── StageConfigurationError   the stage is put together wrongly, or does not fit its code
     ├── ValidationFailedError     the data does not meet its suite
     ├── GateFailedError           the model does not pass its gate
@@ -19,11 +24,37 @@ AirflowException
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 
 class StageFailedError(AirflowException):
     """A stage's process failed: user code raised, it was killed, or its result is missing. Retries apply."""
+
+
+class StageUserCodeError(StageFailedError):
+    """The stage's code raised, or its command failed. A retry helps when the code depends on what changes."""
+
+
+class StageBadDataError(StageFailedError):
+    """The stage's data is not what it needs. A retry helps when the data was mended meanwhile."""
+
+
+class StageOutOfMemoryError(StageFailedError):
+    """The stage used more memory than its pod has. A retry seldom helps: raise ``resources.memory``."""
+
+
+class StageDisruptedError(StageFailedError):
+    """Pods of the stage were evicted, preempted or lost. A retry helps: nothing is wrong with the stage."""
+
+
+class StageImageError(StageFailedError):
+    """The stage's image cannot be pulled. A retry helps when the registry was away."""
+
+
+class StageCapacityError(StageFailedError):
+    """No node had room for the stage's pod. A retry helps once there is room."""
 
 
 class StageKilledError(StageFailedError):
@@ -62,10 +93,6 @@ class StageConfigurationError(AirflowFailException):
     """The stage cannot run as it is put together. A retry does not help: change the DAG, YAML or code."""
 
 
-class StageRejectedError(AirflowFailException):
-    """The stage failed in a way that ``no_retry`` names. A retry is not wanted: mend the code or the data."""
-
-
 class ValidationFailedError(AirflowFailException):
     """The data does not meet its suite. A retry does not help: mend the data or the suite."""
 
@@ -80,3 +107,14 @@ class MlflowAuthorizationError(AirflowFailException):
 
 class ClusterForbiddenError(AirflowFailException):
     """The credentials are not valid, or lack a right. A retry does not help: grant the right that is named."""
+
+
+FAILURE_CLASSES: Mapping[str, type[StageFailedError]] = {
+    "user_code": StageUserCodeError,
+    "bad_data": StageBadDataError,
+    "out_of_memory": StageOutOfMemoryError,
+    "disrupted": StageDisruptedError,
+    "image": StageImageError,
+    "capacity": StageCapacityError,
+}
+"""Errors of the verdicts on a stage that have one of their own."""

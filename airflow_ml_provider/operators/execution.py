@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.decisions.another_pod import Spent, another_pod
-from airflow_ml_provider.exceptions import StageConfigurationError, StageFailedError, StageRejectedError
+from airflow_ml_provider.exceptions import FAILURE_CLASSES, StageConfigurationError, StageFailedError
 from airflow_ml_provider.operators.attempt import Attempt
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.inputs import pack_code_folder, resolve_inputs
@@ -180,9 +180,9 @@ class StageExecution:
     def _failure(self, ended: Ended) -> AirflowException:
         tail = "".join(f"\n  | {line}" for line in ended.tail)
         message = f"{ended.outcome.message}{tail and chr(10) + 'Last lines of its log:' + tail}"
-        if ended.outcome.verdict in self._operator.no_retry:
-            return StageRejectedError(message)
-        return StageFailedError(message) if ended.outcome.retry_helps else StageConfigurationError(message)
+        if not ended.outcome.retry_helps:
+            return StageConfigurationError(message)
+        return FAILURE_CLASSES.get(ended.outcome.verdict, StageFailedError)(message)
 
     def _discard(self, attempt: Attempt | None) -> None:
         if attempt is not None:

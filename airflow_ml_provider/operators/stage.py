@@ -17,7 +17,7 @@ from airflow_ml_provider.pod.resources import resource_requirements
 from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperatorLink, Context
+    from airflow.sdk import BaseOperatorLink, Context, ExceptionRetryPolicy
     from kubernetes.client import V1Pod
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
@@ -52,7 +52,8 @@ class StageOperator(KubernetesPodOperator):
         mlflow_conn_id: The MLflow connection; ``None`` runs untracked.
         experiment: The MLflow experiment's name; default is the DAG's id.
         max_disruptions: How many pods that were evicted, preempted or lost are replaced within one try.
-        no_retry: Verdicts after which no retry is wanted: ``user_code``, ``bad_data``, ``out_of_memory``.
+        no_retry: Verdicts after which no retry is wanted: ``user_code``, ``bad_data``, ``out_of_memory``; short for a
+            ``retry_policy`` that fails on their errors.
         capacity_timeout: How long a pod waits for a node before the stage fails; default as long as the task may run.
         io: Who brings a pod's inputs and outputs: ``direct``, the stage's own container, which needs Python and the
             store's client; or ``staged``, two containers around it, so that it may be any image. Default ``direct`` for
@@ -103,6 +104,8 @@ class StageOperator(KubernetesPodOperator):
     ) -> None:
         if stage_resources and "container_resources" not in kwargs:
             kwargs["container_resources"] = resource_requirements(stage_resources)
+        if no_retry and "retry_policy" not in kwargs:
+            kwargs["retry_policy"] = _no_retry(no_retry)
         super().__init__(do_xcom_push=do_xcom_push, **kwargs)
         self.run = run
         self.command = command
@@ -237,3 +240,17 @@ class StageOperator(KubernetesPodOperator):
         taken = sorted(set(RESERVED_OUTPUTS) & self.outputs.keys())
         if taken:
             raise StageConfigurationError(f"stage {self.task_id!r}: output {taken[0]!r} is a reserved name; rename it")
+
+
+def _no_retry(verdicts: Collection[str]) -> ExceptionRetryPolicy:
+    # Not imported with the module: most stages have no policy.
+    from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+    from airflow_ml_provider.exceptions import FAILURE_CLASSES
+
+    return ExceptionRetryPolicy(
+        rules=[
+            RetryRule(FAILURE_CLASSES[name], action=RetryAction.FAIL, reason=f"no_retry names {name}")
+            for name in sorted(set(verdicts) & set(NO_RETRY))
+        ]
+    )

@@ -46,6 +46,7 @@ def test_bad_data_fails_its_stage_and_says_why(airflow, mlflow, people, tmp_path
     assert runs["stage"][stage].status == "FAILED"
     assert re.search(message, runs["stage"][stage].tags["airflow_ml.failure"])
     if stage == "ingest":
+        assert airflow.api.tasks("strict", run_id)[stage]["try_number"] == 1
         assert not list(airflow.store.glob(f"strict/*{run_id[-15:-6]}*/**/_commits"))
 
 
