@@ -102,6 +102,20 @@ class ArtifactStore:
                 _require_content(target, entry, ref.uri)
             shutil.move(staged, destination)
 
+    def remove(self, uri: str) -> None:
+        """Remove an artifact, its commit record first; that there is none is success.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+        for part in (commit_record_uri(uri), uri):
+            fs, path = filesystem(part)
+            try:
+                with store_errors("read", part):
+                    fs.rm(path, recursive=True)
+            except FileNotFoundError:
+                continue
+
     def put_content(self, store: str, content: bytes, *, suffix: str) -> ArtifactRef:
         """Store bytes under their own digest; the same bytes are stored once.
 

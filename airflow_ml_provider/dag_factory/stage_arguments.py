@@ -86,6 +86,8 @@ def stage_arguments(
         }
         if stage.io:
             arguments["io"] = stage.io
+        if stage.checkpoints:
+            arguments["checkpoints"] = stage.checkpoints
         if spec.image:
             arguments["io_image"] = spec.image
     match stage:

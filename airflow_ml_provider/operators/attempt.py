@@ -9,6 +9,7 @@ from airflow.sdk import Context
 
 from airflow_ml_provider.decisions.another_pod import Spent
 from airflow_ml_provider.operators.tracking import StageRuns
+from airflow_ml_provider.protocol.artifact import ArtifactRef
 
 _KEY = "airflow_ml_attempt"
 
@@ -45,6 +46,7 @@ class Attempt:
         runs: The MLflow runs it logs to, ``None`` when it is untracked.
         pod: Its pod, ``None`` for the local runner.
         spent: What its try used up with it.
+        checkpoint: What it resumed from, ``None`` when it began anew.
     """
 
     attempt: str
@@ -53,6 +55,7 @@ class Attempt:
     runs: StageRuns | None = None
     pod: PodIdentity | None = None
     spent: Spent = field(default_factory=Spent)
+    checkpoint: ArtifactRef | None = None
 
     def save(self, context: Context) -> None:
         """Note the attempt; an older note is replaced."""
@@ -72,6 +75,7 @@ class Attempt:
             runs=None if noted["runs"] is None else StageRuns(**noted["runs"]),
             pod=None if noted["pod"] is None else PodIdentity(**noted["pod"]),
             spent=Spent(**noted["spent"]),
+            checkpoint=None if noted["checkpoint"] is None else ArtifactRef(**noted["checkpoint"]),
         )
 
     @staticmethod

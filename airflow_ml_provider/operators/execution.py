@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from airflow_ml_provider.artifacts.checkpoints import newest_checkpoint
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.decisions.another_pod import Spent, another_pod
 from airflow_ml_provider.exceptions import FAILURE_CLASSES, StageConfigurationError, StageFailedError
@@ -25,7 +26,7 @@ from airflow_ml_provider.operators.tracked_stage import TrackedStage
 from airflow_ml_provider.pod.resources import MAX_MEMORY, in_bytes
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.errors import ProtocolError
-from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.protocol.request import Checkpoints, StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class StageExecution:
             else:
                 if taken is None:
                     self._discard(earlier)
-                    attempt = self._begin(request, tracked, spent=Spent())
+                    attempt = self._begin(request, tracked, spent=Spent(), before=earlier)
                 else:
                     operator.log.info("Attempt %s of an earlier try still runs: following it", taken.attempt)
                     self._runner.follow(taken)
@@ -138,13 +139,24 @@ class StageExecution:
         self._stopped = True
         self._runner.stop()
 
-    def _begin(self, request: StageRequest, tracked: TrackedStage, *, spent: Spent) -> Attempt:
+    def _begin(self, request: StageRequest, tracked: TrackedStage, *, spent: Spent, before: Attempt | None) -> Attempt:
         identity, log = self._identity, self._operator.log
         number, uri = identity.claim_attempt()
         work = request.work_digest()
-        request = replace(request, attempt=number, attempt_uri=uri, tracking=tracked.tracking)
+        checkpoints = request.checkpoints
+        if checkpoints is not None and before is not None:
+            checkpoints = replace(checkpoints, resume=newest_checkpoint(before.uri) or before.checkpoint)
+        request = replace(request, attempt=number, attempt_uri=uri, tracking=tracked.tracking, checkpoints=checkpoints)
         pod = self._runner.prepare(request, secrets=tracked.secrets, memory=spent.memory)
-        attempt = Attempt(number, uri, work, runs=tracked.runs, pod=pod, spent=spent)
+        attempt = Attempt(
+            number,
+            uri,
+            work,
+            runs=tracked.runs,
+            pod=pod,
+            spent=spent,
+            checkpoint=None if checkpoints is None else checkpoints.resume,
+        )
         attempt.save(self._context)
         log.info("Stage %s (%s), attempt %s in %s", identity.label, request.kind, number, uri)
         uid = self._runner.start()
@@ -163,7 +175,7 @@ class StageExecution:
                 raise self._failure(ended)
             self._operator.log.warning("%s\nAnother pod is started within this try", ended.outcome.message)
             request = request or self._request()
-            attempt = self._begin(request, tracked, spent=spent)
+            attempt = self._begin(request, tracked, spent=spent, before=attempt)
             ended = self._wait()
         return ended.result
 
@@ -243,6 +255,9 @@ class StageExecution:
                 inputs=resolve_inputs(operator.inputs, store),
                 outputs=operator.outputs,
                 code=self._code(store),
+                checkpoints=None
+                if operator.checkpoints is None
+                else Checkpoints(every=operator.checkpoints.total_seconds()),
             )
             request.to_json()
         except ProtocolError as error:

@@ -58,6 +58,8 @@ class StageOperator(KubernetesPodOperator):
         io: Who brings a pod's inputs and outputs: ``direct``, the stage's own container, which needs Python and the
             store's client; or ``staged``, two containers around it, so that it may be any image. Default ``direct`` for
             ``run`` and ``staged`` for ``command``.
+        checkpoints: How often the stage's folder of checkpoints is brought to the store; an attempt that follows one
+            that was cut short finds its content again. ``None`` keeps nothing.
         io_image: Image of those two containers; default from ``[ml] image``.
         base_folder: Where relative paths start; default is the folder of the DAG's file.
         do_xcom_push: Push one XCom an output, and ``metrics``.
@@ -98,6 +100,7 @@ class StageOperator(KubernetesPodOperator):
         capacity_timeout: timedelta | None = None,
         io: Literal["direct", "staged"] | None = None,
         io_image: str | None = None,
+        checkpoints: timedelta | None = None,
         base_folder: str | None = None,
         do_xcom_push: bool = True,
         **kwargs: Any,
@@ -123,6 +126,7 @@ class StageOperator(KubernetesPodOperator):
         self.capacity_timeout = capacity_timeout
         self.io = io
         self.io_image = io_image
+        self.checkpoints = checkpoints
         self.base_folder = base_folder
         self.only_in_pods = sorted(_POD_ARGUMENTS & kwargs.keys())
         self._execution: StageExecution | None = None
@@ -231,6 +235,11 @@ class StageOperator(KubernetesPodOperator):
             raise StageConfigurationError(
                 f"stage {self.task_id!r}: io='staged' is for run and command; what kind {self.kind!r} does by itself "
                 f"needs the store"
+            )
+        if self.checkpoints is not None and (self.is_staged or not given):
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: checkpoints are for run and command with io='direct': somebody has to "
+                f"bring them to the store while the stage works"
             )
         unknown = sorted(set(self.no_retry) - set(NO_RETRY))
         if unknown:

@@ -13,6 +13,9 @@ from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.names import require_name
 from airflow_ml_provider.protocol.version import PROTOCOL_VERSION, REQUEST_LIMIT_BYTES
 
+CHECKPOINTS = "checkpoints"
+"""The argument of a function that takes the folder of its checkpoints."""
+
 
 @dataclass(frozen=True)
 class Tracking:
@@ -27,6 +30,19 @@ class Tracking:
     uri: str
     run_id: str
     experiment_id: str
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """What is kept of an attempt while it works.
+
+    Attributes:
+        every: How often it is brought to the store, in seconds.
+        resume: What an earlier attempt left, ``None`` to begin anew.
+    """
+
+    every: float
+    resume: ArtifactRef | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,7 @@ class StageRequest:
         outputs: Artifact types by output name.
         code: The packed code folder, a zip file in the store.
         tracking: Where user logging goes; ``None`` when the work is not tracked.
+        checkpoints: What outlives the attempt when it is cut short; ``None`` for nothing.
         map_index: The index of a mapped task, -1 otherwise.
         protocol: The version that this request speaks.
     """
@@ -70,6 +87,7 @@ class StageRequest:
     outputs: Mapping[str, str] = field(default_factory=dict)
     code: ArtifactRef | None = None
     tracking: Tracking | None = None
+    checkpoints: Checkpoints | None = None
     map_index: int = -1
     protocol: int = PROTOCOL_VERSION
 
@@ -94,6 +112,11 @@ class StageRequest:
                 )
         for name in self.params:
             require_name(name, of="param")
+        if self.checkpoints is not None and CHECKPOINTS in {*self.inputs, *self.outputs, *self.params}:
+            raise ProtocolError(
+                f"stage {self.stage!r}: {CHECKPOINTS!r} is the folder of its checkpoints; rename the input, output or "
+                f"param of that name"
+            )
         for first, second, names in (
             ("input", "output", self.inputs.keys() & self.outputs.keys()),
             ("input", "param", self.inputs.keys() & self.params.keys()),
@@ -124,5 +147,5 @@ class StageRequest:
 
     def work_digest(self) -> str:
         """Return a digest of what is to be done, equal for every attempt at the same work."""
-        work = replace(self, attempt="", attempt_uri="", tracking=None)
+        work = replace(self, attempt="", attempt_uri="", tracking=None, checkpoints=None)
         return f"sha256:{hashlib.sha256(work.to_json().encode()).hexdigest()}"

@@ -8,8 +8,10 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 from airflow_ml_provider.runtime.errors import ContractError, UserCodeError
+from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
 from airflow_ml_provider.runtime.metrics import as_metrics
 
 RESULT_FILE_LIMIT_BYTES = 256 * 1024
@@ -23,6 +25,7 @@ def run_command(
     Raises:
         ContractError: The program does not exist, or its result file is not what the contract says.
         UserCodeError: It ended with another exit code than 0.
+        SystemExit: This process was told to end, and the command with it.
     """
     try:
         process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment})
@@ -31,11 +34,21 @@ def run_command(
             f"command {command[0]!r} cannot be started: {error.strerror}; install it where the stage runs, or "
             f"ship it with 'code:' and start it by an interpreter"
         ) from error
-    forwarded = signal.signal(signal.SIGTERM, lambda number, _frame: process.send_signal(number))
+    told_to_end = False
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        nonlocal told_to_end
+        told_to_end = True
+        process.send_signal(number)
+
+    before = signal.signal(signal.SIGTERM, forward)
     try:
         code = process.wait()
     finally:
-        signal.signal(signal.SIGTERM, forwarded)
+        signal.signal(signal.SIGTERM, before)
+    if told_to_end:
+        # Not the command's failure: whoever ended this process knows why.
+        raise SystemExit(SIGTERM_EXIT_CODE)
     if code != 0:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         raise UserCodeError(f"command {command[0]!r} {how}", type="CommandFailed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import tempfile
 import time
@@ -15,9 +16,10 @@ from airflow_ml_provider.artifacts.objects import create_or_match
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.environment import command_variables, tracking_variables
 from airflow_ml_provider.protocol.errors import ProtocolError
-from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.protocol.request import CHECKPOINTS, StageRequest
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
 from airflow_ml_provider.runtime.binding import bind
+from airflow_ml_provider.runtime.checkpoints import kept_checkpoints
 from airflow_ml_provider.runtime.command import run_command
 from airflow_ml_provider.runtime.errors import StageError, UserCodeError
 from airflow_ml_provider.runtime.function import call, load_function
@@ -97,9 +99,12 @@ def call_function(request: StageRequest, workspace: Workspace) -> dict[str, floa
     """
     assert request.run is not None
     function = load_function(request.run)
+    kept = {}
+    if request.checkpoints is not None and CHECKPOINTS in inspect.signature(function).parameters:
+        kept[CHECKPOINTS] = workspace.checkpoints
     arguments = bind(
         function,
-        inputs=workspace.inputs,
+        inputs={**workspace.inputs, **kept},
         outputs=workspace.outputs,
         params=request.params,
         name=request.run,
@@ -112,7 +117,8 @@ def _whole(request: StageRequest, root: Path, started: float) -> StageResult:
     workspace = Workspace(root, request)
     workspace.fetch(store)
     workspace.enter()
-    return committed(request, workspace, _execute(request, workspace, store), started=started)
+    with kept_checkpoints(request, workspace.checkpoints):
+        return committed(request, workspace, _execute(request, workspace, store), started=started)
 
 
 def _execute(request: StageRequest, workspace: Workspace, store: ArtifactStore) -> BodyOutcome:
@@ -129,6 +135,8 @@ def _execute(request: StageRequest, workspace: Workspace, store: ArtifactStore) 
             params=request.params,
             result=str(workspace.result),
         )
+        if request.checkpoints is not None:
+            variables["AIRFLOW_ML_CHECKPOINTS"] = str(workspace.checkpoints)
         metrics = run_command(request.command, environment=variables, folder=workspace.folder, result=workspace.result)
     return BodyOutcome(metrics=metrics)
 

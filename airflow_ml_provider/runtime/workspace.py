@@ -23,6 +23,7 @@ class Workspace:
         inputs: Local path of each input, once fetched.
         outputs: Local path of each output; its parent exists, the path itself does not.
         result: Where a command writes its result.
+        checkpoints: What outlives the attempt, where the stage wants that.
     """
 
     def __init__(self, root: Path, request: StageRequest) -> None:
@@ -32,6 +33,7 @@ class Workspace:
         self.inputs = {name: root / "inputs" / name for name in request.inputs}
         self.outputs = {name: root / "outputs" / name for name in request.outputs}
         self.result = root / "result.json"
+        self.checkpoints = root / "checkpoints"
 
     @property
     def folder(self) -> Path:

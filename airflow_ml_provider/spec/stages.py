@@ -74,6 +74,10 @@ class CodeStageSpec(StageSpec):
         default=None, description="Who fetches and commits in a pod: the stage's container, or two around it"
     )
 
+    checkpoints: Duration | None = Field(
+        default=None, description="How often the stage's folder of checkpoints is brought to the store"
+    )
+
     needs_code: ClassVar[bool] = True
 
     @model_validator(mode="after")
@@ -84,6 +88,10 @@ class CodeStageSpec(StageSpec):
             raise ValueError("nothing to run: give run: module:function or command: [...]")
         if self.io == "staged" and not (self.run or self.command):
             raise ValueError("io: staged is for run and command")
+        if self.checkpoints and not (self.run or self.command):
+            raise ValueError("checkpoints are for run and command")
+        if self.checkpoints and (self.io == "staged" or (self.command and not self.io)):
+            raise ValueError("checkpoints need io: direct, since somebody has to bring them to the store meanwhile")
         shared = sorted(
             (self.inputs.keys() & self.outputs.keys())
             | (self.inputs.keys() & self.params.keys())

@@ -286,6 +286,14 @@ FAULTS = {
         says="Another pod is started within this try",
         means="replaced within the try",
     ),
+    "evicted_with_checkpoints": Fault(
+        "the pod is evicted, checkpoints kept",
+        evict,
+        case="resuming",
+        pods=2,
+        says="Resumed from checkpoint",
+        means="the new pod goes on where the old one was",
+    ),
     "out_of_memory": Fault(
         "out of memory, max_memory given",
         leave,

@@ -9,6 +9,11 @@ from airflow_ml_provider.operators import FinishOperator, ReapOperator, TrainOpe
 CASES = {
     "quick": {"run": "work:quick", "hyperparameters": {"lines": 300}},
     "slow": {"run": "work:slow", "hyperparameters": {"seconds": "{{ params.seconds }}"}},
+    "resuming": {
+        "run": "work:resuming",
+        "hyperparameters": {"seconds": "{{ params.seconds }}"},
+        "checkpoints": timedelta(seconds=30),
+    },
     "growing": {
         "run": "work:holding",
         "hyperparameters": {"mebibytes": 150},
