@@ -6,27 +6,28 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_ml_provider.artifacts.checkpoints import newest_checkpoint
-from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.decisions.another_pod import Spent, another_pod
-from airflow_ml_provider.exceptions import FAILURE_CLASSES, StageConfigurationError, StageFailedError
+from airflow_ml_provider.exceptions import (
+    FAILURE_CLASSES,
+    ClusterCapacityError,
+    StageConfigurationError,
+    StageFailedError,
+)
 from airflow_ml_provider.operators.attempt import Attempt
 from airflow_ml_provider.operators.identity import StageIdentity
-from airflow_ml_provider.operators.inputs import pack_code_folder, resolve_inputs
 from airflow_ml_provider.operators.local_runner import LocalRunner
 from airflow_ml_provider.operators.pod_runner import PodRunner
 from airflow_ml_provider.operators.runner import Ended, Runner, read_result
 from airflow_ml_provider.operators.settings import MlSettings
+from airflow_ml_provider.operators.stage_request import stage_request
 from airflow_ml_provider.operators.tracked_stage import TrackedStage
 from airflow_ml_provider.pod.resources import MAX_MEMORY, in_bytes
-from airflow_ml_provider.protocol.artifact import ArtifactRef
-from airflow_ml_provider.protocol.errors import ProtocolError
-from airflow_ml_provider.protocol.request import Checkpoints, StageRequest
+from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 
 BACKSTOP_SECONDS = 120.0
+QUOTA_DELAY = timedelta(seconds=30)
+"""How often a deferred task asks again for a pod that a quota refused."""
 
 
 class StageExecution:
@@ -71,7 +74,7 @@ class StageExecution:
         operator = self._operator
         if operator.only_in_pods and self._settings.runner == "local":
             operator.log.info("The local runner has no use for %s", ", ".join(operator.only_in_pods))
-        request = self._request()
+        request = stage_request(self._operator, self._context, self._identity)
         work = request.work_digest()
         earlier = Attempt.load(self._context)
         if earlier is not None and earlier.work != work:
@@ -107,8 +110,11 @@ class StageExecution:
             branch = self._deliver(result, tracked)
         self._leave(branch)
 
-    def resume(self, event: Mapping[str, Any]) -> None:
-        """Go on after a deferral: deliver what the trigger saw.
+    def resume(self, event: Any) -> None:
+        """Go on after a deferral: deliver what the trigger saw, or ask once more for a pod that a quota refused.
+
+        Args:
+            event: What the trigger saw of the pod, a mapping; anything else when there was no pod yet.
 
         Raises:
             StageFailedError: The stage failed, or nothing is known any more of the attempt that was begun.
@@ -130,7 +136,12 @@ class StageExecution:
             context=self._context,
         )
         with tracked:
-            result = self._result_after(self._runner.harvest(attempt, event), attempt, tracked, None)
+            if isinstance(event, Mapping):
+                ended = self._runner.harvest(attempt, event)
+            else:
+                attempt = self._begin_again(attempt, tracked)
+                ended = self._wait()
+            result = self._result_after(ended, attempt, tracked, None)
             branch = self._deliver(result, tracked)
         self._leave(branch)
 
@@ -159,11 +170,37 @@ class StageExecution:
         )
         attempt.save(self._context)
         log.info("Stage %s (%s), attempt %s in %s", identity.label, request.kind, number, uri)
-        uid = self._runner.start()
-        if pod is not None:
-            attempt = replace(attempt, pod=replace(pod, uid=uid))
+        return self._start(attempt)
+
+    def _begin_again(self, attempt: Attempt, tracked: TrackedStage) -> Attempt:
+        """Ask once more for the pod that a quota refused."""
+        request = stage_request(self._operator, self._context, self._identity)
+        if request.checkpoints is not None:
+            request = replace(request, checkpoints=replace(request.checkpoints, resume=attempt.checkpoint))
+        request = replace(request, attempt=attempt.attempt, attempt_uri=attempt.uri, tracking=tracked.tracking)
+        self._runner.prepare(request, secrets=tracked.secrets, memory=attempt.spent.memory)
+        return self._start(attempt)
+
+    def _start(self, attempt: Attempt) -> Attempt:
+        try:
+            uid = self._runner.start(patient=not self._may_defer)
+        except ClusterCapacityError as error:
+            self._defer_for_room(attempt, error)
+        if attempt.pod is not None:
+            attempt = replace(attempt, pod=replace(attempt.pod, uid=uid))
             attempt.save(self._context)
         return attempt
+
+    def _defer_for_room(self, attempt: Attempt, error: ClusterCapacityError) -> NoReturn:
+        # Not imported with the module: most stages never wait for a quota.
+        from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+
+        limit, since = self._operator.capacity_timeout, attempt.spent.waiting_since or time.time()
+        if not self._may_defer or (limit is not None and time.time() - since > limit.total_seconds()):
+            raise error
+        replace(attempt, spent=replace(attempt.spent, waiting_since=since)).save(self._context)
+        self._operator.log.warning("Waiting for room: %s", error)
+        self._operator.defer(trigger=TimeDeltaTrigger(QUOTA_DELAY), method_name="resume", timeout=self._time_left())
 
     def _result_after(
         self, ended: Ended, attempt: Attempt, tracked: TrackedStage, request: StageRequest | None
@@ -174,7 +211,7 @@ class StageExecution:
             if spent is None:
                 raise self._failure(ended)
             self._operator.log.warning("%s\nAnother pod is started within this try", ended.outcome.message)
-            request = request or self._request()
+            request = request or stage_request(self._operator, self._context, self._identity)
             attempt = self._begin(request, tracked, spent=spent, before=attempt)
             ended = self._wait()
         return ended.result
@@ -217,58 +254,26 @@ class StageExecution:
             self._operator.take_branch(self._context, branch)
 
     def _wait(self) -> Ended:
-        # Told to end meanwhile: waiting here deletes the pod, a task that Airflow ended cannot be deferred.
-        if self._operator.deferrable and isinstance(self._runner, PodRunner) and not self._stopped:
-            self._defer(self._runner)
+        if self._may_defer:
+            assert isinstance(self._runner, PodRunner)
+            # Later than the trigger's own deadline, whose event lets the task delete the pod.
+            left = self._time_left(more=BACKSTOP_SECONDS)
+            self._operator.defer(trigger=self._runner.trigger(), method_name="resume", timeout=left)
         return self._runner.wait()
 
-    def _defer(self, runner: PodRunner) -> NoReturn:
-        deadline = runner.deadline()
-        # Later than the trigger's own deadline, whose event lets the task delete the pod.
-        left = None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + BACKSTOP_SECONDS)
-        self._operator.defer(trigger=runner.trigger(), method_name="resume", timeout=left)
+    @property
+    def _may_defer(self) -> bool:
+        # Told to end meanwhile: waiting here deletes the pod, a task that Airflow ended cannot be deferred.
+        return self._operator.deferrable and isinstance(self._runner, PodRunner) and not self._stopped
+
+    def _time_left(self, *, more: float = 0.0) -> timedelta | None:
+        assert isinstance(self._runner, PodRunner)
+        deadline = self._runner.deadline()
+        return None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + more)
 
     def _result_of(self, attempt: Attempt) -> StageResult | None:
         result = read_result(attempt.uri)
         return None if result is None or result.failure is not None else result
-
-    def _request(self) -> StageRequest:
-        operator, identity, store = self._operator, self._identity, ArtifactStore()
-        for name in ("inputs", "hyperparameters"):
-            value = getattr(operator, name)
-            if not isinstance(value, Mapping):
-                raise StageConfigurationError(f"stage {operator.task_id!r}: {name} is {value!r}, not a mapping")
-        try:
-            request = StageRequest(
-                kind=operator.kind,
-                pipeline=identity.pipeline,
-                stage=identity.stage,
-                dag_run=identity.dag_run,
-                map_index=identity.map_index,
-                attempt="",
-                attempt_uri="",
-                run=operator.run or None,
-                command=tuple(operator.command or ()),
-                body=None if operator.run or operator.command else operator.body,
-                params=operator.hyperparameters,
-                options=operator.options(self._context, identity=identity, store=store),
-                inputs=resolve_inputs(operator.inputs, store),
-                outputs=operator.outputs,
-                code=self._code(store),
-                checkpoints=None
-                if operator.checkpoints is None
-                else Checkpoints(every=operator.checkpoints.total_seconds()),
-            )
-            request.to_json()
-        except ProtocolError as error:
-            raise StageConfigurationError(f"stage {operator.task_id!r}: {error}") from error
-        return request
-
-    def _code(self, store: ArtifactStore) -> ArtifactRef | None:
-        if not self._operator.code:
-            return None
-        folder = Path(self._operator.path_beside(self._context, self._operator.code))
-        return pack_code_folder(folder, store_uri=self._identity.store, store=store)
 
     def _push(self, result: StageResult) -> None:
         if not self._operator.do_xcom_push:

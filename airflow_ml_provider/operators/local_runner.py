@@ -48,7 +48,7 @@ class LocalRunner:
         """Keep what is to run."""
         self._prepared = (request, secrets)
 
-    def start(self) -> str:
+    def start(self, *, patient: bool) -> str:
         """Do nothing: the process is a child of the call that waits for it."""
         return ""
 

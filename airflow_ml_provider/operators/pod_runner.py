@@ -84,12 +84,15 @@ class PodRunner:
         self._attempt_uri = request.attempt_uri
         return self._identity
 
-    def start(self) -> str:
+    def start(self, *, patient: bool) -> str:
         """Create the pod.
+
+        Args:
+            patient: Whether to wait here when a quota refuses it.
 
         Raises:
             ClusterForbiddenError: The right to create pods is missing.
-            ClusterCapacityError: A quota was used up for as long as ``capacity_timeout`` says.
+            ClusterCapacityError: A quota is used up, and was for as long as ``capacity_timeout`` says.
             ClusterError: Kubernetes refused the pod.
             StageKilledError: ``stop`` was called before.
         """
@@ -97,7 +100,8 @@ class PodRunner:
         assert self._identity is not None
         if self._stopped:
             raise StageKilledError("the task was told to end before its stage began")
-        created = self._create(self._pods(self._identity), self._pod)
+        pods = self._pods(self._identity)
+        created = self._create(pods, self._pod) if patient else pods.create(self._pod)
         self._identity = PodIdentity(self._identity.namespace, self._identity.name, created["metadata"]["uid"])
         instance = self._context["ti"]
         instance.xcom_push(key="pod_name", value=self._identity.name)

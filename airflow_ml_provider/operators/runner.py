@@ -43,8 +43,15 @@ class Runner(Protocol):
             memory: What a pod gets instead of its own memory, in bytes; 0 for its own.
         """
 
-    def start(self) -> str:
-        """Begin; returns the pod's uid, empty for a process."""
+    def start(self, *, patient: bool) -> str:
+        """Begin; returns the pod's uid, empty for a process.
+
+        Args:
+            patient: Whether to wait here when a quota refuses the pod.
+
+        Raises:
+            ClusterCapacityError: A quota refused the pod, at once or for too long.
+        """
 
     def is_running(self, attempt: Attempt) -> bool:
         """Whether an attempt that was begun earlier still works on its result."""

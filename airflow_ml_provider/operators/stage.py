@@ -148,7 +148,7 @@ class StageOperator(KubernetesPodOperator):
             self._execution.stop()
         self._execution.run()
 
-    def resume(self, context: Context, event: Mapping[str, Any]) -> None:
+    def resume(self, context: Context, event: Any) -> None:
         """Go on after a deferral.
 
         Args:

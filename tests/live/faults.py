@@ -110,7 +110,7 @@ def quota(world):
 
 
 def free_quota(stage, world):
-    stage.wait_for_state("running")
+    stage.wait_for_state("running", "deferred")
     world.wait(8)
     world.kubernetes.api.delete_namespaced_resource_quota("small", world.kubernetes.namespace)
 
