@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from airflow_ml_provider.artifacts.checkpoints import newest_checkpoint
 from airflow_ml_provider.decisions.another_pod import Spent, another_pod
@@ -209,6 +209,7 @@ class StageExecution:
         while ended.result is None or ended.outcome.verdict != "success":
             spent = self._another_pod(ended, attempt.spent)
             if spent is None:
+                self._skip_on_exit_code(ended)
                 raise self._failure(ended)
             self._operator.log.warning("%s\nAnother pod is started within this try", ended.outcome.message)
             request = request or stage_request(self._operator, self._context, self._identity)
@@ -225,6 +226,12 @@ class StageExecution:
             memory=in_bytes(ended.memory_limit),
             max_memory=in_bytes(resources.get(MAX_MEMORY, 0)),
         )
+
+    def _skip_on_exit_code(self, ended: Ended) -> None:
+        if ended.exit_code in self._operator.skip_on_exit_code:
+            # Nothing is left to be delivered: a clear of this task runs anew.
+            Attempt.forget(self._context)
+            raise AirflowSkipException(f"exit code {ended.exit_code} is one to skip on (skip_on_exit_code)")
 
     def _failure(self, ended: Ended) -> AirflowException:
         tail = "".join(f"\n  | {line}" for line in ended.tail)

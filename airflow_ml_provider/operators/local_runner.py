@@ -78,7 +78,7 @@ class LocalRunner:
         exit_code, result = self.run(request, secrets=secrets)
         if self._stopped:
             raise StageKilledError(f"the task was told to end, and its stage with it (exit code {exit_code})")
-        return Ended(read_outcome(exit_code, result), result, tuple(self.tail))
+        return Ended(read_outcome(exit_code, result), result, tuple(self.tail), exit_code=exit_code)
 
     def run(self, request: StageRequest, *, secrets: Mapping[str, str]) -> tuple[int, StageResult | None]:
         """Run a stage to its end; returns its exit code and its result, ``None`` when it left none.

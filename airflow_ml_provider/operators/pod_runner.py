@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -152,7 +152,7 @@ class PodRunner:
         if outcome.verdict != "success":
             story.tell_events()
         self._remove(identity, succeeded=outcome.verdict == "success", ended=state is None or state.ended)
-        return Ended(outcome, result, tuple(log.tail), "" if state is None else state.memory_limit)
+        return _ended(outcome, result, log.tail, state)
 
     def trigger(self) -> BaseTrigger:
         """Return what waits for the pod in a triggerer."""
@@ -208,7 +208,7 @@ class PodRunner:
             name, message = event["failure"]
             refused = name in (ClusterForbiddenError.__name__, LoginRefusedError.__name__)
             raise (ClusterForbiddenError if refused else ClusterError)(message)
-        return Ended(outcome, result, tuple(event["tail"]), "" if state is None else state.memory_limit)
+        return _ended(outcome, result, event["tail"], state)
 
     def discard(self, attempt: Attempt) -> None:
         """Delete the attempt's pod."""
@@ -305,3 +305,8 @@ class PodRunner:
         if identity.namespace not in self._namespaces:
             self._namespaces[identity.namespace] = Pods(self._operator.client, namespace=identity.namespace)
         return self._namespaces[identity.namespace]
+
+
+def _ended(outcome: StageOutcome, result: StageResult | None, tail: Sequence[str], state: PodState | None) -> Ended:
+    limit, code = ("", None) if state is None else (state.memory_limit, state.exit_code)
+    return Ended(outcome, result, tuple(tail), memory_limit=limit, exit_code=code)

@@ -23,12 +23,14 @@ class Ended:
         result: What the attempt left, ``None`` when it left nothing readable.
         tail: The last lines of its log.
         memory_limit: What its pod might use, a Kubernetes quantity; empty for a process or no limit.
+        exit_code: The stage's own, ``None`` when it did not come so far.
     """
 
     outcome: StageOutcome
     result: StageResult | None
     tail: Sequence[str] = ()
     memory_limit: str = ""
+    exit_code: int | None = None
 
 
 class Runner(Protocol):

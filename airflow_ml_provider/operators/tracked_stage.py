@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferred
 
 from airflow_ml_provider.exceptions import (
     MlflowAuthorizationError,
@@ -147,14 +147,15 @@ class TrackedStage:
         interrupted = kind is not None and (
             issubclass(kind, StageKilledError) or not issubclass(kind, (Exception, AirflowTaskTimeout))
         )
-        status = "FINISHED" if kind is None else "KILLED" if interrupted else "FAILED"
+        skipped = isinstance(error, AirflowSkipException)
+        status = "FINISHED" if kind is None or skipped else "KILLED" if interrupted else "FAILED"
         try:
             self._stage.close(
                 self.runs,
                 status=status,
                 result=self._result,
                 hyperparameters=self._hyperparameters,
-                tags=self._tags(error),
+                tags=self._tags(None if skipped else error),
             )
             if self._closes_parent:
                 self._stage.close_parent(self.runs)

@@ -14,7 +14,7 @@ from airflow_ml_provider.protocol.version import PROTOCOL_VERSION, RESULT_LIMIT_
 FailureCategory = Literal["user_code", "bad_data", "contract", "store", "tracking"]
 
 EXIT_CODES: Mapping[str, int] = {"user_code": 1, "bad_data": 3, "contract": 4, "store": 5, "tracking": 6}
-"""Exit code of the stage's process for each failure category; 0 is success."""
+"""Exit code of the stage's process for each failure category, unless a command has one of its own; 0 is success."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class StageFailure:
         type: The exception's qualified name.
         message: One line for a person, with the thing, the value, the rule and what to do.
         traceback: The user's own frames, empty where there are none.
+        exit_code: The command's, 0 where there is none.
     """
 
     category: FailureCategory
     type: str
     message: str
     traceback: str = ""
+    exit_code: int = 0
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _exit_code(result: StageResult) -> int:
     if result.failure is None:
         return 0
     print(result.failure.traceback or result.failure.message, file=sys.stderr)
-    return EXIT_CODES[result.failure.category]
+    return result.failure.exit_code or EXIT_CODES[result.failure.category]
 
 
 if __name__ == "__main__":

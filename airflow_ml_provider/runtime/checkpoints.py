@@ -43,13 +43,14 @@ def kept_checkpoints(request: StageRequest, folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        keeper.stop()
+        keeper.end()
         keeper.save()
         raise
+    else:
+        keeper.end()
+        keeper.forget(keep=0)
     finally:
-        keeper.stop()
         signal.signal(signal.SIGTERM, before)
-    keeper.forget(keep=0)
 
 
 def _restore(request: StageRequest, folder: Path) -> None:
@@ -80,8 +81,10 @@ class _Keeper(threading.Thread):
         while not self._stopped.wait(self._every):
             self.save()
 
-    def stop(self) -> None:
+    def end(self) -> None:
+        """Save no more; what is being saved is brought to its end."""
         self._stopped.set()
+        self.join()
 
     def save(self) -> None:
         """Commit the folder as it is, unless it is empty or as it was."""
@@ -107,7 +110,7 @@ class _Keeper(threading.Thread):
         self._saved = found
 
     def save_and_leave(self) -> None:
-        self.stop()
+        self._stopped.set()
         # The lock may be held by this very thread: a signal comes between any two instructions.
         last = threading.Thread(target=self.save, daemon=True)
         last.start()

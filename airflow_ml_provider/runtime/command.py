@@ -51,7 +51,9 @@ def run_command(
         raise SystemExit(SIGTERM_EXIT_CODE)
     if code != 0:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        raise UserCodeError(f"command {command[0]!r} {how}", type="CommandFailed")
+        raise UserCodeError(
+            f"command {command[0]!r} {how}", type="CommandFailed", exit_code=code if code > 0 else 128 - code
+        )
     return read_result_file(result)
 
 

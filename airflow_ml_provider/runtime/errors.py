@@ -36,14 +36,16 @@ class UserCodeError(StageError):
     Attributes:
         type: Qualified name of the user's exception.
         traceback: The user's own frames.
+        exit_code: The command's, 0 where there is none.
     """
 
     category = "user_code"
 
-    def __init__(self, message: str, *, type: str, traceback: str = "") -> None:  # noqa: A002
+    def __init__(self, message: str, *, type: str, traceback: str = "", exit_code: int = 0) -> None:  # noqa: A002
         super().__init__(message)
         self.type = type
         self.traceback = traceback
+        self.exit_code = exit_code
 
 
 class TrackingError(StageError):

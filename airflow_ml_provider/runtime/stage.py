@@ -143,5 +143,5 @@ def _execute(request: StageRequest, workspace: Workspace, store: ArtifactStore) 
 
 def _failure(error: StageError) -> StageFailure:
     if isinstance(error, UserCodeError):
-        return StageFailure(error.category, error.type, str(error), error.traceback)
+        return StageFailure(error.category, error.type, str(error), error.traceback, error.exit_code)
     return StageFailure(error.category, type(error).__qualname__, str(error))

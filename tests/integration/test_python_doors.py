@@ -22,6 +22,14 @@ def test_a_handwritten_dag_maps_templates_and_closes_its_own_runs(airflow, mlflo
     assert "The local runner has no use for image" in log
 
 
+def test_an_exit_code_to_skip_on_skips(airflow, mlflow):
+    run_id, state, tasks = airflow.run("skipping")
+    assert (state, tasks["nothing_new"]) == ("success", "skipped")
+    runs = mlflow.runs("skipping", run_id)
+    assert {run.status for role in runs.values() for run in role.values()} == {"FINISHED"}
+    assert "airflow_ml.failure" not in runs["stage"]["nothing_new"].tags
+
+
 def test_autolog_in_user_code_logs_to_the_stages_run(airflow, mlflow):
     run_id, state, _ = airflow.run("autologged")
     assert state == "success"

@@ -22,3 +22,6 @@ with DAG("handwritten", schedule=None, params={"factor": 3}, default_args={"code
         on_failure="warn",
     )
     train >> evaluate
+
+with DAG("skipping", schedule=None):
+    ContainerOperator(task_id="nothing_new", command=["sh", "-c", "exit 99"], skip_on_exit_code=99)
