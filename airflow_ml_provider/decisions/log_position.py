@@ -6,6 +6,8 @@ import datetime as dt
 import math
 import re
 
+from airflow_ml_provider.decisions.pod_state import PodState
+
 _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
 
 TAIL_LINES = 20
@@ -30,6 +32,15 @@ def lines_to_repeat(started_at: str, now: dt.datetime) -> int | None:
     if not started_at:
         return None
     return REPEATED_LINES if now - _moment(started_at) > _TAKEN_UP_AFTER else None
+
+
+def rest_seconds(state: PodState | None) -> float:
+    """Return how long the rest of a log is awaited, in seconds, once there is nothing more to wait for of its pod.
+
+    Args:
+        state: The pod's last state. Of a pod that was deleted before its container ended there is seldom a rest.
+    """
+    return 10.0 if state is not None and state.ended else 2.0
 
 
 class LogPosition:

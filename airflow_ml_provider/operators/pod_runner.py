@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from kubernetes.client import V1Pod
 
 from airflow_ml_provider.decisions.cleanup import deletes
+from airflow_ml_provider.decisions.log_position import rest_seconds
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pending import Patience, StartClock
 from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
     from airflow_ml_provider.operators.stage import StageOperator
 
-LOG_REST_SECONDS = 10.0
-"""How long the end of a log is awaited once its container has ended."""
 
 QUOTA_SECONDS = 5.0
 """How often a pod that a quota refused is asked for again."""
@@ -144,7 +143,7 @@ class PodRunner:
         followed.set()
         # What the watch of this pod still says is not about the next one.
         self._changes = SimpleQueue()
-        if state is not None and state.started and not log.finish(LOG_REST_SECONDS):
+        if state is not None and state.started and not log.finish(rest_seconds(state)):
             self._operator.log.warning("The end of the container's log did not come in time: lines may be missing")
         result = self._result(state)
         if outcome is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition, lines_to_repeat
+from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition, lines_to_repeat, rest_seconds
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pending import Patience, StartClock
 from airflow_ml_provider.decisions.pod_news import PodNews
@@ -23,7 +23,6 @@ from airflow_ml_provider.hooks.async_pods import AsyncPods
 from airflow_ml_provider.hooks.pod_log import LINE_LIMIT, RECONNECT_SECONDS, RETRY_SECONDS
 from airflow_ml_provider.triggers.namespace_watch import ClusterAccess, Follower, followed, log_streams
 
-LOG_REST_SECONDS = 10.0
 EVENTS_EVERY_SECONDS = 30.0
 _TICK_SECONDS = 1.0
 _DELETING: set[asyncio.Task[None]] = set()
@@ -128,12 +127,12 @@ class StagePodTrigger(BaseTrigger):
                 if state is not None:
                     await story.tell(state)
                     if state.started and reading is None and self.get_logs:
-                        reading = asyncio.create_task(self._follow_log(pods, state))
+                        reading = self._start_reading(pods, state)
                 await follower.change(_TICK_SECONDS)
             if follower.state is not None:
                 await story.tell(follower.state)
                 if reading is None and follower.state.started and self.get_logs:
-                    reading = asyncio.create_task(self._follow_log(pods, follower.state))
+                    reading = self._start_reading(pods, follower.state)
                 if event["outcome"]:
                     await story.tell_events(follower.state.uid)
         except asyncio.CancelledError:
@@ -143,7 +142,7 @@ class StagePodTrigger(BaseTrigger):
             raise
         self._ended.set()
         if reading is not None:
-            await self._finish_log(reading)
+            await self._finish_log(reading, pods, follower.state)
         return event
 
     def _decided(self, follower: Follower, clock: StartClock) -> dict[str, Any] | None:
@@ -159,16 +158,7 @@ class StagePodTrigger(BaseTrigger):
             return self._event(follower, timed_out=True)
         return None
 
-    async def _finish_log(self, reading: asyncio.Task[None]) -> None:
-        try:
-            await asyncio.wait({reading}, timeout=LOG_REST_SECONDS)
-        finally:
-            whole = reading.done() and not reading.cancelled() and reading.exception() is None
-            reading.cancel()
-        if not whole:
-            self.log.warning("The end of the container's log did not come in time: lines may be missing")
-
-    async def _follow_log(self, pods: AsyncPods, state: PodState) -> None:
+    def _start_reading(self, pods: AsyncPods, state: PodState) -> asyncio.Task[None]:
         self._repeated = lines_to_repeat(state.started_at, dt.datetime.now(tz=dt.UTC))
         if self._repeated is not None:
             self.log.warning(
@@ -177,6 +167,24 @@ class StagePodTrigger(BaseTrigger):
                 state.started_at,
                 self._repeated,
             )
+        return asyncio.create_task(self._follow_log(pods))
+
+    async def _finish_log(self, reading: asyncio.Task[None], pods: AsyncPods, state: PodState | None) -> None:
+        half = rest_seconds(state) / 2
+        try:
+            await asyncio.wait({reading}, timeout=half)
+            if not reading.done():
+                # A stream that hangs is cut, and what it held back is read once more without following.
+                reading.cancel()
+                reading = asyncio.create_task(self._follow_log(pods))
+                await asyncio.wait({reading}, timeout=half)
+        finally:
+            whole = reading.done() and not reading.cancelled() and reading.exception() is None
+            reading.cancel()
+        if not whole:
+            self.log.warning("The end of the container's log did not come in time: lines may be missing")
+
+    async def _follow_log(self, pods: AsyncPods) -> None:
         while True:
             last_look = self._ended.is_set()
             turn = last_look or not pods.streams.locked()

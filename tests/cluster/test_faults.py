@@ -5,6 +5,7 @@ that a reader sees. The table in docs/reference/reliability.md is what was seen;
 """
 
 import os
+import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -75,6 +76,10 @@ def test_a_fault(cells, name, mode):
     if fault.pods is not None:
         assert len(stage.uids) == fault.pods, log
     assert (ref is not None) == (task["state"] == "success" and not fault.marked), log
+    if fault.every_line_once:
+        assert [int(number) for number in re.findall(r"^step (\d+)$", log, re.MULTILINE)] == list(
+            range(2 * fault.seconds)
+        )
     states = {run.status for role in ("pipeline", "stage", "attempt") for run in runs[role].values()}
     assert "RUNNING" not in states
     status = runs["stage"]["work"].status

@@ -34,6 +34,7 @@ class Fault:
     means: str = ""
     marked: bool = False
     reaches_others: bool = False
+    every_line_once: bool = False
 
 
 def leave(stage, world):
@@ -335,10 +336,16 @@ FAULTS = {
         restart_api_server,
         seconds=15,
         reaches_others=True,
-        means="the pod runs on, the watch resumes",
+        every_line_once=True,
+        means="the pod runs on, watch and log resume where they were",
     ),
     "kubelet_paused": Fault(
-        "the kubelet stands still for 6 s", pause_kubelet, seconds=12, reaches_others=True, means="waits for it"
+        "the kubelet, and with it the log, stands still for 6 s",
+        pause_kubelet,
+        seconds=12,
+        reaches_others=True,
+        every_line_once=True,
+        means="waits for it; no line is lost or told twice",
     ),
     "mlflow_down_at_start": Fault(
         "MLflow is down at the start",

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_ml_provider.decisions.another_pod import Spent, another_pod
 from airflow_ml_provider.decisions.cleanup import deletes
-from airflow_ml_provider.decisions.log_position import LogPosition, lines_to_repeat
+from airflow_ml_provider.decisions.log_position import LogPosition, lines_to_repeat, rest_seconds
 from airflow_ml_provider.decisions.outage import Outage
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pending import Patience, StartClock, read_pending
@@ -268,3 +268,8 @@ def test_an_outage_is_borne_with_for_minutes_and_a_refusal_for_one():
 )
 def test_a_log_that_another_followed_before_is_told_again_within_bounds(started_at, lines):
     assert lines_to_repeat(started_at, dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)) == lines
+
+
+def test_the_rest_of_a_log_is_awaited_longer_when_its_container_ended():
+    assert rest_seconds(PodState("u", "Running", exit_code=0)) == 10
+    assert rest_seconds(PodState("u", "Running", delete_by="2026-11-24T12:00:00Z")) == rest_seconds(None) == 2
