@@ -1,9 +1,9 @@
-"""Seconds that a stage in a pod costs beyond its own work, without a scheduler, side by side.
+"""Seconds that a stage in a pod costs beyond its container's own run time, without a scheduler, side by side.
 
 Work is one second of ``sleep`` in the same image. ``floor`` creates a pod and watches it to its end with the plain
-client. KubernetesPodOperator runs as shipped with an XCom, and tuned (a startup check each 0.25 s, no XCom). A stage's
-own work is what its runtime measured, so the start of its interpreter counts as overhead, and so does loading the
-client of the store and writing the result to it.
+client. KubernetesPodOperator runs as shipped with an XCom, and tuned (a startup check each 0.25 s, no XCom). The
+container of a stage does more than its work: it starts an interpreter, loads the client of the store and writes to it.
+What it takes is measured by creating and watching the very same pod with the plain client in the same round.
 
 Needs KUBECONFIG, ML_TEST_IMAGE (the image of docker/stage) and ML_TEST_STORE, a store that pods reach, with the
 variables of its keys, which are put into the pod. Figures are medians of interleaved repeats.
@@ -64,25 +64,30 @@ def context() -> dict[str, Any]:
     return {"ti": instance, "dag": dag, "run_id": run, "task_state_store": Memory()}
 
 
-def floor() -> float:
-    """Create a pod and watch it to its end."""
+def created_and_watched(pod: dict[str, Any]) -> float:
+    """Create a pod, watch it to its end, and return how long that took."""
     from kubernetes import client, config, watch
 
     api = client.CoreV1Api(config.new_client_from_config())
-    name = f"floor-{uuid.uuid4().hex[:10]}"
-    container = {"name": "base", "image": IMAGE, "command": WORK, "imagePullPolicy": "IfNotPresent"}
+    name = pod["metadata"]["name"]
     started = time.monotonic()
-    api.create_namespaced_pod(
-        NAMESPACE, {"metadata": {"name": name}, "spec": {"restartPolicy": "Never", "containers": [container]}}
-    )
+    api.create_namespaced_pod(NAMESPACE, pod)
     for event in watch.Watch().stream(
         api.list_namespaced_pod, NAMESPACE, field_selector=f"metadata.name={name}", timeout_seconds=60
     ):
         if event["object"].status.phase in ("Succeeded", "Failed"):
+            assert event["object"].status.phase == "Succeeded", name
             break
     seconds = time.monotonic() - started
     api.delete_namespaced_pod(name, NAMESPACE, grace_period_seconds=0)
-    return seconds - 1.0
+    return seconds
+
+
+def floor() -> float:
+    """Create and watch a pod that does the work and nothing else."""
+    container = {"name": "base", "image": IMAGE, "command": WORK, "imagePullPolicy": "IfNotPresent"}
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    return created_and_watched({"metadata": {"name": f"floor-{uuid.uuid4().hex[:10]}"}, "spec": spec}) - 1.0
 
 
 def stock(*, tuned: bool) -> float:
@@ -105,8 +110,11 @@ def stock(*, tuned: bool) -> float:
     return time.monotonic() - started - 1.0
 
 
-def ours() -> float:
-    """Run a StageOperator."""
+def stage(io: str) -> tuple[float, dict[str, Any]]:
+    """Run a StageOperator; returns how long it took, and the pod it created."""
+    from kubernetes.client import ApiClient
+
+    from airflow_ml_provider.hooks.pods import Pods
     from airflow_ml_provider.operators import ContainerOperator
 
     reached = os.environ.get("ML_TEST_POD_ENDPOINT", os.environ.get("AWS_ENDPOINT_URL", ""))
@@ -115,6 +123,8 @@ def ours() -> float:
         task_id="work",
         command=WORK,
         image=IMAGE,
+        io=io,
+        io_image=IMAGE,
         runner="kubernetes",
         store=STORE,
         mlflow_conn_id=None,
@@ -122,18 +132,39 @@ def ours() -> float:
         image_pull_policy="IfNotPresent",
         env_vars=values,
     )
-    worked: list[float] = []
-    operator.accept = lambda _context, result: worked.append(result.seconds)  # type: ignore[method-assign]
+    pods: list[Any] = []
+    create = Pods.create
+    Pods.create = lambda self, pod: (pods.append(pod), create(self, pod))[1]  # type: ignore[method-assign]
     started = time.monotonic()
-    operator.execute(context())
-    return time.monotonic() - started - worked[0]
+    try:
+        operator.execute(context())
+    finally:
+        Pods.create = create  # type: ignore[method-assign]
+    return time.monotonic() - started, ApiClient().sanitize_for_serialization(pods[0])
+
+
+def again(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return the same pod under another name, for an attempt of its own."""
+    text, name = json.dumps(pod), pod["metadata"]["name"]
+    run = pod["metadata"]["annotations"]["airflow-ml/dag-run"]
+    fresh: dict[str, Any] = json.loads(text.replace(run, f"bench__{uuid.uuid4().hex}"))
+    fresh["metadata"]["name"] = f"{name[:40].rstrip('-')}-{uuid.uuid4().hex[:8]}"
+    return fresh
+
+
+def stage_overhead(io: str) -> float:
+    """Return what a StageOperator takes beyond its pod's own run time."""
+    seconds, pod = stage(io)
+    own = created_and_watched(again(pod)) - (floor())
+    return seconds - own
 
 
 VARIANTS: dict[str, Callable[[], float]] = {
     "floor: create and watch": floor,
     "KubernetesPodOperator, XCom": lambda: stock(tuned=False),
     "KubernetesPodOperator, tuned": lambda: stock(tuned=True),
-    "StageOperator": ours,
+    "StageOperator": lambda: stage_overhead("direct"),
+    "StageOperator, staged": lambda: stage_overhead("staged"),
 }
 
 
