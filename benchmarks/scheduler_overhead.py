@@ -1,4 +1,4 @@
-"""Seconds that a task costs beyond its container's own run time through a real scheduler, a chain of five, side by side.
+"""Seconds that a task costs beyond its container's own run time, in chains of five through a real scheduler.
 
 Each round runs every chain once, one after the other, in one Airflow (standalone, LocalExecutor, SQLite). A task's cost
 is the run's duration over five, less the container's own run time as benchmarks/pod_overhead.py measures it. The goal
@@ -45,7 +45,14 @@ def stock(task_id, **more):
 
 def stage(task_id, **more):
     return ContainerOperator(
-        task_id=task_id, command=WORK, io="direct", runner="kubernetes", mlflow_conn_id=None, env_vars={env!r}, **POD, **more
+        task_id=task_id,
+        command=WORK,
+        io="direct",
+        runner="kubernetes",
+        mlflow_conn_id=None,
+        env_vars={env!r},
+        **POD,
+        **more,
     )
 
 
@@ -120,17 +127,13 @@ def report(taken: dict[str, list[float]], *, floor: float, own: float, repeats: 
     own_of = {"empty": 0.0, "stage_sync": own, "stage_deferrable": own}
     costs = {key: statistics.median(found) - own_of.get(key, 1.0) for key, found in taken.items()}
     shipped = costs["stock_sync"]
-    print(
-        f"floor {floor:.2f} s, own run time of a stage's container {own:.2f} s, {repeats} repeats of chains of {CHAIN}"
-    )
-    print(
-        f"{'seconds a task beyond it':<42} {'median':>7} {'min':>7} {'max':>7} {'x stock':>8} {'- empty - floor':>16}"
-    )
+    print(f"floor {floor:.2f} s, own run time of a stage's container {own:.2f} s, {repeats} repeats")
+    print(f"{'seconds a task beyond it':<42} {'median':>7} {'min':>7} {'max':>7} {'x stock':>8} {'-empty-floor':>12}")
     for key, name in CHAINS.items():
         less = own_of.get(key, 1.0)
         low, high = min(taken[key]) - less, max(taken[key]) - less
         rest = "" if key == "empty" else f"{costs[key] - costs['empty'] - floor:.2f}"
-        print(f"{name:<42} {costs[key]:>7.2f} {low:>7.2f} {high:>7.2f} {costs[key] / shipped:>8.2f} {rest:>16}")
+        print(f"{name:<42} {costs[key]:>7.2f} {low:>7.2f} {high:>7.2f} {costs[key] / shipped:>8.2f} {rest:>12}")
 
 
 if __name__ == "__main__":
