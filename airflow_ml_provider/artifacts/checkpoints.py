@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_ml_provider.artifacts.errors import StoreAwayError, StoreError
 from airflow_ml_provider.artifacts.layout import COMMITS, join
 from airflow_ml_provider.artifacts.objects import filesystem, store_errors
 from airflow_ml_provider.artifacts.store import ArtifactStore
@@ -20,11 +21,11 @@ def checkpoint_name(number: int) -> str:
     return f"c{number:07d}"
 
 
-def newest_checkpoint(attempt_uri: str) -> ArtifactRef | None:
-    """Return the last checkpoint that an attempt committed, ``None`` when it committed none.
+def committed_checkpoints(attempt_uri: str) -> tuple[ArtifactRef, ...]:
+    """Return the checkpoints that an attempt committed, the newest first; one whose record is damaged is none.
 
     Raises:
-        StoreError: The store does not answer, or the commit record is damaged.
+        StoreUnavailableError: The store does not answer, or refuses.
     """
     directory = checkpoints_uri(attempt_uri)
     fs, path = filesystem(join(directory, COMMITS))
@@ -33,6 +34,14 @@ def newest_checkpoint(attempt_uri: str) -> ArtifactRef | None:
         with store_errors("read", directory):
             found = fs.ls(path, detail=False)
     except FileNotFoundError:
-        return None
-    names = sorted(name for entry in found if (name := entry.rpartition("/")[2]).endswith(".json"))
-    return ArtifactStore().find(join(directory, names[-1].removesuffix(".json"))) if names else None
+        return ()
+    names = sorted((name for entry in found if (name := entry.rpartition("/")[2]).endswith(".json")), reverse=True)
+    checkpoints = []
+    for name in names:
+        try:
+            checkpoints.append(ArtifactStore().find(join(directory, name.removesuffix(".json"))))
+        except StoreAwayError:
+            raise
+        except StoreError:
+            continue
+    return tuple(checkpoints)

@@ -19,9 +19,9 @@ def filesystem(uri: str) -> tuple[Any, str]:
     Raises:
         StoreUnavailableError: No file system is installed for the URI's scheme, or it cannot be opened.
     """
-    import fsspec
-
     try:
+        import fsspec
+
         return fsspec.core.url_to_fs(uri)  # type: ignore[no-any-return]
     except ImportError as error:
         raise StoreUnavailableError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -65,6 +66,8 @@ def reap(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, remove nothing")] = False,
 ) -> None:
     """Remove the pods and close the MLflow runs that tasks left behind; runs where Airflow's database is reached."""
+    # Connections come from the database too, as in Airflow's own commands; workers may not look there.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     # Not imported with the command line: Airflow's models take seconds.
     from airflow_ml_provider.cli import reap as reaping
 

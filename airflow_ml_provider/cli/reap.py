@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection
 
 import typer
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from airflow_ml_provider.decisions.leftover import Owner
 from airflow_ml_provider.operators.reaping import leftovers
 
 
@@ -40,13 +41,12 @@ def reap(
     return count
 
 
-def task_states(dag_id: str, run_id: str) -> Mapping[str, str | None]:
-    """Return the states of a DagRun's tasks from Airflow's database."""
-    wanted = select(TaskInstance.task_id, TaskInstance.map_index, TaskInstance.state).where(
-        TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id
-    )
+def task_states(owner: Owner) -> Collection[str | None]:
+    """Return the states of an owner's task instances from Airflow's database."""
+    wanted = select(TaskInstance.state).where(TaskInstance.dag_id == owner.dag_id, TaskInstance.run_id == owner.run_id)
+    if owner.task_id:
+        wanted = wanted.where(TaskInstance.task_id == owner.task_id)
+    if owner.map_index >= 0:
+        wanted = wanted.where(TaskInstance.map_index == owner.map_index)
     with create_session() as session:
-        return {
-            task if index < 0 else f"{task}_{index}": None if state is None else str(state)
-            for task, index, state in session.execute(wanted)
-        }
+        return [None if state is None else str(state) for state in session.scalars(wanted)]

@@ -20,12 +20,10 @@ class Spent:
     Attributes:
         disruptions: Pods that were evicted, preempted, deleted or lost with their node.
         memory: What the next pod gets instead of its own memory, in bytes; 0 for its own.
-        waiting_since: When a quota first refused the pod that is to come, in seconds since the epoch; 0 when none did.
     """
 
     disruptions: int = 0
     memory: int = 0
-    waiting_since: float = 0.0
 
 
 def another_pod(
@@ -41,7 +39,7 @@ def another_pod(
         max_memory: How far its memory may be raised, in bytes; 0 for not at all.
     """
     if outcome.verdict == "disrupted" and spent.disruptions < max_disruptions:
-        return replace(spent, disruptions=spent.disruptions + 1, waiting_since=0.0)
+        return replace(spent, disruptions=spent.disruptions + 1)
     if outcome.verdict == "out_of_memory" and 0 < memory < max_memory:
-        return replace(spent, memory=min(memory * MEMORY_FACTOR, max_memory), waiting_since=0.0)
+        return replace(spent, memory=min(memory * MEMORY_FACTOR, max_memory))
     return None

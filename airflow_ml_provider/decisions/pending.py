@@ -67,7 +67,7 @@ def read_pending(state: PodState, *, seconds: float, patience: Patience) -> Stag
         seconds: How long it has been as it is: without a node, or with one and not started.
         patience: How long it may be so.
     """
-    if state.started or state.working or state.ended:
+    if not state.waits:
         return None
     if state.unschedulable or not state.scheduled:
         if patience.capacity is None or seconds <= patience.capacity:

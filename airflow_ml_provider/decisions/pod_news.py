@@ -35,7 +35,7 @@ class PodNews:
 
     def wants_events(self, state: PodState, *, now: float) -> bool:
         """Whether it is time to read the pod's events."""
-        if state.started or now < self._events_at:
+        if not state.waits or now < self._events_at:
             return False
         self._events_at = now + self._every
         return True

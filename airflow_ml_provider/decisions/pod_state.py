@@ -111,6 +111,12 @@ class PodState:
         return bool(self.started_at)
 
     @property
+    def waits(self) -> bool:
+        """Whether a container of the stage is yet to start."""
+        begun = self.started and self.step != COMMIT
+        return not (self.ended or self.working or begun)
+
+    @property
     def deleting(self) -> bool:
         """Whether somebody deleted the pod."""
         return bool(self.delete_by)

@@ -14,10 +14,7 @@ from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api, V1Dele
 
 from airflow_ml_provider.exceptions import ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, MissingError, cluster_error
-from airflow_ml_provider.hooks.pods import CONNECT_SECONDS, READ_SECONDS, WATCH_SECONDS
-
-PAGE = 50
-"""Pods a page: each carries its request and runtime, and reading a page must not hold the event loop up."""
+from airflow_ml_provider.hooks.pods import CONNECT_SECONDS, PAGE, READ_SECONDS, WATCH_SECONDS
 
 
 class AsyncPods:

@@ -7,7 +7,9 @@ at every event.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import tenacity
@@ -20,6 +22,8 @@ from airflow_ml_provider.hooks.cluster_errors import ConflictError, ExpiredError
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 WATCH_SECONDS = 30
+PAGE = 50
+"""Pods a page: each carries its request and runtime, and reading a page must not hold an event loop up."""
 
 _ATTEMPTS = 6
 _RAW: dict[str, Any] = {"_preload_content": False, "_request_timeout": (CONNECT_SECONDS, READ_SECONDS)}
@@ -52,32 +56,35 @@ class Pods:
             ClusterUnavailableError: The API server did not answer.
         """
         name = pod.metadata.name
-        try:
-            created: dict[str, Any] = self._call(
-                "create", "pods", name, lambda: self._client.create_namespaced_pod(self.namespace, pod, **_RAW)
-            )
-        except ConflictError:
-            found = self.read(name)
-            if found is None:
-                raise ClusterUnavailableError(f"pod {self.namespace}/{name} exists and is gone again") from None
-            return found
-        return created
+        create = partial(self._client.create_namespaced_pod, self.namespace, pod, **_RAW)
+        for pause in (0.2, 0.5, 1.0, 2.0, None):
+            try:
+                created: dict[str, Any] = self._call("create", "pods", name, create)
+            except ConflictError as error:
+                found = self.read(name)
+                if found is not None:
+                    return found
+                if pause is None:
+                    raise ClusterUnavailableError(str(error)) from error
+                # No pod of that name: others that are created under the same quota at this moment.
+                time.sleep(pause)
+            else:
+                return created
+        raise AssertionError("the last round returns or raises")
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return a pod, ``None`` when there is none."""
         return self.list_one(name)[0]
 
-    def select(self, labels: Mapping[str, str | None]) -> list[dict[str, Any]]:
-        """Return the pods that have all of these labels, with any value where it is ``None``."""
+    def select(self, labels: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:
+        """Yield the pods that have all of these labels, with any value where it is ``None``, page by page."""
         selector = ",".join(key if value is None else f"{key}={value}" for key, value in labels.items())
-        answer = self._call(
-            "list",
-            "pods",
-            selector,
-            lambda: self._client.list_namespaced_pod(self.namespace, label_selector=selector, **_RAW),
-        )
-        items: list[dict[str, Any]] = answer["items"]
-        return items
+        page = partial(self._client.list_namespaced_pod, self.namespace, label_selector=selector, limit=PAGE, **_RAW)
+        answer = self._call("list", "pods", selector, page)
+        yield from answer["items"]
+        while more := answer["metadata"].get("continue"):
+            answer = self._call("list", "pods", selector, partial(page, _continue=more))
+            yield from answer["items"]
 
     def list_one(self, name: str) -> tuple[dict[str, Any] | None, str]:
         """Return a pod, or ``None``, and the resource version to watch from."""

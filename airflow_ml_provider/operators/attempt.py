@@ -46,7 +46,8 @@ class Attempt:
         runs: The MLflow runs it logs to, ``None`` when it is untracked.
         pod: Its pod, ``None`` for the local runner.
         spent: What its try used up with it.
-        checkpoint: What it resumed from, ``None`` when it began anew.
+        waiting_since: When a quota first refused its pod, in seconds since the epoch; 0 when none did.
+        checkpoints: What it might resume from, the newest first.
     """
 
     attempt: str
@@ -55,7 +56,8 @@ class Attempt:
     runs: StageRuns | None = None
     pod: PodIdentity | None = None
     spent: Spent = field(default_factory=Spent)
-    checkpoint: ArtifactRef | None = None
+    waiting_since: float = 0.0
+    checkpoints: tuple[ArtifactRef, ...] = ()
 
     def save(self, context: Context) -> None:
         """Note the attempt; an older note is replaced."""
@@ -75,7 +77,8 @@ class Attempt:
             runs=None if noted["runs"] is None else StageRuns(**noted["runs"]),
             pod=None if noted["pod"] is None else PodIdentity(**noted["pod"]),
             spent=Spent(**noted["spent"]),
-            checkpoint=None if noted["checkpoint"] is None else ArtifactRef(**noted["checkpoint"]),
+            waiting_since=noted["waiting_since"],
+            checkpoints=tuple(ArtifactRef(**ref) for ref in noted["checkpoints"]),
         )
 
     @staticmethod

@@ -8,13 +8,20 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 
-from airflow_ml_provider.artifacts.checkpoints import newest_checkpoint
+from airflow_ml_provider.artifacts.checkpoints import committed_checkpoints
+from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.decisions.another_pod import Spent, another_pod
 from airflow_ml_provider.exceptions import (
     FAILURE_CLASSES,
     ClusterCapacityError,
+    StageCapacityError,
     StageConfigurationError,
     StageFailedError,
 )
@@ -27,6 +34,7 @@ from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.stage_request import stage_request
 from airflow_ml_provider.operators.tracked_stage import TrackedStage
 from airflow_ml_provider.pod.resources import MAX_MEMORY, in_bytes
+from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 
@@ -37,6 +45,8 @@ if TYPE_CHECKING:
 
 
 BACKSTOP_SECONDS = 120.0
+CHECKPOINTS_TRIED = 4
+"""From how many checkpoints, the newest first, an attempt tries to go on."""
 QUOTA_DELAY = timedelta(seconds=30)
 """How often a deferred task asks again for a pod that a quota refused."""
 
@@ -121,21 +131,12 @@ class StageExecution:
             ClusterError: The pod could not be followed.
             MlflowUnavailableError: MLflow did not answer when the run was closed.
         """
-        operator = self._operator
         attempt = Attempt.load(self._context)
         if attempt is None or not isinstance(self._runner, PodRunner):
             raise StageFailedError(
                 "the task resumed, but its attempt is not in the task state store any more; a retry runs it anew"
             )
-        tracked = TrackedStage.resume(
-            attempt.runs,
-            mlflow_conn_id=operator.mlflow_conn_id,
-            experiment=operator.experiment or self._identity.pipeline,
-            identity=self._identity,
-            kind=operator.kind,
-            context=self._context,
-        )
-        with tracked:
+        with self._resumed(attempt) as tracked:
             if isinstance(event, Mapping):
                 ended = self._runner.harvest(attempt, event)
             else:
@@ -144,6 +145,19 @@ class StageExecution:
             result = self._result_after(ended, attempt, tracked, None)
             branch = self._deliver(result, tracked)
         self._leave(branch)
+
+    def abandon(self, error: AirflowException) -> NoReturn:
+        """Airflow ended the wait: remove the pod, close the runs, and fail as it says.
+
+        Raises:
+            AirflowException: Always, the error.
+        """
+        attempt = Attempt.load(self._context)
+        if attempt is None:
+            raise error
+        with self._resumed(attempt):
+            self._discard(attempt)
+            raise error
 
     def stop(self) -> None:
         """End the stage's work; called from Airflow's signal handler."""
@@ -156,7 +170,7 @@ class StageExecution:
         work = request.work_digest()
         checkpoints = request.checkpoints
         if checkpoints is not None and before is not None:
-            checkpoints = replace(checkpoints, resume=newest_checkpoint(before.uri) or before.checkpoint)
+            checkpoints = replace(checkpoints, resume=self._checkpoints_of(before))
         request = replace(request, attempt=number, attempt_uri=uri, tracking=tracked.tracking, checkpoints=checkpoints)
         pod = self._runner.prepare(request, secrets=tracked.secrets, memory=spent.memory)
         attempt = Attempt(
@@ -166,26 +180,46 @@ class StageExecution:
             runs=tracked.runs,
             pod=pod,
             spent=spent,
-            checkpoint=None if checkpoints is None else checkpoints.resume,
+            checkpoints=() if checkpoints is None else checkpoints.resume,
         )
         attempt.save(self._context)
         log.info("Stage %s (%s), attempt %s in %s", identity.label, request.kind, number, uri)
         return self._start(attempt)
 
+    def _checkpoints_of(self, before: Attempt) -> tuple[ArtifactRef, ...]:
+        try:
+            found = committed_checkpoints(before.uri)
+        except StoreError as error:
+            self._operator.log.warning("Checkpoints of attempt %s cannot be read: %s", before.attempt, error)
+            found = ()
+        return (*found, *before.checkpoints)[:CHECKPOINTS_TRIED]
+
     def _begin_again(self, attempt: Attempt, tracked: TrackedStage) -> Attempt:
         """Ask once more for the pod that a quota refused."""
         request = stage_request(self._operator, self._context, self._identity)
         if request.checkpoints is not None:
-            request = replace(request, checkpoints=replace(request.checkpoints, resume=attempt.checkpoint))
+            request = replace(request, checkpoints=replace(request.checkpoints, resume=attempt.checkpoints))
         request = replace(request, attempt=attempt.attempt, attempt_uri=attempt.uri, tracking=tracked.tracking)
         self._runner.prepare(request, secrets=tracked.secrets, memory=attempt.spent.memory)
         return self._start(attempt)
+
+    def _resumed(self, attempt: Attempt) -> TrackedStage:
+        return TrackedStage.resume(
+            attempt.runs,
+            mlflow_conn_id=self._operator.mlflow_conn_id,
+            experiment=self._operator.experiment or self._identity.pipeline,
+            identity=self._identity,
+            kind=self._operator.kind,
+            context=self._context,
+        )
 
     def _start(self, attempt: Attempt) -> Attempt:
         try:
             uid = self._runner.start(patient=not self._may_defer)
         except ClusterCapacityError as error:
-            self._defer_for_room(attempt, error)
+            if self._may_defer:
+                self._defer_for_room(attempt, error)
+            raise StageCapacityError(str(error)) from error
         if attempt.pod is not None:
             attempt = replace(attempt, pod=replace(attempt.pod, uid=uid))
             attempt.save(self._context)
@@ -195,12 +229,14 @@ class StageExecution:
         # Not imported with the module: most stages never wait for a quota.
         from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 
-        limit, since = self._operator.capacity_timeout, attempt.spent.waiting_since or time.time()
-        if not self._may_defer or (limit is not None and time.time() - since > limit.total_seconds()):
-            raise error
-        replace(attempt, spent=replace(attempt.spent, waiting_since=since)).save(self._context)
+        limit, since, left = self._operator.capacity_timeout, attempt.waiting_since or time.time(), self._time_left()
+        if limit is not None and time.time() - since > limit.total_seconds():
+            raise StageCapacityError(str(error)) from error
+        if left is not None and left < QUOTA_DELAY:
+            raise AirflowTaskTimeout(f"the task's execution_timeout is over before there is room: {error}")
+        replace(attempt, waiting_since=since).save(self._context)
         self._operator.log.warning("Waiting for room: %s", error)
-        self._operator.defer(trigger=TimeDeltaTrigger(QUOTA_DELAY), method_name="resume", timeout=self._time_left())
+        self._operator.defer(trigger=TimeDeltaTrigger(QUOTA_DELAY), method_name="resume", timeout=left)
 
     def _result_after(
         self, ended: Ended, attempt: Attempt, tracked: TrackedStage, request: StageRequest | None
@@ -228,7 +264,9 @@ class StageExecution:
         )
 
     def _skip_on_exit_code(self, ended: Ended) -> None:
-        if ended.exit_code in self._operator.skip_on_exit_code:
+        failure = None if ended.result is None else ended.result.failure
+        ours = failure is not None and failure.category != "user_code"
+        if not ours and ended.exit_code in self._operator.skip_on_exit_code:
             # Nothing is left to be delivered: a clear of this task runs anew.
             Attempt.forget(self._context)
             raise AirflowSkipException(f"exit code {ended.exit_code} is one to skip on (skip_on_exit_code)")

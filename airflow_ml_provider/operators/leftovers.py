@@ -7,16 +7,21 @@ sees to the rest.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from typing import Any
 
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.sdk import Context
 
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.pod.names import PIPELINE_LABEL, RUN_LABEL, label_value
+from airflow_ml_provider.pod.names import CONTAINER_ANNOTATION, PIPELINE_LABEL, RUN_LABEL, label_value
 
 log = logging.getLogger(__name__)
+
+_CLUSTER = ("kubernetes_conn_id", "config_file", "cluster_context", "in_cluster")
 
 
 def remove_left_pods(context: Context) -> None:
@@ -29,20 +34,38 @@ def remove_left_pods(context: Context) -> None:
     }
     seen = set()
     for task in context["dag"].tasks:
-        if not isinstance(task, StageOperator):
+        cluster = _cluster(task)
+        if cluster is None:
             continue
-        namespace = instance.xcom_pull(task_ids=task.task_id, key="pod_namespace")
-        cluster = (task.kubernetes_conn_id, task.config_file, task.cluster_context, namespace)
-        if isinstance(namespace, str) and cluster not in seen:
-            seen.add(cluster)
-            _remove(task, namespace, labels)
+        pushed = instance.xcom_pull(task_ids=task.task_id, key="pod_namespace")
+        # A mapped task pushed one each.
+        for namespace in {pushed} if isinstance(pushed, str) else set(pushed or ()):
+            if (cluster, namespace) not in seen:
+                seen.add((cluster, namespace))
+                _remove(cluster, namespace, labels)
 
 
-def _remove(task: StageOperator, namespace: str, labels: dict[str, str | None]) -> None:
-    pods = Pods(task.client, namespace=namespace)
+def _cluster(task: Any) -> tuple[Any, ...] | None:
+    """Return how a stage reaches its cluster, ``None`` when the task is no stage."""
+    if isinstance(task, StageOperator):
+        return tuple(getattr(task, name) for name in _CLUSTER)
+    kind = getattr(task, "operator_class", None)
+    if not (isinstance(kind, type) and issubclass(kind, StageOperator)):
+        return None
+    given = {"kubernetes_conn_id": KubernetesHook.default_conn_name, **task.partial_kwargs}
+    return tuple(given.get(name) for name in _CLUSTER)
+
+
+def _remove(cluster: Iterable[Any], namespace: str, labels: dict[str, str | None]) -> None:
+    conn_id, config_file, cluster_context, in_cluster = cluster
+    hook = KubernetesHook(
+        conn_id=conn_id, config_file=config_file, cluster_context=cluster_context, in_cluster=in_cluster
+    )
+    pods = Pods(hook.core_v1_client, namespace=namespace)
     try:
         for pod in pods.select(labels):
-            state = PodState.of(pod, container=task.base_container_name)
+            container = (pod["metadata"].get("annotations") or {}).get(CONTAINER_ANNOTATION, "base")
+            state = PodState.of(pod, container=container)
             if not state.ended and not state.deleting:
                 name = pod["metadata"]["name"]
                 log.warning("Pod %s/%s outlived its task: it is deleted", namespace, name)

@@ -32,6 +32,7 @@ from airflow_ml_provider.operators.settings import deferral_seconds
 from airflow_ml_provider.operators.stage_pod import log_container, stage_pod
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
+from airflow_ml_provider.protocol.staged import MAIN
 from airflow_ml_provider.protocol.termination import digest_in_message, result_digest, result_in_message
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ class PodRunner:
                 return None, state
             state, last = PodState.of(change, container=self._operator.base_container_name), change
             story.tell(state)
-            if state.started:
+            if state.started and self._operator.get_logs:
                 log.start()
             if state.ended or state.is_lost(dt.datetime.now(tz=dt.UTC)):
                 return None, state
@@ -307,5 +308,8 @@ class PodRunner:
 
 
 def _ended(outcome: StageOutcome, result: StageResult | None, tail: Sequence[str], state: PodState | None) -> Ended:
-    limit, code = ("", None) if state is None else (state.memory_limit, state.exit_code)
-    return Ended(outcome, result, tuple(tail), memory_limit=limit, exit_code=code)
+    if state is None:
+        return Ended(outcome, result, tuple(tail))
+    # What fetches and commits has exit codes that say nothing of the stage's own work.
+    code = state.exit_code if state.step in ("", MAIN) else None
+    return Ended(outcome, result, tuple(tail), memory_limit=state.memory_limit, exit_code=code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ from airflow.sdk import BaseOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_ml_provider.decisions.leftover import Owner
 
 
 class ReapOperator(BaseOperator):
@@ -57,9 +59,14 @@ class ReapOperator(BaseOperator):
 
         instance = context["ti"]
 
-        def states(dag_id: str, run_id: str) -> Mapping[str, str | None]:
-            found: Mapping[str, str | None] = instance.get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
-            return found
+        def states(owner: Owner) -> Collection[str | None]:
+            found: Mapping[str, Mapping[str, str | None]] = instance.get_task_states(
+                dag_id=owner.dag_id,
+                run_ids=[owner.run_id],
+                task_ids=[owner.task_id] if owner.task_id else None,
+                map_index=owner.map_index if owner.map_index >= 0 else None,
+            )
+            return list(found.get(owner.run_id, {}).values())
 
         count = 0
         for leftover in leftovers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.operators.tracking import ROLE_TAG, child_states, parent_status
 from airflow_ml_provider.pod.names import (
+    CONTAINER_ANNOTATION,
     DAG_ANNOTATION,
     DAG_RUN_ANNOTATION,
     KIND_LABEL,
@@ -22,8 +23,8 @@ from airflow_ml_provider.pod.names import (
     TASK_ANNOTATION,
 )
 
-TaskStates = Callable[[str, str], Mapping[str, str | None]]
-"""Returns the states of a DagRun's tasks, given the DAG's id and the run's."""
+TaskStates = Callable[[Owner], Collection[str | None]]
+"""Returns the states of the owner's task instances, none when Airflow does not know it."""
 
 _ROLES = ("attempt", "stage", "pipeline")
 
@@ -47,7 +48,7 @@ class Reaper:
     """Finds what tasks that are over left behind.
 
     Args:
-        states: The states of a DagRun's tasks.
+        states: Asks Airflow.
         older_than: What is younger is left alone.
         unknown_runs: Whether a DagRun that Airflow does not know is over; it may be another Airflow's.
     """
@@ -56,7 +57,7 @@ class Reaper:
         self._ask = states
         self._older_than = older_than
         self._unknown_runs = unknown_runs
-        self._known: dict[tuple[str, str], Mapping[str, str | None]] = {}
+        self._known: dict[Owner, bool | None] = {}
 
     def pods(self, pods: Pods) -> Iterator[Leftover]:
         """Yield the namespace's pods that outlived their tasks.
@@ -68,7 +69,8 @@ class Reaper:
         """
         for pod in pods.select({KIND_LABEL: None}):
             metadata = pod["metadata"]
-            owner, state = _owner_of_pod(metadata), PodState.of(pod, container="base")
+            container = (metadata.get("annotations") or {}).get(CONTAINER_ANNOTATION, "base")
+            owner, state = _owner_of_pod(metadata), PodState.of(pod, container=container)
             created = dt.datetime.fromisoformat(metadata["creationTimestamp"].replace("Z", "+00:00"))
             if owner is None or state.deleting or not self._is_old(created):
                 continue
@@ -98,10 +100,9 @@ class Reaper:
         return dt.datetime.now(tz=dt.UTC) - since > self._older_than
 
     def _reason(self, owner: Owner) -> str:
-        key = (owner.dag_id, owner.run_id)
-        if key not in self._known:
-            self._known[key] = self._ask(*key)
-        over = is_over(owner, self._known[key])
+        if owner not in self._known:
+            self._known[owner] = is_over(self._ask(owner))
+        over = self._known[owner]
         if over is None:
             return f"{owner} is not known to Airflow" if self._unknown_runs else ""
         return f"{owner} is over" if over else ""

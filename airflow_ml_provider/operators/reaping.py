@@ -32,7 +32,8 @@ def leftovers(
     """
     reaper = Reaper(states, older_than=older_than, unknown_runs=unknown_runs)
     cluster = KubernetesHook(conn_id=kubernetes_conn_id)
-    found = namespace or MlSettings.read().namespace or cluster.get_namespace()
+    # The order in which a stage finds its own.
+    found = namespace or cluster.get_namespace() or MlSettings.read().namespace
     if not found:
         raise StageConfigurationError("no namespace to look for pods in: name it, or set [ml] namespace")
     yield from reaper.pods(Pods(cluster.core_v1_client, namespace=found))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.links import MlflowRunLink
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _POD_ARGUMENTS = frozenset(inspect.signature(KubernetesPodOperator.__init__).parameters) - {
     *("self", "kwargs", "name", "do_xcom_push", "deferrable", "on_kill_action", "poll_interval"),
+    "skip_on_exit_code",
 }
 
 NO_RETRY = ("bad_data", "out_of_memory", "user_code")
@@ -107,7 +109,7 @@ class StageOperator(KubernetesPodOperator):
     ) -> None:
         if stage_resources and "container_resources" not in kwargs:
             kwargs["container_resources"] = resource_requirements(stage_resources)
-        if no_retry and "retry_policy" not in kwargs:
+        if no_retry and kwargs.get("retry_policy") is None:
             kwargs["retry_policy"] = _no_retry(no_retry)
         super().__init__(do_xcom_push=do_xcom_push, **kwargs)
         self.run = run
@@ -161,6 +163,15 @@ class StageOperator(KubernetesPodOperator):
         if self._killed:
             self._execution.stop()
         self._execution.resume(event)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral, or see to what is left when Airflow ended the wait: a timeout, a lost trigger."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (TaskDeferralError, TaskDeferralTimeout) as error:
+            from airflow_ml_provider.operators.execution import StageExecution
+
+            StageExecution(self, context).abandon(error)
 
     def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:
         """Decide on a successful result; returns the branch to take, ``None`` where there is none.

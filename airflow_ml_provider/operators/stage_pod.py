@@ -11,7 +11,7 @@ from kubernetes.client import V1Pod
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.pod.compose import compose, stage_container
-from airflow_ml_provider.pod.names import ON_FINISH_ANNOTATION, pod_name
+from airflow_ml_provider.pod.names import CONTAINER_ANNOTATION, ON_FINISH_ANNOTATION, pod_name
 from airflow_ml_provider.pod.resources import give_memory
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.staged import MAIN
@@ -57,7 +57,10 @@ def stage_pod(
         )
     staged_by = _io_image(operator) if operator.is_staged else None
     pod = compose(pod, request, container=operator.base_container_name, staged_by=staged_by)
-    pod.metadata.annotations[ON_FINISH_ANNOTATION] = OnFinishAction(operator.on_finish_action).value
+    pod.metadata.annotations |= {
+        CONTAINER_ANNOTATION: operator.base_container_name,
+        ON_FINISH_ANNOTATION: OnFinishAction(operator.on_finish_action).value,
+    }
     return pod
 
 

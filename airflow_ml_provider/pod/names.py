@@ -20,6 +20,7 @@ DAG_RUN_ANNOTATION = "airflow-ml/dag-run"
 TASK_ANNOTATION = "airflow-ml/task"
 MAP_INDEX_ANNOTATION = "airflow-ml/map-index"
 ON_FINISH_ANNOTATION = "airflow-ml/on-finish"
+CONTAINER_ANNOTATION = "airflow-ml/container"
 
 _SLUG_LENGTH = 36
 

@@ -17,6 +17,7 @@ from kubernetes.client import (
     V1VolumeMount,
 )
 
+from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.pod.injection import BOOTSTRAP, STEP_BOOTSTRAP, packed_runtime
 from airflow_ml_provider.pod.variables import TERMINATION_LOG, literal, with_variables
 from airflow_ml_provider.protocol.environment import (
@@ -55,7 +56,16 @@ def stage_in_steps(pod: V1Pod, base: V1Container, request: StageRequest, *, imag
         base: Its container that the arguments describe.
         request: The attempt.
         image: What fetches and commits: Python and the store's client.
+
+    Raises:
+        StageConfigurationError: Another container has the name of one of these.
     """
+    others = [each.name for each in (*(pod.spec.init_containers or ()), *pod.spec.containers)]
+    if taken := {FETCH, MAIN}.intersection(others):
+        raise StageConfigurationError(
+            f"stage {request.stage!r}: its pod has a container {min(taken)!r}, which is the name of one of a staged "
+            f"stage's own; rename it, or say io: direct"
+        )
     main = _main(base, request)
     fetch = _own(base, FETCH, step=FETCH, image=image)
     fetch.command = ["python3", "-c", BOOTSTRAP]

@@ -38,11 +38,11 @@ class Checkpoints:
 
     Attributes:
         every: How often it is brought to the store, in seconds.
-        resume: What an earlier attempt left, ``None`` to begin anew.
+        resume: What earlier attempts left, the newest first; the first that is sound is used.
     """
 
     every: float
-    resume: ArtifactRef | None = None
+    resume: tuple[ArtifactRef, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, TERMINATION_VARIABLE
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.request import StageRequest
-from airflow_ml_provider.protocol.result import EXIT_CODES, StageResult
+from airflow_ml_provider.protocol.result import EXIT_CODES, FailureCategory, StageFailure, StageResult
 from airflow_ml_provider.protocol.staged import COMMIT, ROOT_VARIABLE, STEP_VARIABLE
 from airflow_ml_provider.protocol.termination import failure_message, termination_message
 from airflow_ml_provider.runtime.first_process import end_on_sigterm
@@ -36,15 +36,23 @@ def main() -> int:
 
             result = run_step(step, root=Path(root))
     except ProtocolError as error:
-        print(error, file=sys.stderr)
-        return EXIT_CODES["contract"]
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return EXIT_CODES["store"]
-    if termination_log is not None and (step in (None, COMMIT) or result.failure is not None):
-        message = termination_message(result) if step in (None, COMMIT) else failure_message(result)
+        result, whole = _unwritten("contract", error), False
+    except (StoreError, OSError) as error:
+        result, whole = _unwritten("store", error), False
+    else:
+        # The last container's result is the stage's, and lies in the store; another's failure is known here alone.
+        whole = step in (None, COMMIT)
+    if termination_log is not None and (whole or result.failure is not None):
+        message = termination_message(result) if whole else failure_message(result)
         Path(termination_log).write_text(message, encoding="utf-8")
     return _exit_code(result)
+
+
+def _unwritten(category: FailureCategory, error: Exception) -> StageResult:
+    """Return the result of an attempt that could not even say so in the store."""
+    return StageResult(
+        status="failed", attempt="", failure=StageFailure(category, type(error).__qualname__, str(error))
+    )
 
 
 def _exit_code(result: StageResult) -> int:

@@ -9,9 +9,10 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from airflow_ml_provider.artifacts.checkpoints import checkpoint_name, checkpoints_uri
+from airflow_ml_provider.artifacts.checkpoints import checkpoint_name, checkpoints_uri, committed_checkpoints
 from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.store import ArtifactStore
@@ -20,14 +21,12 @@ from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
 from airflow_ml_provider.runtime.patience import patiently
 
 KEPT = 2
-"""Checkpoints of an attempt that are kept: the last one may be about to be read while a newer one is written."""
+"""Checkpoints of an attempt that are kept: should the last one be damaged, there is one before it."""
 
 
 @contextmanager
 def kept_checkpoints(request: StageRequest, folder: Path) -> Iterator[None]:
-    """Bring the folder back as it was, keep it while the block runs, and once more when the process is told to end.
-
-    After a block that went well its checkpoints are removed: the work is done.
+    """Bring the folder back as it was, keep it while the block runs, and once more when it ends before its time.
 
     Args:
         request: The attempt; without checkpoints nothing happens.
@@ -43,86 +42,90 @@ def kept_checkpoints(request: StageRequest, folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        keeper.end()
-        keeper.save()
+        keeper.end(save=True)
         raise
-    else:
-        keeper.end()
-        keeper.forget(keep=0)
     finally:
+        keeper.end(save=False)
         signal.signal(signal.SIGTERM, before)
+
+
+def forget_checkpoints(request: StageRequest) -> None:
+    """Remove the checkpoints of work that is done, and those that it resumed from."""
+    if request.checkpoints is None:
+        return
+    try:
+        for ref in (*committed_checkpoints(request.attempt_uri), *request.checkpoints.resume):
+            ArtifactStore().remove(ref.uri)
+    except StoreError as error:
+        print(f"Checkpoints that nobody needs are left in the store: {error}", flush=True)
 
 
 def _restore(request: StageRequest, folder: Path) -> None:
     assert request.checkpoints is not None
-    resume = request.checkpoints.resume
-    if resume is not None:
+    for ref in request.checkpoints.resume:
         try:
-            patiently(lambda: ArtifactStore().fetch(resume, folder), what="Fetching the checkpoint")
+            patiently(partial(ArtifactStore().fetch, ref, folder), what="Fetching the checkpoint")
         except StoreError as error:
-            print(f"The checkpoint cannot be used, the work begins anew: {error}", flush=True)
+            print(f"Checkpoint {ref.uri} cannot be used: {error}", flush=True)
         else:
-            print(f"Resumed from checkpoint {resume.uri}", flush=True)
+            print(f"Resumed from checkpoint {ref.uri}", flush=True)
+            break
     folder.mkdir(exist_ok=True)
 
 
 class _Keeper(threading.Thread):
+    """Saves in its own thread alone, so that a signal never meets a save half done in the main thread."""
+
     def __init__(self, folder: Path, *, directory: str, every: float) -> None:
         super().__init__(daemon=True, name="checkpoints")
         self._folder = folder
         self._directory = directory
         self._every = every
-        self._stopped = threading.Event()
-        self._saving = threading.Lock()
+        self._ended = threading.Event()
+        self._saves_at_end = False
         self._saved = _signature(folder)
         self._number = 0
 
     def run(self) -> None:
-        while not self._stopped.wait(self._every):
-            self.save()
+        while not self._ended.wait(self._every):
+            self._save()
+        if self._saves_at_end:
+            self._save()
 
-    def end(self) -> None:
-        """Save no more; what is being saved is brought to its end."""
-        self._stopped.set()
+    def end(self, *, save: bool) -> None:
+        """Save no more, or once more; what is being saved is brought to its end."""
+        self._saves_at_end = self._saves_at_end or save
+        self._ended.set()
         self.join()
 
-    def save(self) -> None:
-        """Commit the folder as it is, unless it is empty or as it was."""
-        with self._saving:
-            found = _signature(self._folder)
-            if not found or found == self._saved:
-                return
-            try:
-                self._commit(found)
-            except (StoreError, OSError) as error:
-                print(f"The checkpoint could not be saved: {error}", flush=True)
-        self.forget(keep=KEPT)
+    def save_and_leave(self) -> None:
+        self.end(save=True)
+        os._exit(SIGTERM_EXIT_CODE)
 
-    def _commit(self, found: object) -> None:
+    def _save(self) -> None:
+        try:
+            found = _signature(self._folder)
+            if found and found != self._saved and self._commit(found):
+                self._saved = found
+                self._forget_older()
+        except (StoreError, OSError) as error:
+            print(f"The checkpoint could not be saved: {error}", flush=True)
+
+    def _commit(self, found: object) -> bool:
         with tempfile.TemporaryDirectory(prefix="airflow-ml-checkpoint-") as copies:
             copy = shutil.copytree(self._folder, Path(copies, "copy"))
             # A file that was written meanwhile may be torn: the next look takes it.
             if _signature(self._folder) != found:
-                return
-            name = checkpoint_name(self._number + 1)
+                return False
+            # A name whose commit failed is not used again: its record may be there, and only the answer was lost.
+            self._number += 1
+            name = checkpoint_name(self._number)
             ArtifactStore().put(copy, directory=self._directory, output=name, artifact_type="directory")
-        self._number += 1
-        self._saved = found
+        return True
 
-    def save_and_leave(self) -> None:
-        self._stopped.set()
-        # The lock may be held by this very thread: a signal comes between any two instructions.
-        last = threading.Thread(target=self.save, daemon=True)
-        last.start()
-        last.join()
-        os._exit(SIGTERM_EXIT_CODE)
-
-    def forget(self, *, keep: int) -> None:
-        for number in range(max(1, self._number - keep - 1), self._number - keep + 1):
-            try:
-                ArtifactStore().remove(join(self._directory, checkpoint_name(number)))
-            except StoreError as error:
-                print(f"An old checkpoint is left in the store: {error}", flush=True)
+    def _forget_older(self) -> None:
+        if self._number > KEPT:
+            ArtifactStore().remove(join(self._directory, checkpoint_name(self._number - KEPT)))
 
 
 def _signature(folder: Path) -> object:

@@ -19,7 +19,7 @@ from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.request import CHECKPOINTS, StageRequest
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
 from airflow_ml_provider.runtime.binding import bind
-from airflow_ml_provider.runtime.checkpoints import kept_checkpoints
+from airflow_ml_provider.runtime.checkpoints import forget_checkpoints, kept_checkpoints
 from airflow_ml_provider.runtime.command import run_command
 from airflow_ml_provider.runtime.errors import StageError, UserCodeError
 from airflow_ml_provider.runtime.function import call, load_function
@@ -47,6 +47,8 @@ def run_stage(request: StageRequest) -> StageResult:
         finally:
             os.chdir(before)
     write_result(request, result)
+    if result.failure is None:
+        forget_checkpoints(request)
     return result
 
 
@@ -136,7 +138,7 @@ def _execute(request: StageRequest, workspace: Workspace, store: ArtifactStore) 
             result=str(workspace.result),
         )
         if request.checkpoints is not None:
-            variables["AIRFLOW_ML_CHECKPOINTS"] = str(workspace.checkpoints)
+            variables[f"AIRFLOW_ML_{CHECKPOINTS.upper()}"] = str(workspace.checkpoints)
         metrics = run_command(request.command, environment=variables, folder=workspace.folder, result=workspace.result)
     return BodyOutcome(metrics=metrics)
 

@@ -15,7 +15,7 @@ from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
-from airflow_ml_provider.protocol.staged import CODE, FETCH, MAIN, RUNTIME, WORK
+from airflow_ml_provider.protocol.staged import CODE, COMMIT, FETCH, MAIN, RUNTIME, WORK
 from airflow_ml_provider.runtime.command import read_result_file
 from airflow_ml_provider.runtime.stage import attempt, call_function, committed, write_result
 from airflow_ml_provider.runtime.stages import BodyOutcome
@@ -45,14 +45,18 @@ def run_step(step: str, *, root: Path) -> StageResult:
         request = StageRequest.from_json((runtime / _REQUEST).read_text(encoding="utf-8"))
     started = float((runtime / _STARTED).read_text(encoding="utf-8"))
     workspace = Workspace(root / WORK, request)
-    work = {FETCH: _fetch, MAIN: _main}.get(step, _commit)
-    result = attempt(request, lambda: work(request, workspace, started), started=started)
+    steps = {
+        FETCH: lambda: _fetch(request, workspace),
+        MAIN: lambda: _main(request, workspace),
+        COMMIT: lambda: _commit(request, workspace, started),
+    }
+    result = attempt(request, steps[step], started=started)
     if step != MAIN and (step != FETCH or result.failure is not None):
         write_result(request, result)
     return result
 
 
-def _fetch(request: StageRequest, workspace: Workspace, started: float) -> StageResult:
+def _fetch(request: StageRequest, workspace: Workspace) -> StageResult:
     workspace.fetch(ArtifactStore())
     root = workspace.result.parent
     # The user's container may run as anybody.
@@ -62,7 +66,7 @@ def _fetch(request: StageRequest, workspace: Workspace, started: float) -> Stage
     return StageResult(status="success", attempt=request.attempt)
 
 
-def _main(request: StageRequest, workspace: Workspace, started: float) -> StageResult:
+def _main(request: StageRequest, workspace: Workspace) -> StageResult:
     workspace.enter()
     metrics = call_function(request, workspace)
     workspace.result.write_text(json.dumps({"metrics": metrics}), encoding="utf-8")

@@ -38,6 +38,12 @@ class AirflowApi:
         response.raise_for_status()
         return response.json()
 
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Post JSON to a path below ``/api/v2`` and return the answer."""
+        response = self._client.post(path, json=dict(body))
+        response.raise_for_status()
+        return response.json()
+
     def wait_for_dag(self, dag_id: str, *, seconds: float = 60) -> None:
         """Wait until the DAG processor has serialized a DAG.
 

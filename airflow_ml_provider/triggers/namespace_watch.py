@@ -119,6 +119,7 @@ class NamespaceWatch:
     def __init__(self, pods: AsyncPods) -> None:
         self.pods = pods
         self.failed = False
+        self._outage = Outage()
         self._followers: dict[str, set[Follower]] = {}
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
 
@@ -152,12 +153,11 @@ class NamespaceWatch:
         Returns whether to go on with a client whose login is fresh: tokens of cloud clusters live for minutes.
         """
         version: str | None = None
-        outage = Outage()
         while True:
             try:
                 if version is None:
                     version = await self._list()
-                outage.over()
+                self._outage.over()
                 alive, version = await self._watch(version)
                 if not alive:
                     version = None
@@ -166,10 +166,10 @@ class NamespaceWatch:
             except (ClusterUnavailableError, ClusterForbiddenError) as error:
                 version = None
                 now, refused = time.monotonic(), isinstance(error, ClusterForbiddenError)
-                if outage.begins(now=now):
+                if self._outage.begins(now=now):
                     log.warning("Lost sight of the pods of %s, which run on: %s", self.pods.namespace, error)
                 # A worker created the pod with these rights just now: a refusal may be a server that has just started.
-                if outage.is_too_long(refused=refused, now=now):
+                if self._outage.is_too_long(refused=refused, now=now):
                     self._fail(error)
                     return False
                 await asyncio.sleep(random.uniform(0.2, 2.0))  # noqa: S311

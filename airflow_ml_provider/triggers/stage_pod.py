@@ -188,7 +188,11 @@ class StagePodTrigger(BaseTrigger):
         while True:
             last_look = self._ended.is_set()
             turn = last_look or not pods.streams.locked()
-            if turn and await self._read_log(pods, follow=not last_look) and last_look:
+            try:
+                if turn and await self._read_log(pods, follow=not last_look) and last_look:
+                    return
+            except ClusterForbiddenError as error:
+                self.log.warning("The container's log is not followed: %s", error)
                 return
             if last_look:
                 await asyncio.sleep(RETRY_SECONDS)
@@ -212,7 +216,7 @@ class StagePodTrigger(BaseTrigger):
                     if text is not None:
                         self._tail.append(text[:LINE_LIMIT])
                         self.log.info("%s", text[:LINE_LIMIT])
-        except (ClusterError, ClusterForbiddenError):
+        except ClusterError:
             return False
         return True
 

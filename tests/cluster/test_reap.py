@@ -1,5 +1,6 @@
 """What was left behind is found, told, and removed; what is in use or unknown stays."""
 
+import json
 import os
 import subprocess
 import sys
@@ -31,9 +32,19 @@ def left_behind(airflow, cluster, kubernetes, mlflow):
     kubernetes.delete_pods(names.values())
 
 
+@pytest.fixture(scope="module")
+def stored_connections(airflow):
+    """The connections once more, in Airflow's database alone."""
+    for name in ("kubernetes", "mlflow"):
+        content = json.loads(airflow.server.environment[f"AIRFLOW_CONN_{name.upper()}_DEFAULT"])
+        extra = json.dumps(content.pop("extra", {}))
+        airflow.api.post("/connections", {"connection_id": f"stored_{name}", **content, "extra": extra})
+
+
 def reap(airflow, kubernetes, *options):
+    connections = ("--connection", "stored_kubernetes", "--mlflow-connection", "stored_mlflow")
     return subprocess.run(
-        [AIRFLOW_ML, "reap", "--namespace", kubernetes.namespace, "--older-than", "0", *options],
+        [AIRFLOW_ML, "reap", "--namespace", kubernetes.namespace, "--older-than", "0", *connections, *options],
         env={**os.environ, **airflow.server.environment},
         capture_output=True,
         text=True,
@@ -41,6 +52,7 @@ def reap(airflow, kubernetes, *options):
     ).stdout.splitlines()
 
 
+@pytest.mark.usefixtures("stored_connections")
 def test_the_command_says_what_it_would_remove_then_removes_it(airflow, kubernetes, left_behind):
     names, run, status = left_behind
     pod = f"pod {kubernetes.namespace}/{names['left']}: task work of run"

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from airflow_ml_provider.artifacts.checkpoints import checkpoints_uri, newest_checkpoint
+from airflow_ml_provider.artifacts.checkpoints import checkpoints_uri, committed_checkpoints
 from airflow_ml_provider.artifacts.objects import filesystem
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators import ContainerOperator, IngestOperator
@@ -33,6 +33,22 @@ def fails(data, model, checkpoints: Path):
     (checkpoints / "state").write_text("half")
     raise ValueError("no")
 
+def rotates(data, model, checkpoints: Path):
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        (checkpoints / ".new").write_text(str(end))
+        (checkpoints / ".new").replace(checkpoints / "state")
+        (checkpoints / "state").unlink()
+    (checkpoints / "state").write_text("calm")
+    print("calm", flush=True)
+    time.sleep(600)
+
+def fails_large(data, model, checkpoints: Path):
+    for number in range(200):
+        (checkpoints / str(number)).write_bytes(os.urandom(100_000))
+    print("fails", flush=True)
+    raise ValueError("no")
+
 def asks_for_none(data, model):
     model.write_text("x")
 """
@@ -41,6 +57,11 @@ def asks_for_none(data, model):
 @pytest.fixture
 def attempts(tmp_path):
     return Attempts(tmp_path)
+
+
+def newest(request):
+    found = committed_checkpoints(request.attempt_uri)
+    return found[0] if found else None
 
 
 def lines_until(process, wanted):
@@ -64,9 +85,12 @@ def test_what_a_process_that_is_told_to_end_had_reached_is_where_the_next_one_be
     process.communicate()
     assert attempts.result(request) is None
 
-    found = newest_checkpoint(request.attempt_uri)
+    found = newest(request)
     again = attempts.request(
-        run="mycode.stages:counts", code=code, params={"until": 30}, checkpoints=Checkpoints(every=3600, resume=found)
+        run="mycode.stages:counts",
+        code=code,
+        params={"until": 30},
+        checkpoints=Checkpoints(every=3600, resume=(found,)),
     )
     process = attempts.start(again)
     printed, errors = process.communicate(timeout=60)
@@ -86,7 +110,7 @@ def test_a_process_that_is_killed_leaves_what_it_saved_last(attempts):
     lines_until(process, "step 40")
     process.kill()
     process.communicate()
-    found = newest_checkpoint(request.attempt_uri)
+    found = newest(request)
     assert found is not None
     fs, path = filesystem(checkpoints_uri(request.attempt_uri))
     kept = [name.rpartition("/")[2] for name in fs.ls(path, detail=False)]
@@ -100,7 +124,7 @@ def test_nothing_is_left_of_the_checkpoints_of_work_that_is_done(attempts):
     process = attempts.start(request)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert newest_checkpoint(request.attempt_uri) is None
+    assert newest(request) is None
 
 
 def test_code_that_fails_leaves_its_checkpoint(attempts):
@@ -108,22 +132,68 @@ def test_code_that_fails_leaves_its_checkpoint(attempts):
     process = attempts.start(request)
     process.communicate(timeout=60)
     assert process.returncode == 1
-    assert newest_checkpoint(request.attempt_uri) is not None
+    assert newest(request) is not None
 
 
 def test_a_checkpoint_that_is_damaged_is_not_used(attempts):
     code = attempts.code(CODE)
     request = attempts.request(run="mycode.stages:fails", code=code, checkpoints=Checkpoints(every=3600))
     attempts.start(request).communicate(timeout=60)
-    found = newest_checkpoint(request.attempt_uri)
+    found = newest(request)
     fs, path = filesystem(f"{found.uri}/state")
     fs.pipe_file(path, b"other")
     again = attempts.request(
-        run="mycode.stages:counts", code=code, params={"until": 1}, checkpoints=Checkpoints(every=3600, resume=found)
+        run="mycode.stages:counts", code=code, params={"until": 1}, checkpoints=Checkpoints(every=3600, resume=(found,))
     )
     printed, errors = attempts.start(again).communicate(timeout=60)
-    assert "The checkpoint cannot be used, the work begins anew" in printed
+    assert f"Checkpoint {found.uri} cannot be used" in printed
     assert "begins at 0" in printed, errors
+
+
+def test_when_the_last_checkpoint_is_damaged_the_one_before_it_is_used(attempts):
+    code = attempts.code(CODE)
+    request = attempts.request(
+        run="mycode.stages:counts", code=code, params={"until": 10_000}, checkpoints=Checkpoints(every=0.1)
+    )
+    process = attempts.start(request)
+    lines_until(process, "step 40")
+    process.kill()
+    process.communicate()
+    last, before, *_ = committed_checkpoints(request.attempt_uri)
+    fs, path = filesystem(f"{last.uri}/step")
+    fs.pipe_file(path, b"torn")
+    again = attempts.request(
+        run="mycode.stages:counts",
+        code=code,
+        params={"until": 60},
+        checkpoints=Checkpoints(every=3600, resume=(last, before)),
+    )
+    printed, errors = attempts.start(again).communicate(timeout=60)
+    assert f"Resumed from checkpoint {before.uri}" in printed, errors
+    assert committed_checkpoints(request.attempt_uri) == ()
+
+
+def test_a_folder_whose_files_come_and_go_is_kept_all_the_same(attempts):
+    request = attempts.request(
+        run="mycode.stages:rotates", code=attempts.code(CODE), checkpoints=Checkpoints(every=0.01)
+    )
+    process = attempts.start(request)
+    lines_until(process, "calm")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    process.communicate()
+    assert newest(request) is not None
+
+
+def test_a_signal_during_the_last_save_of_code_that_failed_ends_the_process(attempts):
+    request = attempts.request(
+        run="mycode.stages:fails_large", code=attempts.code(CODE), checkpoints=Checkpoints(every=3600)
+    )
+    process = attempts.start(request)
+    lines_until(process, "fails")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) in (1, 128 + signal.SIGTERM)
+    process.communicate()
 
 
 def test_a_command_gets_the_folder_and_is_told_to_end(attempts):
@@ -135,7 +205,7 @@ def test_a_command_gets_the_folder_and_is_told_to_end(attempts):
     assert process.wait(timeout=30) == 128 + signal.SIGTERM
     process.communicate()
     assert attempts.result(request) is None
-    assert newest_checkpoint(request.attempt_uri) is not None
+    assert newest(request) is not None
 
 
 def test_a_function_without_that_argument_runs_as_ever(attempts):
@@ -170,6 +240,6 @@ def test_checkpoints_where_nobody_could_keep_them_are_refused(make):
 
 
 def test_an_attempt_that_kept_nothing_has_no_checkpoint(tmp_path, s3_store):
-    assert newest_checkpoint(f"file://{tmp_path}/attempt") is None
-    assert newest_checkpoint(f"{s3_store}/attempt") is None
+    assert committed_checkpoints(f"file://{tmp_path}/attempt") == ()
+    assert committed_checkpoints(f"{s3_store}/attempt") == ()
     assert list(tmp_path.iterdir()) == []

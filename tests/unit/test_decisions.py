@@ -89,27 +89,20 @@ def test_what_follows_a_check(passed, on_failure, expected):
     assert found == expected
 
 
-STATES = {"train": "success", "tune_0": "failed", "tune_1": "running", "tune_again": "success", "wait": None}
-
-
 @pytest.mark.parametrize(
-    ("task", "map_index", "over"),
+    ("states", "over"),
     [
-        ("train", -1, True),
-        ("tune", 0, True),
-        ("tune", 1, False),
-        ("tune", -1, False),
-        ("tune", 7, None),
-        ("tune_again", -1, True),
-        ("wait", -1, False),
-        ("gone", -1, None),
-        ("", -1, False),
+        (["success", "failed"], True),
+        (["success", "running"], False),
+        ([None], False),
+        (["deferred"], False),
+        ([], None),
     ],
 )
-def test_a_task_is_over_when_all_of_it_has_ended(task, map_index, over):
-    assert is_over(Owner("d", "r", task, map_index), STATES) is over
+def test_a_task_is_over_when_all_of_it_has_ended(states, over):
+    assert is_over(states) is over
 
 
-def test_a_run_is_over_when_all_its_tasks_are_and_unknown_without_any():
-    assert is_over(Owner("d", "r"), {"a": "success", "b": "upstream_failed"})
-    assert is_over(Owner("d", "r"), {}) is None
+def test_an_owner_is_told_in_words():
+    assert str(Owner("d", "r", "t", 2)) == "task t[2] of run r of d"
+    assert str(Owner("d", "r")) == "run r of d"

@@ -123,3 +123,24 @@ def test_the_first_read_bears_with_an_outage():
 
     pods = Pods(lists=[], watches=[], reads=[ClusterUnavailableError("away"), pod("p", **ENDED)])
     assert asyncio.run(add()).state.ended
+
+
+def test_a_login_that_is_refused_for_a_minute_ends_the_watch(monkeypatch):
+    class Patient(Pods):
+        async def pages(self, *, selector):
+            now[0] += 50
+            raise LoginRefusedError("401")
+            yield
+
+    async def until_it_ends():
+        watch, follower = NamespaceWatch(Patient(lists=[], watches=[], reads=[pod("p")])), Follower("p", "base")
+        await watch.add(follower)
+        while await watch.run():
+            pass
+        return follower
+
+    now = [0.0]
+    monkeypatch.setattr("airflow_ml_provider.triggers.namespace_watch.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("airflow_ml_provider.triggers.namespace_watch.random.uniform", lambda *_: 0)
+    assert isinstance(asyncio.run(until_it_ends()).failure, LoginRefusedError)
+    assert now[0] == 150

@@ -2,10 +2,10 @@ import inspect
 
 import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.sdk import DAG
+from airflow.sdk import DAG, ExceptionRetryPolicy, RetryAction
 
 from airflow_ml_provider import operators
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.exceptions import StageConfigurationError, StageFailedError, StageUserCodeError
 from airflow_ml_provider.operators import (
     ContainerOperator,
     EvaluateOperator,
@@ -88,3 +88,18 @@ def test_outputs_of_one_stage_are_inputs_of_the_next_and_map():
     assert train.upstream_task_ids == {"ingest"}
     assert register.upstream_task_ids == whole.upstream_task_ids == {"ingest", "collect"}
     assert collect.upstream_task_ids == {"ingest", "train"}
+
+
+def test_no_retry_is_a_retry_policy_of_mapped_stages_too():
+    def decides(task, error):
+        return task.retry_policy.evaluate(error, 1, 3).action
+
+    plain = TrainOperator(task_id="a", run="m:f", no_retry=["user_code"])
+    with DAG("d", schedule=None):
+        mapped = TrainOperator.partial(task_id="b", run="m:f", no_retry=["user_code"]).expand(hyperparameters=[{}])
+    for task in (plain, mapped.unmap({"hyperparameters": {}})):
+        assert decides(task, StageUserCodeError("x")) == RetryAction.FAIL
+        assert decides(task, StageFailedError("x")) == RetryAction.DEFAULT
+    own = ExceptionRetryPolicy(rules=[])
+    assert TrainOperator(task_id="c", run="m:f", no_retry=["user_code"], retry_policy=own).retry_policy is own
+    assert TrainOperator(task_id="e", run="m:f").retry_policy is None

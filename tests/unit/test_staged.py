@@ -174,6 +174,26 @@ def test_the_users_container_sees_neither_runtime_nor_request(tmp_path):
     assert not any("runtime" in mount.mount_path for mount in main.volume_mounts)
 
 
+def test_a_container_with_a_name_of_ours_is_refused():
+    operator = TrainOperator(
+        task_id="s", namespace="ml", image="any:1", io_image="stage:1", command=["x"], base_container_name="main"
+    )
+    operator.build_pod_request_obj = lambda context: TrainOperator.build_pod_request_obj(operator, dry_run=True)
+    request = StageRequest("train", "p", "s", "r", "1.1", "s3://b/1.1", command=("x",))
+    with pytest.raises(StageConfigurationError, match="a container 'main', which is the name of one of a staged"):
+        stage_pod(operator, {}, request, secrets={}, memory=0)
+
+
+def test_a_step_that_cannot_write_its_result_says_so_in_its_termination_message(tmp_path):
+    staged = Staged(tmp_path)
+    staged.run("fetch")
+    staged.run("main")
+    (tmp_path / "store" / "p").write_text("no folder")
+    code, _, message = staged.run("base")
+    assert code == 5
+    assert result_in_message(message).failure.category == "store"
+
+
 def test_variables_of_the_stage_reach_all_three_and_ours_win(tmp_path):
     operator = TrainOperator(
         task_id="s",
@@ -283,6 +303,13 @@ def test_the_startup_clock_stands_while_inputs_are_fetched_and_begins_anew_for_t
     ] * len(steps)
     late = PodState.of(pod("Pending", fetch=ended(), main=WAITING), container="base")
     assert clock.judge(late, now=562).verdict == "startup"
+
+
+def test_a_commit_that_cannot_begin_is_given_up_too():
+    clock = StartClock(Patience(startup=60))
+    gone = {"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}
+    state = PodState.of(pod("Pending", fetch=ended(), main=ended(), base=gone), container="base")
+    assert clock.judge(state, now=0).verdict == "image"
 
 
 @pytest.mark.parametrize(
