@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow.sdk import Context
@@ -10,6 +10,7 @@ from airflow.sdk import Context
 from airflow_ml_provider.decisions.another_pod import Spent
 from airflow_ml_provider.operators.tracking import StageRuns
 from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.codec import to_plain
 
 _KEY = "airflow_ml_attempt"
 
@@ -61,7 +62,7 @@ class Attempt:
 
     def save(self, context: Context) -> None:
         """Note the attempt; an older note is replaced."""
-        noted: dict[str, Any] = asdict(self)
+        noted: dict[str, Any] = to_plain(self)
         context["task_state_store"].set(_KEY, noted)
 
     @classmethod

@@ -3,16 +3,20 @@
 import json
 
 import pytest
+from pydantic import JsonValue, TypeAdapter
 
 from airflow_ml_provider.decisions.another_pod import Spent
 from airflow_ml_provider.operators.attempt import Attempt, PodIdentity
 from airflow_ml_provider.operators.tracking import StageRuns
+from airflow_ml_provider.protocol.artifact import ArtifactRef
 
 
 class TaskStateStore(dict):
     """The part of Airflow's task state store that is used, for one task instance; values are JSON there."""
 
     def set(self, key, value):
+        # As strict as Airflow's, which takes no tuple.
+        TypeAdapter(JsonValue).validate_python(value)
         self[key] = json.dumps(value)
 
     def get(self, key):
@@ -33,6 +37,8 @@ class TaskStateStore(dict):
             runs=StageRuns(experiment_id="1", parent="p", child="c", attempt="a"),
             pod=PodIdentity("ml", "train-1-1", "uid"),
             spent=Spent(disruptions=2, memory=1024),
+            waiting_since=1.5,
+            checkpoints=(ArtifactRef("s3://ml/c1", f"sha256:{'0' * 64}", "directory", 5),),
         ),
     ],
 )
