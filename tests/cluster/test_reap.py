@@ -37,8 +37,9 @@ def stored_connections(airflow):
     """The connections once more, in Airflow's database alone."""
     for name in ("kubernetes", "mlflow"):
         content = json.loads(airflow.server.environment[f"AIRFLOW_CONN_{name.upper()}_DEFAULT"])
-        extra = json.dumps(content.pop("extra", {}))
-        airflow.api.post("/connections", {"connection_id": f"stored_{name}", **content, "extra": extra})
+        if "extra" in content:
+            content["extra"] = json.dumps(content["extra"])
+        airflow.api.post("/connections", {"connection_id": f"stored_{name}", **content})
 
 
 def reap(airflow, kubernetes, *options):

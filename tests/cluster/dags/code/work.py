@@ -23,9 +23,9 @@ def resuming(model: Path, checkpoints: Path, *, seconds: float = 20.0) -> dict[s
     done = checkpoints / "done"
     begun = int(done.read_text()) if done.exists() else 0
     for number in range(begun, int(seconds * 2)):
+        done.write_text(str(number + 1))
         print(f"step {number}", flush=True)
         time.sleep(0.5)
-        done.write_text(str(number + 1))
     model.write_text("a model")
     return {"begun": begun}
 
