@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import json
 import os
 import statistics
 import tempfile
@@ -33,8 +34,14 @@ from airflow.sdk import DAG, chain
 from airflow_ml_provider.operators import ContainerOperator
 
 IMAGE, NAMESPACE, WORK = {image!r}, {namespace!r}, {work!r}
-POD = {{"image": IMAGE, "namespace": NAMESPACE, "image_pull_policy": "IfNotPresent"}}
-XCOM = ["sh", "-c", "sleep 1; mkdir -p /airflow/xcom; echo '{{{{}}}}' > /airflow/xcom/return.json"]
+POD = {{
+    "image": IMAGE,
+    "namespace": NAMESPACE,
+    "image_pull_policy": "IfNotPresent",
+    # KubernetesPodTrigger takes a kubeconfig from an argument, and fails with one from a connection.
+    "config_file": os.environ["KUBECONFIG"],
+}}
+XCOM = ["sh", "-c", "sleep 1; mkdir -p /airflow/xcom; echo 1 > /airflow/xcom/return.json"]
 
 
 def stock(task_id, **more):
@@ -104,8 +111,11 @@ def main() -> None:
             image=pod_overhead.IMAGE, namespace=pod_overhead.NAMESPACE, work=pod_overhead.WORK, env=env, chain=CHAIN
         )
         (dags / "chains.py").write_text(text, encoding="utf-8")
-        connection = os.environ["AIRFLOW_CONN_KUBERNETES_DEFAULT"]
-        variables = {"AIRFLOW__ML__STORE": pod_overhead.STORE, "AIRFLOW_CONN_KUBERNETES_DEFAULT": connection}
+        connection = {"conn_type": "kubernetes", "extra": {"xcom_sidecar_container_image": "busybox:stable"}}
+        variables = {
+            "AIRFLOW__ML__STORE": pod_overhead.STORE,
+            "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps(connection),
+        }
         stored = {key: os.environ[key] for key in pod_overhead.KEYS if key in os.environ}
         server = AirflowServer(home=Path(folder, "home"), dags_folder=dags, environment={**variables, **stored})
         taken: dict[str, list[float]] = {key: [] for key in CHAINS}
