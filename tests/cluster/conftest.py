@@ -223,6 +223,31 @@ def world(kubernetes, pod_mlflow, airflow):
     live.close()
 
 
+@pytest.fixture(scope="session")
+def shared_volume(kubernetes, tmp_path_factory):
+    """A folder of this machine, which is the node, as a PersistentVolume that pods claim as ``shared``."""
+    folder = tmp_path_factory.mktemp("shared-volume")
+    folder.chmod(0o777)
+    name = f"shared-{kubernetes.namespace}"
+    claim = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": ""}
+    kubernetes.api.create_persistent_volume(
+        {
+            "metadata": {"name": name},
+            "spec": {
+                "accessModes": ["ReadWriteMany"],
+                "capacity": {"storage": "1Gi"},
+                "hostPath": {"path": str(folder)},
+                "persistentVolumeReclaimPolicy": "Retain",
+            },
+        }
+    )
+    kubernetes.api.create_namespaced_persistent_volume_claim(
+        kubernetes.namespace, {"metadata": {"name": "shared"}, "spec": {**claim, "volumeName": name}}
+    )
+    yield folder
+    kubernetes.api.delete_persistent_volume(name)
+
+
 def deferrable_flights(examples):
     """The same pipeline once more, waiting in the triggerer."""
     copy = shutil.copytree(examples / "flight_delays", examples / "flight_delays_deferrable")
@@ -232,7 +257,7 @@ def deferrable_flights(examples):
 
 
 @pytest.fixture(scope="session")
-def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, tmp_path_factory):
+def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, shared_volume, tmp_path_factory):
     """A real Airflow that runs stages as pods, with the rights of the manifests and no others."""
     folder = tmp_path_factory.mktemp("dags")
     ignore = shutil.ignore_patterns("__pycache__")
@@ -247,6 +272,7 @@ def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, t
         environment={
             **s3.variables(s3.here),
             "AIRFLOW__ML__STORE": f"s3://{bucket}/store",
+            "ML_TEST_SHARED_VOLUME": str(shared_volume),
             "AIRFLOW__CORE__PARALLELISM": "6",
             "AIRFLOW__ML__RUNNER": "kubernetes",
             "AIRFLOW__ML__IMAGE": cluster.image,
@@ -268,5 +294,8 @@ def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, t
             ),
         },
     )
+    # On the shared volume workers and pods, which run as other users here, write into each other's folders.
+    umask = os.umask(0)
     with server as api:
+        os.umask(umask)
         yield Airflow(api, f"s3://{bucket}/store", server)

@@ -1,8 +1,10 @@
 """One DAG a case and mode; what goes wrong is done to it by the test."""
 
+import os
 from datetime import timedelta
 
 from airflow.sdk import DAG
+from kubernetes.client import V1PersistentVolumeClaimVolumeSource, V1Volume, V1VolumeMount
 
 from airflow_ml_provider.operators import FinishOperator, ReapOperator, TrainOperator
 
@@ -28,6 +30,16 @@ CASES = {
     "slow_start": {"run": "work:slow", "hyperparameters": {"seconds": 3}, "retry_delay": timedelta(seconds=10)},
     "no_room": {"run": "work:quick", "stage_resources": {"cpu": 900}, "capacity_timeout": timedelta(seconds=6)},
 }
+
+SHARED = os.environ["ML_TEST_SHARED_VOLUME"]
+CLAIM = V1PersistentVolumeClaimVolumeSource(claim_name="shared")
+CASES["shared_volume"] = {
+    "run": "work:quick",
+    "store": f"file://{SHARED}/store",
+    "volumes": [V1Volume(name="shared", persistent_volume_claim=CLAIM)],
+    "volume_mounts": [V1VolumeMount(name="shared", mount_path=SHARED)],
+}
+CASES["unshared_file"] = {"run": "work:quick", "store": f"file://{SHARED}/store"}
 
 with DAG("reap", schedule=None):
     ReapOperator(task_id="reap", older_than=timedelta())
