@@ -21,9 +21,9 @@ from airflow_ml_provider.testing.airflow_server import AirflowServer
 from airflow_ml_provider.testing.mlflow_server import MlflowServer
 from airflow_ml_provider.testing.server_process import ServerProcess, free_port
 from tests.live.airflow import Airflow
-from tests.live.faults import World
 from tests.live.kubernetes import Kubernetes
 from tests.live.mlflow import Mlflow
+from tests.live.world import World
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -82,3 +82,17 @@ def test_the_operator_removes_it_too(airflow, kubernetes, left_behind):
     kubernetes.wait_for_gone(names["left"])
     assert status() == "KILLED"
     assert names["anothers"] in {each.metadata.name for each in kubernetes.pods()}
+
+
+@pytest.mark.usefixtures("stored_connections")
+@pytest.mark.parametrize("mode", ["sync", "deferrable"])
+def test_a_run_that_times_out_takes_its_pod_with_it_and_reap_closes_what_is_open(airflow, kubernetes, mlflow, mode):
+    dag = f"slow_run_{mode}"
+    airflow.api.wait_for_dag(dag)
+    run_id = airflow.api.trigger(dag)
+    kubernetes.wait_for_pod(run=run_id, phase="Running", seconds=60)
+    assert airflow.api.wait_for_run(dag, run_id, seconds=60) == "failed"
+    kubernetes.wait_for_no_pods(run=run_id, seconds=60)
+    reap(airflow, kubernetes)
+    runs = mlflow.runs(dag, run_id)
+    assert "RUNNING" not in {run.status for role in runs.values() for run in role.values()}

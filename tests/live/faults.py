@@ -1,8 +1,6 @@
 """Faults: what is done to a stage in a pod, and what is expected of it."""
 
-import os
 import signal
-import subprocess
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,10 +78,13 @@ def terminate_worker(stage, world):
     task_process(stage).send_signal(signal.SIGTERM)
 
 
-def kill_triggerer(stage, world):
-    stage.pod()
-    stage.wait_for_state("deferred")
-    world.kill_triggerer()
+def kill_component(name):
+    def act(stage, world):
+        stage.pod()
+        stage.wait_for_state("deferred")
+        world.kill_component(name)
+
+    return act
 
 
 def delete_pod(stage, world):
@@ -228,11 +229,19 @@ FAULTS = {
     ),
     "triggerer_killed": Fault(
         "SIGKILL of the triggerer",
-        kill_triggerer,
+        kill_component("triggerer"),
         modes=("deferrable",),
         seconds=20,
         reaches_others=True,
         means="another triggerer follows the same pod",
+    ),
+    "scheduler_killed": Fault(
+        "SIGKILL of the scheduler",
+        kill_component("scheduler"),
+        modes=("deferrable",),
+        seconds=20,
+        reaches_others=True,
+        means="another scheduler goes on with the task",
     ),
     "user_code": Fault(
         "the user's code raises",
@@ -384,82 +393,3 @@ FAULTS = {
     ),
     "two_runs": Fault("two runs at once", second_run, seconds=14, means="a directory and a pod each"),
 }
-
-
-class World:
-    """What faults reach beyond the stage."""
-
-    def __init__(self, *, kubernetes, mlflow_server, airflow, shared_cluster, cluster_home, store):
-        self.kubernetes = kubernetes
-        self.mlflow_server = mlflow_server
-        self._airflow = airflow
-        self._shared = shared_cluster
-        self._home = cluster_home
-        self._store = store
-        self._triggerers = []
-
-    def daemon(self, name):
-        return int((self._home / "run" / f"{name}.pid").read_text())
-
-    def kill_daemon(self, name):
-        os.kill(self.daemon(name), signal.SIGKILL)
-
-    def cluster_up(self):
-        self._shared("up")
-
-    @contextmanager
-    def paused(self, name):
-        os.kill(self.daemon(name), signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.daemon(name), signal.SIGCONT)
-
-    def wait(self, seconds):
-        """Let a fault last so long; the fault is the time itself."""
-        import time
-
-        time.sleep(seconds)
-
-    def mlflow_answers(self):
-        import httpx
-
-        try:
-            return httpx.get(f"{self.mlflow_server.uri}/health").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def stop_store(self):
-        self._store("down")
-
-    def start_store(self):
-        self._store("up")
-
-    def kill_triggerer(self):
-        """Kill Airflow's triggerer and start another one, as a supervisor of services does."""
-        found = [
-            p
-            for p in psutil.process_iter(["cmdline", "environ"])
-            if "triggerer" in " ".join(p.info["cmdline"] or ())
-            and (p.info["environ"] or {}).get("AIRFLOW_HOME") == str(self._airflow.server.home)
-        ]
-        assert found, "there is no triggerer"
-        for process in found:
-            process.kill()
-        log = (self._airflow.server.home / "triggerer-2.log").open("wb")
-        self._triggerers.append(
-            subprocess.Popen(
-                ["airflow", "triggerer"],
-                env={**os.environ, **self._airflow.server.environment},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        )
-
-    def close(self):
-        for process in self._triggerers:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
-            process.wait()

@@ -28,6 +28,7 @@ CASES = {
     "no_image": {"run": "work:quick", "image": "ml/does-not-exist:1"},
     "late": {"run": "work:slow", "execution_timeout": timedelta(seconds=8), "retries": 0},
     "slow_start": {"run": "work:slow", "hyperparameters": {"seconds": 3}, "retry_delay": timedelta(seconds=10)},
+    "slow_run": {"run": "work:slow", "hyperparameters": {"seconds": 120}, "retries": 0},
     "no_room": {"run": "work:quick", "stage_resources": {"cpu": 900}, "capacity_timeout": timedelta(seconds=6)},
 }
 
@@ -47,7 +48,13 @@ with DAG("reap", schedule=None):
 for mode in ("sync", "deferrable"):
     for case, arguments in CASES.items():
         name = f"{case}_{mode}"
-        with DAG(name, schedule=None, params={"seconds": 20}, render_template_as_native_obj=True) as dag:
+        with DAG(
+            name,
+            schedule=None,
+            params={"seconds": 20},
+            render_template_as_native_obj=True,
+            dagrun_timeout=timedelta(seconds=12) if case == "slow_run" else None,
+        ) as dag:
             stage = TrainOperator(
                 task_id="work",
                 code="code",
