@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,7 @@ from kubernetes.client import ApiException
 from kubernetes.watch.watch import iter_resp_lines
 
 from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition
+from airflow_ml_provider.decisions.outage import Outage
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.pods import Pods
 
@@ -46,6 +48,7 @@ class PodLog:
         self._ended = threading.Event()
         self._given_up = threading.Event()
         self._response: Any = None
+        self._refusal = Outage()
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def start(self) -> None:
@@ -84,16 +87,24 @@ class PodLog:
             self._response = self._pods.log(
                 self._name, container=self._container, since_seconds=since, follow=not self._ended.is_set()
             )
+            self._refusal.over()
             for line in iter_resp_lines(self._response):
                 text = self._position.new_text(line)
                 if text is not None:
                     self.tail.append(text[:LINE_LIMIT])
                     self._emit(text[:LINE_LIMIT])
         except ApiException as error:
-            if error.status != HTTPStatus.FORBIDDEN:
-                return False
-            self._emit(str(cluster_error(error, "get", "pods/log", f"{self._pods.namespace}/{self._name}")))
-            self._given_up.set()
+            return error.status == HTTPStatus.FORBIDDEN and self._is_hopeless(error)
         except (urllib3.exceptions.HTTPError, OSError):
             return False
+        return True
+
+    def _is_hopeless(self, error: ApiException) -> bool:
+        """Whether a right is missing; a server that has just started also refuses what it allows in a moment."""
+        now = time.monotonic()
+        self._refusal.begins(now=now)
+        if not self._refusal.is_too_long(refused=True, now=now) and (self.tail or not self._ended.is_set()):
+            return False
+        self._emit(str(cluster_error(error, "get", "pods/log", f"{self._pods.namespace}/{self._name}")))
+        self._given_up.set()
         return True

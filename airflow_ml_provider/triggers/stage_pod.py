@@ -14,6 +14,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition, lines_to_repeat, rest_seconds
+from airflow_ml_provider.decisions.outage import Outage
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pending import Patience, StartClock
 from airflow_ml_provider.decisions.pod_news import PodNews
@@ -80,6 +81,7 @@ class StagePodTrigger(BaseTrigger):
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._position = LogPosition()
         self._repeated: int | None = None
+        self._refusal = Outage()
         self._ended = asyncio.Event()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -192,8 +194,12 @@ class StagePodTrigger(BaseTrigger):
                 if turn and await self._read_log(pods, follow=not last_look) and last_look:
                     return
             except ClusterForbiddenError as error:
-                self.log.warning("The container's log is not followed: %s", error)
-                return
+                # A server that has just started also refuses what it allows in a moment.
+                now = time.monotonic()
+                self._refusal.begins(now=now)
+                if self._refusal.is_too_long(refused=True, now=now) or (last_look and not self._tail):
+                    self.log.warning("The container's log is not followed: %s", error)
+                    return
             if last_look:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -212,6 +218,7 @@ class StagePodTrigger(BaseTrigger):
         try:
             async with aclosing(lines):
                 async for line in lines:
+                    self._refusal.over()
                     text = self._position.new_text(line)
                     if text is not None:
                         self._tail.append(text[:LINE_LIMIT])
