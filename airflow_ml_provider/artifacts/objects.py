@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -168,10 +168,11 @@ def _write_beside(path: Path, content: bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise NotADirectoryError(f"{path.parent} is no folder") from error
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    with os.fdopen(handle, "wb") as file:
+    # Not tempfile's: its files can be read by their owner alone, and on a shared volume pods are other users.
+    temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
+    with temporary.open("xb") as file:
         file.write(content)
-    return Path(name)
+    return temporary
 
 
 # Connection errors of the clients are no OSErrors; their modules are loaded exactly when they are in use.

@@ -1,5 +1,6 @@
 """The store's contract on a folder, in memory and on a real S3 endpoint."""
 
+import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -179,3 +180,13 @@ def test_a_store_that_does_not_answer_is_told_from_one_that_refuses(s3_store, mo
             create_object("s3://bucket/x", b"x")
     finally:
         s3fs.S3FileSystem.clear_instance_cache()
+
+
+def test_files_of_a_store_are_as_readable_as_the_umask_says(tmp_path):
+    before = os.umask(0o022)
+    try:
+        create_object(f"file://{tmp_path}/a", b"x")
+        write_object(f"file://{tmp_path}/b", b"x")
+    finally:
+        os.umask(before)
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in "ab"} == {0o644}
