@@ -74,6 +74,8 @@ class World:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # As the first ones: on the shared volume workers and pods write into each other's folders.
+                umask=0,
             )
         )
 
