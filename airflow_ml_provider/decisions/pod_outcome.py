@@ -80,7 +80,7 @@ def _line(reason: str, state: PodState, verdict: str) -> str:
 
 
 _ADVICE = {
-    "step": "pass less at once: more than a file at a time is never held in memory",
+    "step": "say io: direct, which fetches and commits with the stage's own memory",
     "start": "mend the command or the image; a stage with run: needs python3 in its image",
     "user code": "mend the code and clear the task",
     "configuration": "mend the init container, or what it waits for",

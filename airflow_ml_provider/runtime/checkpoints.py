@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -40,10 +40,10 @@ def kept_checkpoints(request: StageRequest, folder: Path) -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, lambda _number, _frame: keeper.save_and_leave())
     keeper.start()
     try:
-        yield
-    except BaseException:
-        keeper.end(save=True)
-        raise
+        with ExitStack() as on_error:
+            on_error.callback(keeper.end, save=True)
+            yield
+            on_error.pop_all()
     finally:
         keeper.end(save=False)
         signal.signal(signal.SIGTERM, before)
