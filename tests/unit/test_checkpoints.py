@@ -64,6 +64,13 @@ def newest(request):
     return found[0] if found else None
 
 
+def counting(attempts, code, *, until, **checkpoints):
+    """A request for the function that counts to a number."""
+    return attempts.request(
+        run="mycode.stages:counts", code=code, params={"until": until}, checkpoints=Checkpoints(**checkpoints)
+    )
+
+
 def lines_until(process, wanted):
     lines = []
     while wanted not in lines:
@@ -75,9 +82,7 @@ def lines_until(process, wanted):
 
 def test_what_a_process_that_is_told_to_end_had_reached_is_where_the_next_one_begins(attempts):
     code = attempts.code(CODE)
-    request = attempts.request(
-        run="mycode.stages:counts", code=code, params={"until": 10_000}, checkpoints=Checkpoints(every=3600)
-    )
+    request = counting(attempts, code, until=10_000, every=3600)
     process = attempts.start(request)
     lines_until(process, "step 5")
     process.send_signal(signal.SIGTERM)
@@ -86,12 +91,7 @@ def test_what_a_process_that_is_told_to_end_had_reached_is_where_the_next_one_be
     assert attempts.result(request) is None
 
     found = newest(request)
-    again = attempts.request(
-        run="mycode.stages:counts",
-        code=code,
-        params={"until": 30},
-        checkpoints=Checkpoints(every=3600, resume=(found,)),
-    )
+    again = counting(attempts, code, until=30, every=3600, resume=(found,))
     process = attempts.start(again)
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
@@ -100,12 +100,7 @@ def test_what_a_process_that_is_told_to_end_had_reached_is_where_the_next_one_be
 
 
 def test_a_process_that_is_killed_leaves_what_it_saved_last(attempts):
-    request = attempts.request(
-        run="mycode.stages:counts",
-        code=attempts.code(CODE),
-        params={"until": 10_000},
-        checkpoints=Checkpoints(every=0.1),
-    )
+    request = counting(attempts, attempts.code(CODE), until=10_000, every=0.1)
     process = attempts.start(request)
     lines_until(process, "step 40")
     process.kill()
@@ -118,9 +113,7 @@ def test_a_process_that_is_killed_leaves_what_it_saved_last(attempts):
 
 
 def test_nothing_is_left_of_the_checkpoints_of_work_that_is_done(attempts):
-    request = attempts.request(
-        run="mycode.stages:counts", code=attempts.code(CODE), params={"until": 20}, checkpoints=Checkpoints(every=0.1)
-    )
+    request = counting(attempts, attempts.code(CODE), until=20, every=0.1)
     process = attempts.start(request)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
@@ -142,9 +135,7 @@ def test_a_checkpoint_that_is_damaged_is_not_used(attempts):
     found = newest(request)
     fs, path = filesystem(f"{found.uri}/state")
     fs.pipe_file(path, b"other")
-    again = attempts.request(
-        run="mycode.stages:counts", code=code, params={"until": 1}, checkpoints=Checkpoints(every=3600, resume=(found,))
-    )
+    again = counting(attempts, code, until=1, every=3600, resume=(found,))
     printed, errors = attempts.start(again).communicate(timeout=60)
     assert f"Checkpoint {found.uri} cannot be used" in printed
     assert "begins at 0" in printed, errors
@@ -152,9 +143,7 @@ def test_a_checkpoint_that_is_damaged_is_not_used(attempts):
 
 def test_when_the_last_checkpoint_is_damaged_the_one_before_it_is_used(attempts):
     code = attempts.code(CODE)
-    request = attempts.request(
-        run="mycode.stages:counts", code=code, params={"until": 10_000}, checkpoints=Checkpoints(every=0.1)
-    )
+    request = counting(attempts, code, until=10_000, every=0.1)
     process = attempts.start(request)
     lines_until(process, "step 40")
     process.kill()
@@ -162,12 +151,7 @@ def test_when_the_last_checkpoint_is_damaged_the_one_before_it_is_used(attempts)
     last, before, *_ = committed_checkpoints(request.attempt_uri)
     fs, path = filesystem(f"{last.uri}/step")
     fs.pipe_file(path, b"torn")
-    again = attempts.request(
-        run="mycode.stages:counts",
-        code=code,
-        params={"until": 60},
-        checkpoints=Checkpoints(every=3600, resume=(last, before)),
-    )
+    again = counting(attempts, code, until=60, every=3600, resume=(last, before))
     printed, errors = attempts.start(again).communicate(timeout=60)
     assert f"Resumed from checkpoint {before.uri}" in printed, errors
     assert committed_checkpoints(request.attempt_uri) == ()
