@@ -61,7 +61,7 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "URI of the artifact store; default file://$AIRFLOW_HOME/ml-artifacts.",
                         "type": "string",
                         "version_added": "0.1.0",
-                        "example": "s3://ml/artifacts",
+                        "example": "s3://artifacts/ml",
                         "default": "",
                     },
                     "runner": {

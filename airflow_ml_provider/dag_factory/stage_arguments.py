@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow.sdk import XComArg
+from pydantic import BaseModel
 
 from airflow_ml_provider.operators import (
     ContainerOperator,
@@ -23,9 +24,7 @@ from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.stages import (
     CodeStageSpec,
     EvaluateSpec,
-    IngestSpec,
     RegisterSpec,
-    ValidateSpec,
 )
 
 OPERATORS: Mapping[str, type[StageOperator]] = {
@@ -75,40 +74,26 @@ def stage_arguments(
         arguments["image"] = image
     if stage.resources:
         arguments["stage_resources"] = stage.resources.model_dump(exclude_none=True)
+    arguments |= {key: _with_outputs(value, output) for key, value in stage.arguments().items()}
     if isinstance(stage, CodeStageSpec):
-        arguments |= {
-            "run": stage.run,
-            "command": stage.command,
-            "code": spec.code_folder(stage) if stage.run or stage.command else None,
-            "inputs": {key: output(reference) for key, reference in stage.inputs.items()},
-            "outputs": dict(stage.outputs),
-            "hyperparameters": dict(stage.params),
-        }
-        if stage.io:
-            arguments["io"] = stage.io
-        if stage.checkpoints:
-            arguments["checkpoints"] = stage.checkpoints
-        if spec.image:
-            arguments["io_image"] = spec.image
-    match stage:
-        case IngestSpec():
-            arguments["uri"] = stage.uri
-        case ValidateSpec():
-            arguments |= {
-                "inputs": {key: output(reference) for key, reference in stage.inputs.items()},
-                "suite": stage.suite,
-            }
-        case EvaluateSpec():
-            arguments["gate"] = dict(stage.gate)
-        case RegisterSpec():
-            arguments |= {
-                "model": output(stage.model),
-                "model_name": stage.name,
-                "gates": [XComArg(built[gate], key="gate") for gate in gates_before(spec, name)],
-            }
-    if isinstance(stage, ValidateSpec | EvaluateSpec):
-        arguments |= {"on_failure": stage.on_failure, "if_failed": list(stage.if_failed)}
+        arguments["code"] = spec.code_folder(stage) if stage.run or stage.command else None
+        arguments["io_image"] = spec.image
+    if isinstance(stage, RegisterSpec):
+        arguments["gates"] = [XComArg(built[gate], key="gate") for gate in gates_before(spec, name)]
     return arguments
+
+
+def _with_outputs(value: Any, output: Callable[[Reference], Any]) -> Any:
+    match value:
+        case Reference():
+            return output(value)
+        case dict():
+            return {key: _with_outputs(item, output) for key, item in value.items()}
+        case list():
+            return [_with_outputs(item, output) for item in value]
+        case BaseModel():
+            return value.model_dump(exclude_none=True)
+    return value
 
 
 def gates_before(spec: PipelineSpec, name: str) -> list[str]:

@@ -1,51 +1,72 @@
-"""Checks beyond the shape: references, cycles, files; user code is never imported."""
+"""Checks beyond the shape: references, types, cycles, files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
+from airflow_ml_provider.spec.code_checks import check_code
+from airflow_ml_provider.spec.findings import Finding
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
-from airflow_ml_provider.spec.stages import CodeStageSpec, EvaluateSpec, RegisterSpec, StageSpec, ValidateSpec
+from airflow_ml_provider.spec.stages import (
+    CodeStageSpec,
+    EvaluateSpec,
+    FeatureEngineeringSpec,
+    IngestSpec,
+    RegisterSpec,
+    StageSpec,
+    ValidateSpec,
+)
 from airflow_ml_provider.spec.suite import SuiteError, check_suite
-from airflow_ml_provider.spec.yaml_source import KeyPath
 
 RESERVED_STAGES = ("finish", "sources")
 
-Finding = tuple[KeyPath, str]
+# A model is a result by itself, data is not.
+_MAKE_DATA = (IngestSpec, FeatureEngineeringSpec)
 
 
-def check_pipeline(spec: PipelineSpec, *, folder: Path) -> list[Finding]:
-    """Return what is wrong with a pipeline whose shape is right, as key path and message.
+def check_pipeline(spec: PipelineSpec, *, folder: Path, unread: Collection[str] = ()) -> list[Finding]:
+    """Return what is wrong with a pipeline whose shape is right.
+
+    User code is read, never imported.
 
     Args:
         spec: The pipeline.
         folder: Where its relative paths start.
+        unread: Names of stages that are in the file and not in ``spec``, because their shape is wrong.
     """
-    return [*_stages(spec), *_files(spec, folder), *_cycle(spec)]
+    return [
+        *_stages(spec, unread),
+        *_files(spec, folder),
+        *_cycle(spec),
+        *_unused(spec, unread),
+        *check_code(spec, folder=folder),
+    ]
 
 
-def _stages(spec: PipelineSpec) -> Iterator[Finding]:
+def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
     for name, stage in spec.stages.items():
         where = ("stages", name)
         if name in RESERVED_STAGES:
-            yield where, f"{name!r} is a reserved name; rename the stage"
+            yield Finding(where, f"{name!r} is a reserved name; rename the stage")
         for index, needed in enumerate(stage.needs):
-            if needed not in spec.stages:
-                yield (*where, "needs", index), _no_stage(spec, needed)
+            if needed not in spec.stages and needed not in unread:
+                yield Finding((*where, "needs", index), _no_stage(spec, needed))
         for key, reference in stage.references().items():
+            if reference.stage in unread:
+                continue
             message = _reference(spec, stage, reference.stage, reference.output)
             if message:
-                yield (*where, *key), message
+                yield Finding((*where, *key), message)
         if isinstance(stage, ValidateSpec | EvaluateSpec):
-            yield from _branch(spec, name, stage)
+            yield from _branch(spec, name, stage, unread)
         if isinstance(stage, RegisterSpec) and spec.tracking is None:
-            yield where, "register needs MLflow: remove 'tracking: false'"
+            yield Finding(where, "register needs MLflow: remove 'tracking: false'")
         for reserved in set(RESERVED_OUTPUTS) & stage.output_types().keys():
-            yield (*where, "outputs", reserved), f"output {reserved!r} is a reserved name; rename it"
+            yield Finding((*where, "outputs", reserved), f"output {reserved!r} is a reserved name; rename it")
 
 
 def _reference(spec: PipelineSpec, reader: StageSpec, stage: str, output: str) -> str | None:
@@ -57,47 +78,39 @@ def _reference(spec: PipelineSpec, reader: StageSpec, stage: str, output: str) -
     if output not in types:
         known = ", ".join(types) or "none"
         return f"stage {stage!r} has no output {output!r}; it has {known}{did_you_mean(output, types)}"
-    if isinstance(reader, RegisterSpec) and types[output] not in ("model", "directory"):
-        return f"{stage}.{output} is a {types[output]}, a model is wanted"
+    wanted = reader.wanted_types
+    if wanted and types[output] not in wanted:
+        return f"{stage}.{output} is a {types[output]}, a {wanted[0]} is wanted"
     return None
 
 
-def _branch(spec: PipelineSpec, name: str, stage: ValidateSpec | EvaluateSpec) -> Iterator[Finding]:
+def _branch(
+    spec: PipelineSpec, name: str, stage: ValidateSpec | EvaluateSpec, unread: Collection[str]
+) -> Iterator[Finding]:
     for index, other in enumerate(stage.if_failed):
         where = ("stages", name, "if_failed", index)
+        if other in unread:
+            continue
         if other not in spec.stages:
-            yield where, _no_stage(spec, other)
+            yield Finding(where, _no_stage(spec, other))
         elif name not in spec.upstream(other):
-            yield where, f"stage {other!r} does not follow {name!r}; add 'needs: [{name}]' to it"
+            yield Finding(where, f"stage {other!r} does not follow {name!r}; add 'needs: [{name}]' to it")
 
 
 def _files(spec: PipelineSpec, folder: Path) -> Iterator[Finding]:
     if spec.code and not (folder / spec.code).is_dir():
-        yield ("code",), f"there is no folder {folder / spec.code}"
+        yield Finding(("code",), f"there is no folder {folder / spec.code}")
     for name, stage in spec.stages.items():
-        if isinstance(stage, CodeStageSpec):
-            if stage.code and not (folder / stage.code).is_dir():
-                yield ("stages", name, "code"), f"there is no folder {folder / stage.code}"
-            yield from _module(spec, name, stage, folder)
+        if isinstance(stage, CodeStageSpec) and stage.code and not (folder / stage.code).is_dir():
+            yield Finding(("stages", name, "code"), f"there is no folder {folder / stage.code}")
         if isinstance(stage, ValidateSpec):
             try:
                 check_suite(folder / stage.suite)
             except SuiteError as error:
-                yield ("stages", name, "suite"), str(error)
-
-
-def _module(spec: PipelineSpec, name: str, stage: CodeStageSpec, folder: Path) -> Iterator[Finding]:
-    """Only what is in the shipped folder can be known here; other modules live where the stage runs."""
-    code = spec.code_folder(stage)
-    if not stage.run or not code or not (folder / code).is_dir():
-        return
-    root = (folder / code).resolve()
-    module = stage.run.partition(":")[0].split(".")
-    if module[0] != root.name:
-        return
-    path = root.joinpath(*module[1:])
-    if not path.with_suffix(".py").is_file() and not (path / "__init__.py").is_file():
-        yield ("stages", name, "run"), f"there is no file {path.with_suffix('.py')}"
+                yield Finding(("stages", name, "suite"), str(error))
+    for path, template in spec.pod_templates():
+        if not (folder / template).is_file():
+            yield Finding(path, f"there is no file {folder / template}")
 
 
 def _cycle(spec: PipelineSpec) -> Iterator[Finding]:
@@ -106,7 +119,18 @@ def _cycle(spec: PipelineSpec) -> Iterator[Finding]:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         around = list(reversed(error.args[1]))
-        yield ("stages", around[0]), f"stages wait for each other: {' -> '.join(around)}"
+        yield Finding(("stages", around[0]), f"stages wait for each other: {' -> '.join(around)}")
+
+
+def _unused(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
+    """Stages whose only use is what they put out, and nobody reads it; a stage that was not read might."""
+    if unread:
+        return
+    followed = {other for name in spec.stages for other in spec.upstream(name)}
+    for name, stage in spec.stages.items():
+        if isinstance(stage, _MAKE_DATA) and name not in followed and len(spec.stages) > 1:
+            outputs = ", ".join(f"{name}.{output}" for output in stage.output_types())
+            yield Finding(("stages", name), f"no stage uses {outputs}", severity="warning")
 
 
 def _no_stage(spec: PipelineSpec, name: str) -> str:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 
 from airflow_ml_provider.decisions.gate import Threshold
 from airflow_ml_provider.protocol.artifact import ARTIFACT_TYPES
 from airflow_ml_provider.protocol.errors import ProtocolError
-from airflow_ml_provider.protocol.names import require_name
+from airflow_ml_provider.protocol.names import NAME_PATTERN, require_name
 from airflow_ml_provider.spec.problems import did_you_mean
-from airflow_ml_provider.spec.references import Reference
+from airflow_ml_provider.spec.references import REFERENCE_PATTERN, Reference
 
 # Deferred: a stage is validated as part of its pipeline, so a validator of its own would be built for nothing.
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|[KMGTPE]i?)?")
+# https://github.com/distribution/reference: domain, path, tag, digest.
+_IMAGE = re.compile(
+    r"(?:(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
+    r"(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+    r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,})?"
+)
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 
 
@@ -84,15 +93,85 @@ def _json(value: Any) -> Any:
 def _store(value: Any) -> str:
     if not isinstance(value, str) or not ("://" in value or value.startswith("/")):
         raise ValueError(f"{value!r} is no store: write a URI such as s3://bucket/prefix, or an absolute path")
+    scheme, _, rest = value.partition("://")
+    bucket = rest.partition("/")[0]
+    if scheme in ("s3", "s3a", "gs") and not (_BUCKET.fullmatch(bucket) or "{" in bucket):
+        raise ValueError(f"{value!r} has no valid bucket {bucket!r}: 3 to 63 of a-z, 0-9, '.', '-' and '_'")
     return value
 
 
-Quantity = Annotated[str, BeforeValidator(_quantity)]
-FiniteJson = Annotated[Any, BeforeValidator(_json)]
-StoreUri = Annotated[str, BeforeValidator(_store)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Name = Annotated[str, BeforeValidator(_name)]
-ArtifactType = Annotated[str, BeforeValidator(_artifact_type)]
-ThresholdText = Annotated[str, BeforeValidator(_threshold)]
-StageReference = Annotated[Reference, BeforeValidator(_reference)]
-EntryPoint = Annotated[str, BeforeValidator(_entry_point)]
+def _image(value: Any) -> str:
+    if not isinstance(value, str) or not ("{{" in value or (len(value) <= 255 and _IMAGE.fullmatch(value))):
+        raise ValueError(
+            f"{value!r} is no image name: write registry/name:tag in lower case, such as ghcr.io/acme/train:1.4"
+        )
+    return value
+
+
+def _schedule(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no schedule: write a cron expression in quotes, or a preset")
+    if value.startswith("@"):
+        if value not in PRESETS:
+            raise ValueError(f"{value!r} is no preset; there are {', '.join(PRESETS)}{did_you_mean(value, PRESETS)}")
+        return value
+    # Not imported with the module: most pipelines have no cron expression.
+    from croniter import CroniterBadCronError, CroniterError, croniter
+
+    try:
+        croniter(value)
+    except (CroniterBadCronError, CroniterError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"{value!r} is no cron expression: {error}; write minute, hour, day, month and weekday, such as "
+            f'"0 6 * * 1-5", or a preset such as @daily'
+        ) from error
+    return value
+
+
+def _date(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no date: write YYYY-MM-DD") from None
+
+
+PRESETS = ("@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+
+
+def _schema(kind: str | list[str], description: str = "", **more: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": kind, **({"description": description} if description else {}), **more})
+
+
+_NAME_SCHEMA = {"pattern": f"^{NAME_PATTERN.pattern}$"}
+_ANY_JSON = ["array", "boolean", "null", "number", "object", "string"]
+
+Quantity = Annotated[
+    str,
+    BeforeValidator(_quantity),
+    _schema(["string", "number"], pattern=f"^{_QUANTITY.pattern}$", exclusiveMinimum=0),
+]
+FiniteJson = Annotated[Any, BeforeValidator(_json), _schema(_ANY_JSON)]
+StoreUri = Annotated[str, BeforeValidator(_store), _schema("string", pattern="://|^/", examples=["s3://artifacts/ml"])]
+Duration = Annotated[
+    timedelta, BeforeValidator(_duration), _schema("string", pattern=f"^{_DURATION.pattern}$", examples=["30s", "2h"])
+]
+Name = Annotated[str, BeforeValidator(_name), _schema("string", **_NAME_SCHEMA)]
+ArtifactType = Annotated[str, BeforeValidator(_artifact_type), _schema("string", enum=list(ARTIFACT_TYPES))]
+ThresholdText = Annotated[
+    str, BeforeValidator(_threshold), _schema("string", pattern="^ *(<=|>=|<|>)", examples=["< 20", "< baseline_rmse"])
+]
+StageReference = Annotated[
+    Reference,
+    BeforeValidator(_reference),
+    _schema("string", pattern=f"^{REFERENCE_PATTERN.pattern}$", examples=["features.train"]),
+]
+EntryPoint = Annotated[
+    str,
+    BeforeValidator(_entry_point),
+    _schema("string", pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", examples=["flights.stages:train"]),
+]
+ImageName = Annotated[str, BeforeValidator(_image), _schema("string", minLength=1, maxLength=255)]
+Schedule = Annotated[str, BeforeValidator(_schedule), _schema("string", examples=["@daily", "0 6 * * 1-5"])]
+StartDate = Annotated[dt.date, BeforeValidator(_date), _schema("string", format="date", examples=["2024-01-01"])]

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from airflow_ml_provider.spec.checks import check_pipeline
-from airflow_ml_provider.spec.pipeline import PipelineSpec, TrackingSpec
-from airflow_ml_provider.spec.pod import PodSpec, VolumeSpec
+from airflow_ml_provider.spec.document import Document, KeyPath
+from airflow_ml_provider.spec.kinds import model_at
+from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import Problem, SpecError, did_you_mean
-from airflow_ml_provider.spec.stages import STAGE_MODELS, Resources
-from airflow_ml_provider.spec.yaml_source import KeyPath, YamlSource, read_yaml
+from airflow_ml_provider.spec.resolve import DEFAULTS, ENVIRONMENTS, resolve
+from airflow_ml_provider.spec.yaml_source import read_yaml
 
 PIPELINE_FILE = "pipeline.yaml"
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class LoadedPipeline:
+    """A pipeline and what it was read from.
+
+    Attributes:
+        spec: The pipeline.
+        document: Its values, each with its place; the environment's changes, defaults and variables are in it.
+        warnings: What is allowed but hardly meant.
+    """
+
+    spec: PipelineSpec
+    document: Document
+    warnings: tuple[Problem, ...] = ()
 
 
 def pipeline_name(path: Path) -> str:
@@ -23,73 +43,94 @@ def pipeline_name(path: Path) -> str:
     return path.resolve().parent.name if path.name == PIPELINE_FILE else path.stem
 
 
-def load_pipeline(path: Path) -> PipelineSpec:
+def overlay_of(path: Path, environment: str) -> Path | None:
+    """Return the file of an environment beside a pipeline file (``pipeline.prod.yaml``), ``None`` without one."""
+    beside = (path.with_name(f"{path.stem}.{environment}{suffix}") for suffix in SUFFIXES)
+    return next((file for file in beside if file.is_file()), None)
+
+
+def is_overlay(path: Path) -> bool:
+    """Whether a file's name is that of an environment's changes: it has a dot before its suffix."""
+    return "." in path.stem
+
+
+def load_pipeline(
+    path: Path, *, environment: str | None = None, variables: Mapping[str, str] | None = None
+) -> PipelineSpec:
     """Read and check a pipeline file.
+
+    Args:
+        path: The file.
+        environment: Whose changes to take, such as ``prod``.
+        variables: What ``${env:NAME}`` stands for; default is the process's environment.
 
     Raises:
         SpecError: The file has mistakes; the error holds all that could be found, with line and column.
     """
+    return load(path, environment=environment, variables=variables).spec
+
+
+def load(path: Path, *, environment: str | None = None, variables: Mapping[str, str] | None = None) -> LoadedPipeline:
+    """Read and check a pipeline file; returns also where each value was written.
+
+    Raises:
+        SpecError: As :func:`load_pipeline`.
+    """
     source = read_yaml(path)
     if not isinstance(source.value, dict):
         raise SpecError([source.problem((), "a pipeline is a mapping with the keys pipeline and stages")])
-    value, problems = _with_pods(source)
-    try:
-        spec = PipelineSpec.model_validate(value)
-    except ValidationError as error:
-        raise SpecError([*problems, *_shape_problems(source, error)]) from error
-    problems += [source.problem(key_path, message) for key_path, message in check_pipeline(spec, folder=path.parent)]
+    overlay = overlay_of(path, environment) if environment else None
+    document = resolve(
+        source,
+        environment=environment,
+        overlay=None if overlay is None else read_yaml(overlay),
+        variables=os.environ if variables is None else variables,
+    )
+    spec, problems, unread = _shaped(document)
+    problems += [
+        document.problem(finding.path, finding.message, severity=finding.severity)
+        for finding in check_pipeline(spec, folder=path.parent, unread=unread)
+    ]
     if spec.pipeline != pipeline_name(path):
         message = f"the pipeline is called {spec.pipeline!r}, its file stands for {pipeline_name(path)!r}; rename one"
-        problems.append(source.problem(("pipeline",), message))
-    if problems:
+        problems.append(document.problem(("pipeline",), message))
+    if any(problem.severity == "error" for problem in problems):
         raise SpecError(problems)
-    return spec
+    return LoadedPipeline(spec, document, tuple(sorted(problems)))
 
 
-def _with_pods(source: YamlSource) -> tuple[dict[str, Any], list[Problem]]:
-    """Check what stands under ``pod``, of the pipeline and of its stages."""
-    problems: list[Problem] = []
-
-    def checked(owner: dict[str, Any], path: KeyPath) -> dict[str, Any]:
-        if owner.get("pod") is None:
-            return owner
-        try:
-            return {**owner, "pod": PodSpec.model_validate(owner["pod"])}
-        except ValidationError as error:
-            problems.extend(_shape_problems(source, error, below=(*path, "pod")))
-            return {**owner, "pod": None}
-
-    value = checked(source.value, ())
-    stages = value.get("stages")
-    if isinstance(stages, dict):
-        found = {
-            name: checked(stage, ("stages", name)) if isinstance(stage, dict) else stage
-            for name, stage in stages.items()
-        }
-        value = {**value, "stages": found}
-    return value, problems
+def _shaped(document: Document) -> tuple[PipelineSpec, list[Problem], frozenset[str]]:
+    """Return the pipeline; without the stages that have no shape, when all else has, so that all can be checked."""
+    try:
+        return PipelineSpec.model_validate(document.value), [], frozenset()
+    except ValidationError as error:
+        problems = _shape_problems(document, error)
+        paths = [details["loc"] for details in error.errors(include_url=False, include_context=False)]
+    broken = frozenset(str(path[1]) for path in paths if len(path) > 1 and path[0] == "stages")
+    stages = document.value.get("stages")
+    sound = {name: stage for name, stage in stages.items() if name not in broken} if isinstance(stages, dict) else {}
+    if not sound or any(path[0] != "stages" for path in paths):
+        raise SpecError(problems)
+    try:
+        return PipelineSpec.model_validate({**document.value, "stages": sound}), problems, broken
+    except ValidationError as error:
+        raise SpecError([*problems, *_shape_problems(document, error)]) from error
 
 
-def _shape_problems(source: YamlSource, error: ValidationError, *, below: KeyPath = ()) -> list[Problem]:
-    return [
-        source.problem(*_located(source.value, details, below))
-        for details in error.errors(include_url=False, include_context=True)
-    ]
+def _shape_problems(document: Document, error: ValidationError) -> list[Problem]:
+    problems = []
+    for details in error.errors(include_url=False, include_context=True):
+        path = _key_path(details["loc"])
+        problems.append(document.problem(path, _message(document.value, path, details)))
+    return problems
 
 
-def _located(value: Any, details: ErrorDetails, below: KeyPath) -> tuple[KeyPath, str]:
-    path = (*below, *_key_path(value, details["loc"]))
-    return path, _message(value, path, details)
-
-
-def _key_path(value: Any, location: tuple[int | str, ...]) -> KeyPath:
-    """Drop what pydantic adds to a location: the tag of the union, the name of a branch, ``[key]``."""
+def _key_path(location: tuple[int | str, ...]) -> KeyPath:
+    """Drop what pydantic adds to a location: the name of a branch of a union, ``[key]``."""
     path: list[int | str] = []
-    for index, part in enumerate(location):
+    for part in location:
         if part == "[key]":
             break
-        if len(path) == 2 and path[0] == "stages" and part in STAGE_MODELS and index == 2:
-            continue
         path.append(part)
     return tuple(path)
 
@@ -97,29 +138,16 @@ def _key_path(value: Any, location: tuple[int | str, ...]) -> KeyPath:
 def _message(value: Any, path: KeyPath, details: ErrorDetails) -> str:
     kind = details["type"]
     if kind == "extra_forbidden":
-        known = _known_keys(value, path)
-        return f"unknown key {path[-1]!r}; known are {', '.join(known)}{did_you_mean(str(path[-1]), known)}"
+        key = str(path[-1])
+        model = model_at(path, root=PipelineSpec, value=value)
+        known = [] if model is None else list(model.model_fields)
+        if model is PipelineSpec:
+            known += [DEFAULTS, ENVIRONMENTS]
+        return f"unknown key {key!r}; known are {', '.join(known)}{did_you_mean(key, known)}"
     if kind == "missing":
         return f"key {path[-1]!r} is missing"
-    if kind == "union_tag_invalid":
-        tag = str(details["ctx"]["tag"])
-        return f"unknown kind {tag!r}; known are {', '.join(STAGE_MODELS)}{did_you_mean(tag, STAGE_MODELS)}"
-    if kind == "union_tag_not_found":
-        return f"key 'kind' is missing; known kinds are {', '.join(STAGE_MODELS)}"
     message = details["msg"].removeprefix("Value error, ")
     shown = repr(details["input"])
     if kind == "value_error" or len(shown) > 60:
         return message
     return f"{message[0].lower()}{message[1:]}, got {shown}"
-
-
-def _known_keys(value: Any, path: KeyPath) -> list[str]:
-    model: type[BaseModel] = PipelineSpec
-    if "pod" in (path[0], path[2] if len(path) > 3 else ""):
-        model = VolumeSpec if "volumes" in path else PodSpec
-    elif path[0] == "stages" and len(path) > 2:
-        stage = value["stages"][path[1]]
-        model = Resources if path[2] == "resources" and len(path) > 3 else STAGE_MODELS[stage["kind"]]
-    elif path[0] == "tracking" and len(path) > 1:
-        model = TrackingSpec
-    return list(model.model_fields)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from airflow_ml_provider.spec.fields import STRICT, Duration, FiniteJson, Name, StoreUri
+from airflow_ml_provider.spec.fields import STRICT, Duration, FiniteJson, ImageName, Name, Schedule, StartDate, StoreUri
+from airflow_ml_provider.spec.kinds import AnyStage
 from airflow_ml_provider.spec.pod import PodSettings
-from airflow_ml_provider.spec.stages import AnyStage, CodeStageSpec
+from airflow_ml_provider.spec.stages import CodeStageSpec
 
 DEFAULT_START = dt.date(2024, 1, 1)
 
@@ -37,24 +39,32 @@ class PipelineSpec(BaseModel):
 
     pipeline: str = Field(pattern=r"^[A-Za-z0-9_.\-]{1,200}$", description="The pipeline's name, the DAG's id")
     description: str | None = Field(default=None, description="One line in Airflow's list of DAGs")
-    schedule: str | None = Field(default=None, description="cron expression or preset; leave out to start by hand")
-    start_date: dt.date | None = Field(default=None, description="First day of a schedule")
+    schedule: Schedule | None = Field(default=None, description="cron expression or preset; leave out to start by hand")
+    start_date: StartDate | None = Field(default=None, description="First day of a schedule")
     store: StoreUri | None = Field(default=None, description="Artifact store, any fsspec URI")
     runner: Literal["local", "kubernetes"] | None = Field(default=None, description="Where stages run")
-    image: str | None = Field(default=None, description="Container image, for pods")
+    image: ImageName | None = Field(default=None, description="Container image, for pods", examples=["ml/stage:1.4"])
     code: str | None = Field(default=None, description="Folder of code, shipped by its digest")
     pod: PodSettings | None = Field(default=None, description="The pods of all stages")
     tracking: Tracking = Field(default=TrackingSpec(), description="MLflow, or false")
     params: dict[Name, FiniteJson] = Field(default={}, description="Params of the trigger form: {{ params.NAME }}")
-    tags: list[Annotated[str, Field(max_length=100)]] = []
+    tags: list[Annotated[str, Field(max_length=100)]] = Field(default=[], description="Tags of the DAG, beside ml")
     retries: int = Field(default=0, ge=0, le=100, description="Further tries of a failed stage")
-    retry_delay: Duration = dt.timedelta(seconds=30)
-    stages: dict[Name, AnyStage] = Field(min_length=1)
+    retry_delay: Duration = Field(default=dt.timedelta(seconds=30), description="Wait before a further try")
+    stages: dict[Name, AnyStage] = Field(min_length=1, description="The stages by name, the ids of their tasks")
 
     def upstream(self, stage: str) -> set[str]:
         """Return the stages that must end before ``stage`` begins."""
         spec = self.stages[stage]
         return {reference.stage for reference in spec.references().values()} | set(spec.needs)
+
+    def pod_templates(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Return the key paths and values of all pod templates."""
+        if self.pod and self.pod.template:
+            yield ("pod", "template"), self.pod.template
+        for name, stage in self.stages.items():
+            if stage.pod and stage.pod.template:
+                yield ("stages", name, "pod", "template"), stage.pod.template
 
     def code_folder(self, stage: CodeStageSpec) -> str | None:
         """Return the code folder of a stage, its own or the pipeline's."""

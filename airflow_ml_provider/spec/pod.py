@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, BeforeValidator, Field, InstanceOf, WithJsonSchema, model_validator
 
 from airflow_ml_provider.spec.fields import STRICT, Duration, FiniteJson, Quantity
 
@@ -103,19 +102,11 @@ class PodSpec(BaseModel):
         return PodSpec.model_construct(**merged)
 
 
-class _Checked:
-    """A field that takes a PodSpec that is checked already.
-
-    A schema of it within each kind's would be built at every parse of a DAG, and most pipelines say little of pods.
-    """
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.is_instance_schema(PodSpec)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return handler(PodSpec.__pydantic_core_schema__)
+def _pod(value: Any) -> Any:
+    return value if value is None or isinstance(value, PodSpec) else PodSpec.model_validate(value)
 
 
-PodSettings = Annotated[PodSpec, _Checked]
+# A schema of it within each kind's would be built at every parse of a DAG, and most pipelines say little of pods.
+PodSettings = Annotated[
+    InstanceOf[PodSpec], BeforeValidator(_pod), WithJsonSchema({"$ref": "#/$defs/PodSpec"}, mode="validation")
+]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 SNIPPET_WIDTH = 80
+
+Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, order=True)
@@ -19,6 +22,7 @@ class Problem:
         path: The key path (``stages.train.params``), empty for the whole file.
         message: What is wrong, what is allowed.
         snippet: The line of the file, empty when there is none.
+        severity: A warning does not keep the pipeline from being built.
     """
 
     file: str
@@ -27,11 +31,13 @@ class Problem:
     path: str
     message: str
     snippet: str = ""
+    severity: Severity = "error"
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         where = f"{self.path}: " if self.path else ""
-        text = f"{place}: {where}{self.message}"
+        grade = "" if self.severity == "error" else "warning: "
+        text = f"{place}: {grade}{where}{self.message}"
         if not self.snippet:
             return text
         # A line of a megabyte is not repeated in every message about it.
@@ -48,7 +54,7 @@ class SpecError(ValueError):
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(problems))
+        self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(map(str, self.problems)))
 
 

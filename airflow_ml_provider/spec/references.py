@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_REFERENCE = re.compile(r"([A-Za-z][A-Za-z0-9_]*)\.([A-Za-z][A-Za-z0-9_]*)")
+REFERENCE_PATTERN = re.compile(r"([A-Za-z][A-Za-z0-9_]*)\.([A-Za-z][A-Za-z0-9_]*)")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Reference:
         Raises:
             ValueError: The text has another form.
         """
-        match = _REFERENCE.fullmatch(text) if isinstance(text, str) else None
+        match = REFERENCE_PATTERN.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ValueError(f"{text!r} is no reference: write stage.output, such as features.train")
         return cls(match[1], match[2])

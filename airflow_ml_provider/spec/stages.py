@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,6 +13,7 @@ from airflow_ml_provider.spec.fields import (
     Duration,
     EntryPoint,
     FiniteJson,
+    ImageName,
     Name,
     Quantity,
     StageReference,
@@ -27,11 +28,13 @@ class Resources(BaseModel):
 
     model_config = STRICT
 
-    cpu: Quantity | None = None
-    memory: Quantity | None = None
-    gpu: Quantity | None = None
-    storage: Quantity | None = None
-    max_memory: Quantity | None = None
+    cpu: Quantity | None = Field(default=None, description="CPUs that the pod asks for", examples=[2, "500m"])
+    memory: Quantity | None = Field(default=None, description="Memory, as request and limit", examples=["4Gi"])
+    gpu: Quantity | None = Field(default=None, description="GPUs (nvidia.com/gpu)", examples=[1])
+    storage: Quantity | None = Field(default=None, description="Ephemeral storage", examples=["20Gi"])
+    max_memory: Quantity | None = Field(
+        default=None, description="A pod that ran out of memory gets twice as much, up to this", examples=["16Gi"]
+    )
 
 
 class StageSpec(BaseModel):
@@ -39,18 +42,29 @@ class StageSpec(BaseModel):
 
     model_config = ConfigDict(**STRICT, arbitrary_types_allowed=True)
 
+    kind: str = Field(description="What the stage does")
     needs: list[Name] = Field(default=[], description="Stages that must end first, without data from them")
     retries: int | None = Field(default=None, ge=0, le=100, description="Further tries of a failed stage")
     retry_delay: Duration | None = Field(default=None, description="Wait before a further try, such as 30s")
     timeout: Duration | None = Field(default=None, description="The longest time one try may take")
     runner: Literal["local", "kubernetes"] | None = Field(default=None, description="Where the stage runs")
-    image: str | None = Field(default=None, description="Container image, for pods")
+    image: ImageName | None = Field(default=None, description="Container image, for pods", examples=["ml/stage:1.4"])
     resources: Resources | None = Field(default=None, description="CPU, memory and GPUs, for pods")
     pod: PodSettings | None = Field(default=None, description="The stage's pod, before the pipeline's")
     no_retry: list[Literal["bad_data", "out_of_memory", "user_code"]] = Field(
         default=[], description="Kinds of failure after which no retry is wanted"
     )
     doc: str | None = Field(default=None, description="Shown on the task in Airflow's UI")
+
+    wanted_types: ClassVar[tuple[str, ...]] = ()
+    """Types of artifacts that inputs may have, the usual one first; empty for any."""
+    argument_names: ClassVar[Mapping[str, str]] = {}
+    """Arguments of the operator that are called otherwise than their key here."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what this kind's operator takes beside what all stages share; references stand for outputs."""
+        own = (name for name in type(self).model_fields if name not in StageSpec.model_fields)
+        return {self.argument_names.get(name, name): getattr(self, name) for name in own}
 
     def references(self) -> dict[tuple[str, ...], Reference]:
         """Return every reference to another stage by its key path below the stage."""
@@ -73,12 +87,12 @@ class CodeStageSpec(StageSpec):
     io: Literal["direct", "staged"] | None = Field(
         default=None, description="Who fetches and commits in a pod: the stage's container, or two around it"
     )
-
     checkpoints: Duration | None = Field(
         default=None, description="How often the stage's folder of checkpoints is brought to the store"
     )
 
     needs_code: ClassVar[bool] = True
+    argument_names: ClassVar[Mapping[str, str]] = {"params": "hyperparameters"}
 
     @model_validator(mode="after")
     def _one_action(self) -> CodeStageSpec:
@@ -113,9 +127,11 @@ class CodeStageSpec(StageSpec):
 class IngestSpec(CodeStageSpec):
     """Brings data into the store: files of a URI pattern, or code that fetches it."""
 
-    kind: Literal["ingest"]
+    kind: Literal["ingest"] = Field(description="What the stage does")
     uri: str | None = Field(default=None, min_length=1, description="fsspec URI or relative path, with * and **")
-    outputs: dict[Name, ArtifactType] = {"data": "dataset"}
+    outputs: dict[Name, ArtifactType] = Field(
+        default={"data": "dataset"}, description="With code: artifact types by argument name"
+    )
 
     needs_code: ClassVar[bool] = False
 
@@ -131,11 +147,15 @@ class IngestSpec(CodeStageSpec):
 class ValidateSpec(StageSpec):
     """Checks a dataset with a Great Expectations suite and passes it on unchanged."""
 
-    kind: Literal["validate"]
+    kind: Literal["validate"] = Field(description="What the stage does")
     inputs: dict[Name, StageReference] = Field(min_length=1, max_length=1, description="The dataset to check")
-    suite: str = Field(min_length=1, description="JSON file of the suite")
-    on_failure: Literal["fail", "warn", "branch"] = "fail"
+    suite: str = Field(min_length=1, description="JSON file of the suite", examples=["suites/flights.json"])
+    on_failure: Literal["fail", "warn", "branch"] = Field(
+        default="fail", description="What becomes of the pipeline when the check fails"
+    )
     if_failed: list[Name] = Field(default=[], description="With branch: stages that run only when it failed")
+
+    wanted_types: ClassVar[tuple[str, ...]] = ("dataset", "directory", "file")
 
     @model_validator(mode="after")
     def _sound(self) -> ValidateSpec:
@@ -156,23 +176,27 @@ class ValidateSpec(StageSpec):
 class FeatureEngineeringSpec(CodeStageSpec):
     """Turns datasets into features."""
 
-    kind: Literal["feature_engineering"]
-    outputs: dict[Name, ArtifactType] = Field(min_length=1)
+    kind: Literal["feature_engineering"] = Field(description="What the stage does")
+    outputs: dict[Name, ArtifactType] = Field(min_length=1, description="Artifact types by argument name")
 
 
 class TrainSpec(CodeStageSpec):
     """Trains a model."""
 
-    kind: Literal["train"]
-    outputs: dict[Name, ArtifactType] = Field(default={"model": "model"}, min_length=1)
+    kind: Literal["train"] = Field(description="What the stage does")
+    outputs: dict[Name, ArtifactType] = Field(
+        default={"model": "model"}, min_length=1, description="Artifact types by argument name"
+    )
 
 
 class EvaluateSpec(CodeStageSpec):
     """Measures a model and compares its metrics with a gate."""
 
-    kind: Literal["evaluate"]
+    kind: Literal["evaluate"] = Field(description="What the stage does")
     gate: dict[str, ThresholdText] = Field(default={}, description='Thresholds by metric, such as "< 20"')
-    on_failure: Literal["fail", "warn", "branch"] = "fail"
+    on_failure: Literal["fail", "warn", "branch"] = Field(
+        default="fail", description="What becomes of the pipeline when the check fails"
+    )
     if_failed: list[Name] = Field(default=[], description="With branch: stages that run only when it failed")
 
     @model_validator(mode="after")
@@ -186,9 +210,12 @@ class EvaluateSpec(CodeStageSpec):
 class RegisterSpec(StageSpec):
     """Registers a model in MLflow; champion when the gates of the evaluate stages it needs passed."""
 
-    kind: Literal["register"]
+    kind: Literal["register"] = Field(description="What the stage does")
     model: StageReference = Field(description="The model to register")
     name: str = Field(pattern=r"^[A-Za-z0-9_.\- ]{1,200}$", description="The registered model's name")
+
+    wanted_types: ClassVar[tuple[str, ...]] = ("model", "directory")
+    argument_names: ClassVar[Mapping[str, str]] = {"name": "model_name"}
 
     def references(self) -> dict[tuple[str, ...], Reference]:
         """Return the model."""
@@ -198,23 +225,7 @@ class RegisterSpec(StageSpec):
 class ContainerSpec(CodeStageSpec):
     """Any command or function that is none of the other kinds."""
 
-    kind: Literal["container"]
-
-
-AnyStage = Annotated[
-    IngestSpec | ValidateSpec | FeatureEngineeringSpec | TrainSpec | EvaluateSpec | RegisterSpec | ContainerSpec,
-    Field(discriminator="kind"),
-]
-
-STAGE_MODELS: Mapping[str, type[StageSpec]] = {
-    "ingest": IngestSpec,
-    "validate": ValidateSpec,
-    "feature_engineering": FeatureEngineeringSpec,
-    "train": TrainSpec,
-    "evaluate": EvaluateSpec,
-    "register": RegisterSpec,
-    "container": ContainerSpec,
-}
+    kind: Literal["container"] = Field(description="What the stage does")
 
 
 def _require_branch(on_failure: str, if_failed: list[str]) -> None:

@@ -2,54 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from airflow_ml_provider.spec.document import Document, KeyPath, Position
 from airflow_ml_provider.spec.problems import Problem, SpecError
 
 FILE_LIMIT_BYTES = 1024 * 1024
 NODE_LIMIT = 50_000
 DEPTH_LIMIT = 40
 
-KeyPath = tuple[str | int, ...]
-
 _MERGE_TAG = "tag:yaml.org,2002:merge"
+_PREFIX = "tag:yaml.org,2002:"
+_TEXT = f"{_PREFIX}str"
+
+# Plain scalars that YAML 1.1 and 1.2 read differently: https://yaml.org/spec/1.2.2/ext/changes/.
+_AMBIGUOUS = re.compile(
+    r"""(?P<word>yes|no|on|off|y|n)
+    |(?P<octal>[-+]?0[0-9_]+)
+    |(?P<grouped>[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?)
+    |(?P<binary>[-+]?0b[01_]+)
+    |(?P<clock>[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)
+    |(?P<exponent>[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_FIRST_OF_AMBIGUOUS = frozenset("yYnNoO0123456789+-")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True)
-class YamlSource:
-    """A parsed file.
-
-    Attributes:
-        path: The file.
-        value: Plain dicts, lists and scalars.
-        positions: Line and column, from 1, of each value by key path; of the key for a mapping's entries.
-        lines: The file's lines.
-    """
-
-    path: Path
-    value: Any
-    positions: Mapping[KeyPath, tuple[int, int]]
-    lines: tuple[str, ...]
-
-    def problem(self, key_path: KeyPath, message: str) -> Problem:
-        """Return a problem at a key path, or at its nearest parent that is in the file."""
-        known = key_path
-        while known and known not in self.positions:
-            known = known[:-1]
-        line, column = self.positions.get(known, (1, 1))
-        snippet = self.lines[line - 1] if line <= len(self.lines) else ""
-        return Problem(str(self.path), line, column, ".".join(map(str, key_path)), message, snippet)
-
-
-def read_yaml(path: Path) -> YamlSource:
-    """Read a YAML file with the safe loader; duplicate keys are errors.
+def read_yaml(path: Path) -> Document:
+    """Read a YAML file with the safe loader; duplicate keys and values with two readings are errors.
 
     Raises:
         SpecError: The file is missing, too large, no UTF-8, or no valid YAML.
@@ -62,29 +48,46 @@ def read_yaml(path: Path) -> YamlSource:
     except OSError as error:
         raise _whole(path, f"the file cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise _whole(path, f"the file is not UTF-8: byte {error.start} is {error.object[error.start]:#x}") from error
+        raise _whole(
+            path,
+            f"the file is not UTF-8: byte {error.start} is {error.object[error.start]:#x}; save it as UTF-8",
+        ) from error
+    return parse_yaml(text, file=str(path))
+
+
+def parse_yaml(text: str, *, file: str) -> Document:
+    """Read YAML text; ``file`` is what its problems name.
+
+    Raises:
+        SpecError: The text is no valid YAML.
+    """
     lines = tuple(text.splitlines())
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.reader.ReaderError as error:
+        raise _unreadable(file, text, error) from error
+    reader = _Reader(file, lines, loader)
     try:
         node = loader.get_single_node()
-        reader = _Reader(path, lines, loader)
         value = None if node is None else reader.read(node, ())
     except yaml.MarkedYAMLError as error:
-        raise SpecError([_syntax_problem(path, lines, error)]) from error
-    except yaml.YAMLError as error:
-        raise _whole(path, f"no valid YAML: {error}") from error
+        raise SpecError([_syntax_problem(file, lines, error)]) from error
+    except yaml.reader.ReaderError as error:
+        raise _unreadable(file, text, error) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise _whole(file, f"no valid YAML: {error}") from error
     finally:
         loader.dispose()
     if reader.problems:
         raise SpecError(reader.problems)
-    return YamlSource(path, value, reader.positions, lines)
+    return Document(file, value, reader.positions, {file: lines})
 
 
 class _Reader:
-    def __init__(self, path: Path, lines: tuple[str, ...], loader: Any) -> None:
-        self.path = path
+    def __init__(self, file: str, lines: tuple[str, ...], loader: Any) -> None:
+        self.file = file
         self.lines = lines
-        self.positions: dict[KeyPath, tuple[int, int]] = {}
+        self.positions: dict[KeyPath, Position] = {}
         self.problems: list[Problem] = []
         self._loader = loader
         self._count = 0
@@ -93,57 +96,105 @@ class _Reader:
         self._count += 1
         if self._count > NODE_LIMIT or len(path) > DEPTH_LIMIT:
             raise _whole(
-                self.path,
+                self.file,
                 f"more than {NODE_LIMIT:,} values or {DEPTH_LIMIT} levels once its aliases are expanded",
             )
-        self.positions.setdefault(path, _position(node))
+        if path not in self.positions:
+            self.positions[path] = self._position(node)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
+        if node.tag != f"{_PREFIX}seq":
+            self._problem(node, path, f"tag {node.tag.removeprefix(_PREFIX)!r} is not allowed")
+        return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
+
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
+        text = node.value
+        if node.tag == _TEXT and (node.style or not text or text[0] not in _FIRST_OF_AMBIGUOUS):
+            return text
+        if not node.style and (found := _AMBIGUOUS.fullmatch(text)):
+            self._problem(node, path, _AMBIGUITY[found.lastgroup or ""].format(text=text, low=text.lower()))
+            return None
         try:
             return self._loader.construct_object(node)
+        except yaml.constructor.ConstructorError:
+            self._problem(node, path, f"tag {node.tag.removeprefix(_PREFIX)!r} is not allowed; write a plain value")
         except (ValueError, KeyError, OverflowError) as error:
-            self._problem(node, path, f"{node.value!r} is no {node.tag.rpartition(':')[2]}: {error}")
-            return None
+            self._problem(node, path, f"{text!r} is no {node.tag.rpartition(':')[2]}: {error}")
+        return None
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        if node.tag != f"{_PREFIX}map":
+            self._problem(node, path, f"tag {node.tag.removeprefix(_PREFIX)!r} is not allowed")
         written: set[str] = set()
+        merges = False
         for key, _ in node.value:
-            if isinstance(key.value, str) and key.tag != _MERGE_TAG:
+            if key.tag == _MERGE_TAG:
+                merges = True
+            elif isinstance(key, yaml.ScalarNode):
                 if key.value in written:
                     self._problem(key, (*path, key.value), f"key {key.value!r} is written twice")
                 written.add(key.value)
-        self._loader.flatten_mapping(node)
+        if merges:
+            self._loader.flatten_mapping(node)
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problem(key_node, path, "a key must be plain text")
                 continue
             key = str(key_node.value)
-            self.positions[(*path, key)] = _position(key_node)
+            self.positions[(*path, key)] = self._position(key_node)
             values[key] = self.read(value_node, (*path, key))
         return values
 
+    def _position(self, node: yaml.Node) -> Position:
+        mark = node.start_mark
+        return Position(self.file, mark.line + 1, mark.column + 1)
+
     def _problem(self, node: yaml.Node, path: KeyPath, message: str) -> None:
-        line, column = _position(node)
+        place = self._position(node)
         shown = ".".join(map(str, path))
-        self.problems.append(Problem(str(self.path), line, column, shown, message, self.lines[line - 1]))
+        snippet = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
+        self.problems.append(Problem(self.file, place.line, place.column, shown, message, snippet))
 
 
-def _position(node: yaml.Node) -> tuple[int, int]:
-    return node.start_mark.line + 1, node.start_mark.column + 1
+_AMBIGUITY = {
+    "word": "{text!r} is text to some YAML readers and true or false to others: write true, false or '{text}'",
+    "octal": "{text!r} is octal to some YAML readers and decimal to others: drop the leading zero, or write '{text}'",
+    "grouped": "{text!r} is a number to some YAML readers and text to others: drop the '_', or write '{text}'",
+    "binary": "{text!r} is a number to some YAML readers and text to others: write it as a decimal, or '{text}'",
+    "clock": "{text!r} is a number in base 60 to some YAML readers: write '{text}'",
+    "exponent": "{text!r} is a number to some YAML readers and text to others: write it without an exponent, or "
+    "'{text}'",
+}
 
 
-def _whole(path: Path, message: str) -> SpecError:
-    return SpecError([Problem(str(path), 0, 0, "", message)])
+def _whole(file: Path | str, message: str) -> SpecError:
+    return SpecError([Problem(str(file), 0, 0, "", message)])
 
 
-def _syntax_problem(path: Path, lines: tuple[str, ...], error: yaml.MarkedYAMLError) -> Problem:
+def _unreadable(file: str, text: str, error: yaml.reader.ReaderError) -> SpecError:
+    # libyaml counts bytes.
+    before = text.encode()[: error.position].decode(errors="ignore")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    character = error.character if isinstance(error.character, int) else ord(error.character)
+    return SpecError(
+        [Problem(file, line, column, "", f"character U+{character:04X} is not allowed in YAML; remove it")]
+    )
+
+
+def _syntax_problem(file: str, lines: tuple[str, ...], error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
     snippet = lines[line - 1] if line <= len(lines) else ""
     message = f"no valid YAML: {error.problem or error.context}"
+    if error.problem and error.context and error.context_mark is not None:
+        message += f" ({error.context} that begins in line {error.context_mark.line + 1})"
     if "\t" in snippet:
         message += "; the line holds a tab, indent with spaces"
-    return Problem(str(path), line, column, "", message, snippet)
+    elif "mapping values are not allowed" in message:
+        message += "; is the indentation right, or does a text with ': ' lack quotes?"
+    elif "found character '%'" in message or "found character '@'" in message or "found character '`'" in message:
+        message += "; put the text in quotes"
+    return Problem(file, line, column, "", message, snippet)

@@ -32,13 +32,13 @@ class TaskStateStore(dict):
         Attempt("1.1", "file:///store/1.1", "sha256:w"),
         Attempt(
             "2.3",
-            "s3://ml/store/2.3",
+            "s3://artifacts/store/2.3",
             "sha256:w",
             runs=StageRuns(experiment_id="1", parent="p", child="c", attempt="a"),
             pod=PodIdentity("ml", "train-1-1", "uid"),
             spent=Spent(disruptions=2, memory=1024),
             waiting_since=1.5,
-            checkpoints=(ArtifactRef("s3://ml/c1", f"sha256:{'0' * 64}", "directory", 5),),
+            checkpoints=(ArtifactRef("s3://artifacts/c1", f"sha256:{'0' * 64}", "directory", 5),),
         ),
     ],
 )

@@ -84,7 +84,7 @@ def test_a_broken_file_is_seen_and_hides_no_other(folder):
         ("params: {x: .nan}", "is no JSON value"),
         ("store: ./here", "'./here' is no store"),
         ("tracking: {conection: x}", "unknown key 'conection'; known are connection, experiment"),
-        ("schedule: nonsense", "two.yaml: Airflow does not accept this pipeline"),
+        ("schedule: nonsense", "two.yaml:2:1: schedule: 'nonsense' is no cron expression"),
         ("stages: {a: {kind: container, command: [x], outputs: {gate: file}}}", "'gate' is a reserved name"),
         ("stages: {a: {kind: container, command: [x], resources: {memory: lots}}}", "'lots' is no quantity"),
         ("stages: {a: {kind: evaluate, command: [x], on_failure: warn}}", "on_failure: warn needs a gate"),
@@ -147,7 +147,7 @@ def test_fields_reach_the_operator(tmp_path):
     spec = PipelineSpec.model_validate(
         {
             "pipeline": "p",
-            "store": "s3://ml/x",
+            "store": "s3://artifacts/x",
             "schedule": "@daily",
             "tracking": {"connection": "c", "experiment": "e"},
             "stages": {"train": stage},
@@ -156,7 +156,12 @@ def test_fields_reach_the_operator(tmp_path):
     dag = build(spec, base_folder=tmp_path)
     task = dag.get_task("train")
     assert (task.retries, task.retry_delay.total_seconds(), task.execution_timeout.total_seconds()) == (2, 5, 7200)
-    assert (task.image, task.store, task.mlflow_conn_id, task.experiment) == ("ml/stage:1", "s3://ml/x", "c", "e")
+    assert (task.image, task.store, task.mlflow_conn_id, task.experiment) == (
+        "ml/stage:1",
+        "s3://artifacts/x",
+        "c",
+        "e",
+    )
     assert task.container_resources.requests == {"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"}
     assert task.container_resources.limits == {"memory": "4Gi", "nvidia.com/gpu": "1"}
     assert task.hyperparameters == {"depth": 4}

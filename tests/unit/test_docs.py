@@ -31,7 +31,8 @@ def folder(tmp_path):
     for part in ("flights", "suites"):
         shutil.copytree(example / part, tmp_path / part)
     (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "stages.py").touch()
+    stages = "".join(f"def {name}(**given): ...\n" for name in ("features", "train", "evaluate"))
+    (tmp_path / "code" / "stages.py").write_text(stages)
     (tmp_path / "load.py").write_text((ROOT / "example_dags" / "load_pipelines.py").read_text())
     return tmp_path
 
@@ -73,6 +74,8 @@ def test_shell_names_commands_that_exist(text):
                 assert (ROOT / script).is_file(), line
             case ["docker", "build", "-t", _, context]:
                 assert (ROOT / context / "Dockerfile").is_file(), line
+            case ["docker", "compose", "-f", file, *_]:
+                assert (ROOT / file).is_file(), line
             case [] | ["pip" | "git" | "cd", *_]:
                 pass
             case _:

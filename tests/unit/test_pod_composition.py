@@ -34,7 +34,7 @@ def request(**changes):
         "stage": "train",
         "dag_run": "manual__2026-11-24T12:00:00+00:00",
         "attempt": "1.1",
-        "attempt_uri": "s3://ml/store/flights/run/train/-1/1.1",
+        "attempt_uri": "s3://artifacts/store/flights/run/train/-1/1.1",
         "run": "flights.stages:train",
         "params": {"cost": "$(HOME) $$ $5"},
         "outputs": {"model": "model"},

@@ -41,7 +41,9 @@ stages:
 @pytest.fixture
 def write(tmp_path):
     (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "stages.py").write_text("")
+    (tmp_path / "code" / "stages.py").write_text(
+        "def train(**given): ...\ndef evaluate(**given): return measured(given)\n"
+    )
     suite = {"name": "s", "expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "a"}}]}
     (tmp_path / "suite.json").write_text(json.dumps(suite))
 
@@ -65,7 +67,7 @@ def test_a_good_file_is_a_pipeline(write):
     [
         ("pipeline: demo", "pipelin: demo", "1:1", "unknown key 'pipelin'; known are pipeline,"),
         ("pipeline: demo", "pipeline: other", "1:1", "its file stands for 'demo'"),
-        ("    suite:", "    suites:", "10:5", "unknown key 'suites'; known are needs, retries"),
+        ("    suite:", "    suites:", "10:5", "unknown key 'suites'; known are kind, needs, retries"),
         ("    suite:", "    suites:", "10:5", "did you mean 'suite'?"),
         ("    suite: suite.json\n", "", "7:3", "key 'suite' is missing"),
         ("kind: train", "kind: trian", "11:3", "unknown kind 'trian'; known are ingest, validate"),
@@ -101,7 +103,7 @@ def test_a_good_file_is_a_pipeline(write):
         ("kind: train", "kind: train\n    kind: train", "13:5", "key 'kind' is written twice"),
         ("kind: train", "kind: train\n\tretries: 1", "13:1", "the line holds a tab"),
         ("kind: train", "kind: [train", "13:8", "no valid YAML"),
-        ("kind: train", "kind: !!python/name:os.system train", "12:11", "no valid YAML"),
+        ("kind: train", "kind: !!python/name:os.system train", "12:11", "tag 'python/name:os.system' is not allowed"),
     ],
 )
 def test_a_mistake_names_line_column_and_what_is_allowed(write, old, new, place, message):

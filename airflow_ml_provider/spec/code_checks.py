@@ -1,0 +1,181 @@
+"""Does the user's code fit its stages? Read as a syntax tree: nothing of it is imported or run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from airflow_ml_provider.decisions.gate import Threshold
+from airflow_ml_provider.protocol.request import CHECKPOINTS
+from airflow_ml_provider.spec.findings import Finding
+from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.problems import did_you_mean
+from airflow_ml_provider.spec.stages import CodeStageSpec, EvaluateSpec
+
+SOURCE_LIMIT_BYTES = 2 * 1024 * 1024
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def check_code(spec: PipelineSpec, *, folder: Path) -> Iterator[Finding]:
+    """Say which functions do not exist or do not take what their stage hands them.
+
+    Only what lies in a shipped code folder can be known here; other modules live where the stage runs, and what a
+    decorator or a star import makes of a function is known when it runs.
+
+    Args:
+        spec: The pipeline.
+        folder: Where its relative paths start.
+    """
+    for name, stage in spec.stages.items():
+        code = spec.code_folder(stage) if isinstance(stage, CodeStageSpec) else None
+        if isinstance(stage, CodeStageSpec) and stage.run and code and (folder / code).is_dir():
+            yield from _stage(name, stage, (folder / code).resolve(), stage.run)
+
+
+def _stage(name: str, stage: CodeStageSpec, root: Path, run: str) -> Iterator[Finding]:
+    where = ("stages", name, "run")
+    module, _, function_name = run.partition(":")
+    parts = module.split(".")
+    if parts[0] != root.name:
+        if (root / f"{parts[0]}.py").is_file():
+            message = f"{root / parts[0]}.py is imported as {root.name}.{parts[0]}: write {root.name}.{run}"
+            yield Finding(where, message, severity="warning")
+        return
+    path = root.joinpath(*parts[1:])
+    files = (path.with_suffix(".py"), path / "__init__.py") if parts[1:] else (path / "__init__.py",)
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        modules = [".".join((*parts[:-1], found.stem)) for found in sorted(path.parent.glob("*.py"))]
+        yield Finding(where, f"there is no file {files[0]}{did_you_mean(module, modules)}")
+        return
+    try:
+        tree = _parsed(file, file.stat().st_mtime_ns)
+    except SyntaxError as error:
+        yield Finding(where, f"{file}:{error.lineno or 1}:{error.offset or 1} is no Python: {error.msg}")
+        return
+    except (OSError, ValueError, RecursionError) as error:
+        yield Finding(where, f"{file} cannot be read: {error}")
+        return
+    functions = {node.name: node for node in tree.body if isinstance(node, _Function)}
+    if function_name not in functions:
+        if function_name not in _other_names(tree):
+            public = [found for found in functions if not found.startswith("_")]
+            yield Finding(
+                where,
+                f"{file} has no function {function_name!r}; it has {', '.join(public) or 'none'}"
+                f"{did_you_mean(function_name, functions)}",
+            )
+        return
+    function = functions[function_name]
+    if not function.decorator_list:
+        yield from _arguments(name, stage, function, f"{run} ({file.name}:{function.lineno})")
+        yield from _metrics(name, stage, function, run)
+
+
+@lru_cache(maxsize=256)
+def _parsed(file: Path, changed: int) -> ast.Module:
+    if file.stat().st_size > SOURCE_LIMIT_BYTES:
+        raise ValueError(f"it has over {SOURCE_LIMIT_BYTES:,} bytes")
+    return ast.parse(file.read_bytes(), filename=str(file))
+
+
+def _other_names(tree: ast.Module) -> set[str]:
+    """Names that something else than ``def`` may bind, and the name asked for where a star import may bring it."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(names=names) | ast.Import(names=names):
+                if any(alias.name == "*" for alias in names):
+                    return _Everything()
+                found |= {(alias.asname or alias.name).partition(".")[0] for alias in names}
+            case ast.Name(id=name, ctx=ast.Store()):
+                found.add(name)
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                found.add(name)
+    return found
+
+
+class _Everything(set[str]):
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def _arguments(name: str, stage: CodeStageSpec, function: _Function, shown: str) -> Iterator[Finding]:
+    signature = function.args
+    positional = [*signature.posonlyargs, *signature.args]
+    required = {argument.arg for argument in positional[: len(positional) - len(signature.defaults)]}
+    required |= {
+        argument.arg
+        for argument, default in zip(signature.kwonlyargs, signature.kw_defaults, strict=True)
+        if default is None
+    }
+    known = [argument.arg for argument in (*signature.args, *signature.kwonlyargs)]
+    for section, given in (("inputs", stage.inputs), ("outputs", stage.outputs), ("params", stage.params)):
+        for key in given:
+            if key not in known and signature.kwarg is None:
+                path = ("stages", name, section, key) if section in stage.model_fields_set else ("stages", name, "run")
+                message = f"{shown} has no argument {key!r}; it has {', '.join(known) or 'none'}"
+                yield Finding(path, message + did_you_mean(key, known))
+    handed = {*stage.inputs, *stage.outputs, *stage.params, *([CHECKPOINTS] if stage.checkpoints else [])}
+    missing = [argument for argument in known if argument in required and argument not in handed]
+    if signature.posonlyargs:
+        missing += [argument.arg for argument in signature.posonlyargs if argument.arg in required]
+    if missing:
+        yield Finding(
+            ("stages", name, "run"),
+            f"{shown} needs {', '.join(map(repr, missing))}: name {'it' if len(missing) == 1 else 'them'} among "
+            f"inputs, outputs or params, or give {'it a default' if len(missing) == 1 else 'them defaults'}",
+        )
+
+
+def _metrics(name: str, stage: CodeStageSpec, function: _Function, run: str) -> Iterator[Finding]:
+    if not isinstance(stage, EvaluateSpec) or not stage.gate:
+        return
+    returned = _returned_keys(function)
+    if returned is None:
+        return
+    known = sorted(returned)
+    for metric, threshold in stage.gate.items():
+        limit = Threshold.parse(threshold).limit
+        for wanted in (metric, limit):
+            if isinstance(wanted, str) and wanted not in returned:
+                yield Finding(
+                    ("stages", name, "gate", metric),
+                    f"{run} returns no metric {wanted!r}; it returns {', '.join(known) or 'none'}"
+                    f"{did_you_mean(wanted, known)}",
+                )
+
+
+def _returned_keys(function: _Function) -> set[str] | None:
+    """Return the keys of the mappings that a function returns, ``None`` unless all are written out."""
+    keys: set[str] = set()
+    for node in _own_nodes(function):
+        if isinstance(node, ast.Yield | ast.YieldFrom):
+            return None
+        if not isinstance(node, ast.Return):
+            continue
+        match node.value:
+            case ast.Dict(keys=found) if all(
+                isinstance(key, ast.Constant) and isinstance(key.value, str) for key in found
+            ):
+                keys |= {key.value for key in found if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+            case ast.Call(func=ast.Name(id="dict"), args=[], keywords=named) if all(word.arg for word in named):
+                keys |= {word.arg for word in named if word.arg}
+            case None | ast.Constant(value=None):
+                pass
+            case _:
+                return None
+    return keys
+
+
+def _own_nodes(function: _Function) -> Iterator[ast.AST]:
+    """Walk a function's body without the functions and classes within it."""
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))

@@ -1,0 +1,23 @@
+"""What checks find in a pipeline, before it is known where that stands in a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_ml_provider.spec.document import KeyPath
+from airflow_ml_provider.spec.problems import Severity
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with a value of a pipeline.
+
+    Attributes:
+        path: The value's key path.
+        message: What is wrong, what is allowed.
+        severity: Whether the pipeline can be built all the same.
+    """
+
+    path: KeyPath
+    message: str
+    severity: Severity = "error"

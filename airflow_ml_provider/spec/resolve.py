@@ -1,0 +1,219 @@
+"""One pipeline out of its file, its environment's changes, its defaults and variables; each value keeps its place.
+
+The rules, in this order:
+
+1. An environment's changes (``environments.NAME`` in the file, or the file ``pipeline.NAME.yaml`` beside it) are a JSON
+   Merge Patch (RFC 7396): mappings are merged key by key, ``null`` removes a key, all else is replaced.
+2. ``defaults`` hold keys of stages: each stage is a merge patch over those of them that its kind knows.
+3. ``${env:NAME}`` in a value is replaced by an environment variable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow_ml_provider.spec.document import Document, KeyPath, Position
+from airflow_ml_provider.spec.kinds import BUILT_IN, KindError, stage_model
+from airflow_ml_provider.spec.problems import Problem, SpecError, did_you_mean
+
+DEFAULTS = "defaults"
+ENVIRONMENTS = "environments"
+
+# Shells and other languages have a ``${...}`` of their own.
+_NOT_EXPANDED = ("command", "run", "kind", "doc", "description")
+_VARIABLE = re.compile(r"\$\$\{|\$\{(?P<source>[a-z]+):(?P<name>[^{}:]*?)(?::-(?P<default>[^{}]*))?\}")
+
+
+def resolve(
+    document: Document, *, environment: str | None, overlay: Document | None, variables: Mapping[str, str]
+) -> Document:
+    """Return the document that the pipeline is read from.
+
+    Args:
+        document: The pipeline's file.
+        environment: The environment's name; ``None`` for the file as it stands.
+        overlay: The environment's own file.
+        variables: What ``${env:NAME}`` stands for.
+
+    Raises:
+        SpecError: The environment is described twice, or a variable is not set.
+    """
+    merged = _Merge(document)
+    environments = merged.value.pop(ENVIRONMENTS, None)
+    if environments is not None:
+        merged.require_mapping((ENVIRONMENTS,), environments)
+    patch = environments.get(environment) if environments and environment else None
+    if patch is not None and overlay is not None:
+        raise SpecError(
+            [
+                document.problem(
+                    (ENVIRONMENTS, str(environment)),
+                    f"environment {environment!r} is described here and in {overlay.file}; keep one of them",
+                )
+            ]
+        )
+    if patch is not None:
+        merged.require_mapping((ENVIRONMENTS, str(environment)), patch)
+        merged.apply(document, patch, below=(ENVIRONMENTS, str(environment)), part=f"{ENVIRONMENTS}.{environment}")
+    if overlay is not None:
+        if not isinstance(overlay.value, dict):
+            raise SpecError([overlay.problem((), "an environment's file is a mapping of what is to be changed")])
+        merged.apply(overlay, overlay.value, below=(), part=str(environment))
+    merged.fill_stages()
+    merged.expand(variables)
+    return merged.document()
+
+
+class _Merge:
+    def __init__(self, document: Document) -> None:
+        self._base = document
+        self.value: dict[str, Any] = dict(document.value)
+        self._positions = dict(document.positions)
+        self._lines = dict(document.lines)
+        self._problems: list[Problem] = []
+
+    def document(self) -> Document:
+        document = replace(self._base, value=self.value, positions=self._positions, lines=self._lines)
+        if self._problems:
+            raise SpecError(self._problems)
+        return document
+
+    def require_mapping(self, path: KeyPath, value: Any) -> None:
+        if not isinstance(value, dict):
+            raise SpecError([self._base.problem(path, f"a mapping is wanted, got {value!r}")])
+
+    def apply(self, source: Document, patch: dict[str, Any], *, below: KeyPath, part: str) -> None:
+        """Merge a patch over the value; its places become those of the patch."""
+        if nested := patch.keys() & {ENVIRONMENTS}:
+            raise SpecError([source.problem((*below, *nested), "an environment has no environments of its own")])
+        self._lines |= source.lines
+        self.value = self._merge(self.value, patch, (), source=source, below=below, part=part)
+
+    def _merge(
+        self, target: Any, patch: Any, path: KeyPath, *, source: Document, below: KeyPath, part: str
+    ) -> dict[str, Any]:
+        merged = dict(target) if isinstance(target, dict) else {}
+        for key, value in patch.items():
+            here = (*path, key)
+            if value is None:
+                merged.pop(key, None)
+                continue
+            if isinstance(value, dict) and isinstance(merged.get(key), dict):
+                merged[key] = self._merge(merged[key], value, here, source=source, below=below, part=part)
+                continue
+            merged[key] = (
+                self._merge({}, value, here, source=source, below=below, part=part)
+                if isinstance(value, dict)
+                else value
+            )
+            self._place(here, source, (*below, *here), part)
+        return merged
+
+    def _place(self, path: KeyPath, source: Document, origin: KeyPath, part: str) -> None:
+        """Take over where a value and all below it was written."""
+        depth = len(origin)
+        for written, place in source.positions.items():
+            if written[:depth] == origin:
+                self._positions[(*path, *written[depth:])] = place._replace(part=part)
+
+    def fill_stages(self) -> None:
+        """Give each stage the defaults that its kind knows."""
+        defaults = self.value.pop(DEFAULTS, None)
+        stages = self.value.get("stages")
+        if defaults is None or not isinstance(stages, dict):
+            return
+        self._require_defaults(defaults)
+        places = [(path, place) for path, place in self._positions.items() if path[:1] == (DEFAULTS,) and len(path) > 1]
+        filled = {}
+        for name, stage in stages.items():
+            known = _known_keys(stage)
+            fitting = {key: value for key, value in defaults.items() if key in known}
+            filled[name] = self._over(fitting, stage) if fitting else stage
+            for path, place in places:
+                if path[1] in fitting:
+                    self._positions.setdefault(("stages", name, *path[1:]), _part(place, DEFAULTS))
+        self.value["stages"] = filled
+
+    def _over(self, defaults: Any, own: Any) -> Any:
+        if not (isinstance(defaults, dict) and isinstance(own, dict)):
+            return own
+        merged = {key: self._over(value, own[key]) if key in own else value for key, value in defaults.items()}
+        merged |= {key: value for key, value in own.items() if key not in defaults}
+        return {key: value for key, value in merged.items() if value is not None}
+
+    def _require_defaults(self, defaults: Any) -> None:
+        if not isinstance(defaults, dict):
+            self._problems.append(
+                self._problem((DEFAULTS,), f"a mapping of keys of stages is wanted, got {defaults!r}")
+            )
+            raise SpecError(self._problems)
+        known = {key for model in BUILT_IN.values() for key in model.model_fields} - {"kind", "needs"}
+        stages = self.value["stages"].values()
+        known |= {key for stage in stages for key in _known_keys(stage)} - {"kind", "needs"}
+        for key in defaults:
+            if key not in known:
+                hint = did_you_mean(str(key), known)
+                message = f"no kind of stage has the key {key!r}; defaults are for all stages that know them{hint}"
+                self._problems.append(self._problem((DEFAULTS, key), message))
+
+    def _problem(self, path: KeyPath, message: str) -> Problem:
+        return replace(self._base, positions=self._positions, lines=self._lines).problem(path, message)
+
+    def expand(self, variables: Mapping[str, str]) -> None:
+        """Replace ``${env:NAME}``."""
+        self.value = {
+            key: value if key in _NOT_EXPANDED else self._expanded(value, (key,), variables)
+            for key, value in self.value.items()
+        }
+
+    def _expanded(self, value: Any, path: KeyPath, variables: Mapping[str, str]) -> Any:
+        if isinstance(value, str):
+            return self._text(value, path, variables) if "${" in value else value
+        if isinstance(value, list):
+            return [self._expanded(item, (*path, index), variables) for index, item in enumerate(value)]
+        if isinstance(value, dict):
+            is_stage = len(path) == 2 and path[0] == "stages"
+            return {
+                key: item if is_stage and key in _NOT_EXPANDED else self._expanded(item, (*path, key), variables)
+                for key, item in value.items()
+            }
+        return value
+
+    def _text(self, text: str, path: KeyPath, variables: Mapping[str, str]) -> str:
+        def value_of(match: re.Match[str]) -> str:
+            if match[0] == "$${":
+                return "${"
+            source, name, default = match["source"], match["name"], match["default"]
+            message = None
+            if source == "conn":
+                message = (
+                    f"{match[0]} would bring a connection into the file: write {{{{ conn.{name or 'NAME'}.host }}}}, "
+                    f"which Airflow reads when the stage runs"
+                )
+            elif source != "env":
+                message = f"{match[0]} has an unknown source {source!r}; known is env (write $${{ for the text itself)"
+            elif name in variables:
+                return variables[name]
+            elif default is None:
+                message = f"environment variable {name!r} is not set; set it, or write ${{env:{name}:-default}}"
+            if message:
+                self._problems.append(self._problem(path, message))
+            return default or ""
+
+        return _VARIABLE.sub(value_of, text)
+
+
+def _known_keys(stage: Any) -> frozenset[str]:
+    if not isinstance(stage, dict):
+        return frozenset()
+    try:
+        return frozenset(stage_model(stage.get("kind")).model_fields)
+    except KindError:
+        return frozenset()
+
+
+def _part(place: Position, part: str) -> Position:
+    return place._replace(part=f"{place.part} {part}".strip())
