@@ -94,6 +94,14 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "/opt/airflow/ml-pod.yaml",
                         "default": "",
                     },
+                    "environment": {
+                        "description": "Whose changes pipelines take: environments.NAME in the file, or a file "
+                        "pipeline.NAME.yaml beside it.",
+                        "type": "string",
+                        "version_added": "0.1.0",
+                        "example": "prod",
+                        "default": "",
+                    },
                     "log_streams": {
                         "description": "Logs that a triggerer follows at once in a namespace, 90 at most; others are "
                         "told when their stage ends.",

@@ -1,47 +1,148 @@
-"""``airflow-ml``: check pipeline files before Airflow loads them."""
+"""``airflow-ml``: write, check, run and run down pipelines.
+
+Exit codes: 0 all is well, 1 a pipeline has mistakes or a run failed, 2 the command was called wrongly.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from airflow_ml_provider.cli.manifests import manifests as manifests_of
-from airflow_ml_provider.spec.load import load_pipeline
-from airflow_ml_provider.spec.pipeline import PipelineSpec
-from airflow_ml_provider.spec.problems import SpecError
+# Nothing else of this package is imported with the command line: each command brings what it needs.
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Machine-learning pipelines in Airflow.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Machine-learning pipelines in Airflow: write, check and run them.",
+    epilog="Begin with `airflow-ml init`, then `airflow-ml validate` and `airflow-ml run`.",
+)
 
-
-@app.command()
-def validate(files: Annotated[list[Path], typer.Argument(help="Pipeline files (YAML)")]) -> None:
-    """Check pipeline files: every mistake of every file, with line and column."""
-    mistakes = 0
-    for file in files:
-        try:
-            spec = load_pipeline(file)
-        except SpecError as error:
-            mistakes += len(error.problems)
-            typer.echo(str(error), err=True)
-        else:
-            typer.echo(f"{file}: {spec.pipeline}, {len(spec.stages)} stages, no mistakes")
-    if mistakes:
-        typer.echo(f"{mistakes} mistake{'s' if mistakes > 1 else ''}", err=True)
-        raise typer.Exit(1)
+Pipeline = Annotated[Path, typer.Argument(help="A pipeline file, or a folder that holds one")]
+Environment = Annotated[
+    str | None, typer.Option("--env", help="Take this environment's changes", envvar="AIRFLOW__ML__ENVIRONMENT")
+]
+HERE = Path()
 
 
-@app.command()
+@app.command(epilog="`airflow-ml init` · `airflow-ml init dags/ --name churn`")
+def init(
+    *,
+    folder: Annotated[Path, typer.Argument(help="Where to write it")] = HERE,
+    name: Annotated[str | None, typer.Option(help="The pipeline's name; asked for on a terminal")] = None,
+    image: Annotated[str | None, typer.Option(help="Container image, for running in pods")] = None,
+) -> None:
+    """Write a pipeline that runs, with real data, to begin with."""
+    from airflow_ml_provider.cli.init import init as write
+
+    write(folder, name=name, image=image)
+
+
+@app.command(
+    epilog="`airflow-ml validate` · `airflow-ml validate dags/ --env prod` · `airflow-ml validate --format github`"
+)
+def validate(
+    *,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Pipeline files and folders; default: here")] = None,
+    env: Environment = None,
+    style: Annotated[str, typer.Option("--format", help="text, json, github or sarif")] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are mistakes")] = False,
+) -> None:
+    """Check pipelines: every mistake of every file, with line, column and what to do. User code is read, never run."""
+    from airflow_ml_provider.cli import pipelines
+    from airflow_ml_provider.cli import validate as command
+
+    chosen = "json" if as_json else style
+    if chosen not in list(command.Format):
+        pipelines.fail(f"--format {chosen!r}: allowed are {', '.join(command.Format)}")
+    checked = [command.check(file, environment=env) for file in pipelines.files_of(paths or [HERE])]
+    command.report(checked, style=command.Format(chosen))
+    if any(file.mistakes or (strict and file.problems) for file in checked):
+        raise typer.Exit(pipelines.MISTAKES)
+
+
+@app.command(epilog="`airflow-ml schema > pipeline.schema.json`")
 def schema() -> None:
-    """Print the JSON Schema of pipeline files, for completion in editors."""
-    typer.echo(json.dumps(PipelineSpec.model_json_schema(), indent=2))
+    """Print the JSON Schema of pipeline files, with all kinds that are installed, for completion in editors."""
+    import json
+
+    from airflow_ml_provider.spec.kinds import stage_models
+    from airflow_ml_provider.spec.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(stage_models()), indent=2))
 
 
-@app.command()
+@app.command(epilog="`airflow-ml render flights/ --env prod --explain`")
+def render(
+    *,
+    pipeline: Pipeline = HERE,
+    env: Environment = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Each value with the place that it comes from")] = False,
+) -> None:
+    """Print a pipeline with its environment, defaults and variables taken in."""
+    from airflow_ml_provider.cli.pipelines import load_one
+    from airflow_ml_provider.cli.render import print_pipeline
+
+    print_pipeline(load_one(pipeline, environment=env), explained=explain)
+
+
+@app.command(epilog="`airflow-ml plan` · `airflow-ml plan flights/ --json`")
+def plan(
+    *,
+    pipeline: Pipeline = HERE,
+    env: Environment = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON")] = False,
+) -> None:
+    """Say what a run would do, stage by stage."""
+    from airflow_ml_provider.cli.pipelines import load_one
+    from airflow_ml_provider.cli.plan import print_plan
+
+    print_plan(load_one(pipeline, environment=env), as_json=as_json)
+
+
+@app.command(epilog="`airflow-ml run` · `airflow-ml run flights/ --from train --param train.depth=4`")
+def run(
+    *,
+    pipeline: Pipeline = HERE,
+    env: Environment = None,
+    stage: Annotated[list[str] | None, typer.Option(help="Run only this stage, on what the last run left")] = None,
+    begin: Annotated[str | None, typer.Option("--from", help="Run this stage and all that follows it")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of the pipeline's params, STAGE.NAME=VALUE of a stage's")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The outcome as JSON; progress goes to stderr")] = False,
+) -> None:
+    """Run a pipeline on this machine, without a scheduler. What it makes lies in .airflow-ml/."""
+    from airflow_ml_provider.cli.pipelines import one_file
+    from airflow_ml_provider.cli.run import run as run_here
+
+    code = run_here(
+        one_file(pipeline), environment=env, params=param or [], stages=stage or [], begin=begin, as_json=as_json
+    )
+    raise typer.Exit(code)
+
+
+@app.command(epilog="`airflow-ml graph` · `airflow-ml graph flights/ --format svg > flights.svg`")
+def graph(
+    *,
+    pipeline: Pipeline = HERE,
+    env: Environment = None,
+    style: Annotated[str, typer.Option("--format", help="mermaid or svg")] = "mermaid",
+) -> None:
+    """Draw a pipeline's stages and what flows between them."""
+    from airflow_ml_provider.cli import graph as command
+    from airflow_ml_provider.cli.pipelines import fail, load_one
+
+    if style not in list(command.Picture):
+        fail(f"--format {style!r}: allowed are {', '.join(command.Picture)}")
+    spec = load_one(pipeline, environment=env).spec
+    typer.echo(command.svg(spec) if style == command.Picture.SVG else command.mermaid(spec), nl=False)
+
+
+@app.command(epilog="`airflow-ml manifests --namespace ml | kubectl apply -f -`")
 def manifests(
     namespace: Annotated[str, typer.Option(help="Where stages run")],
     account: Annotated[str, typer.Option(help="ServiceAccount of Airflow's workers and triggerers")] = "airflow",
@@ -49,10 +150,12 @@ def manifests(
     pods: Annotated[int | None, typer.Option(min=1, help="How many pods the namespace may hold")] = None,
 ) -> None:
     """Print what Airflow needs in a namespace: kubectl apply -f - takes it."""
+    from airflow_ml_provider.cli.manifests import manifests as manifests_of
+
     typer.echo(manifests_of(namespace, account=account, account_namespace=account_namespace or namespace, pods=pods))
 
 
-@app.command()
+@app.command(epilog="`airflow-ml reap --dry-run`")
 def reap(
     *,
     namespace: Annotated[str | None, typer.Option(help="Where stages run; default: [ml] namespace")] = None,
@@ -66,9 +169,11 @@ def reap(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, remove nothing")] = False,
 ) -> None:
     """Remove the pods and close the MLflow runs that tasks left behind; runs where Airflow's database is reached."""
+    import os
+    from datetime import timedelta
+
     # Connections come from the database too, as in Airflow's own commands; workers may not look there.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    # Not imported with the command line: Airflow's models take seconds.
     from airflow_ml_provider.cli import reap as reaping
 
     reaping.reap(

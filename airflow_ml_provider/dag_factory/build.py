@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import datetime as dt
-from graphlib import TopologicalSorter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import DAG
 
-from airflow_ml_provider.dag_factory.stage_arguments import OPERATORS, stage_arguments
+from airflow_ml_provider.dag_factory.kinds import operator_of
+from airflow_ml_provider.dag_factory.stage_arguments import stage_arguments
 from airflow_ml_provider.operators import FinishOperator, StageOperator
+from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import DEFAULT_START, PipelineSpec
 
 FINISH = "finish"
 
 
-def build(spec: PipelineSpec, *, base_folder: Path, source: str | None = None) -> DAG:
+def build(
+    spec: PipelineSpec,
+    *,
+    base_folder: Path,
+    source: str | None = None,
+    results: Mapping[str, Mapping[str, Any]] | None = None,
+) -> DAG:
     """Build the DAG of a pipeline.
 
     Args:
         spec: The pipeline.
         base_folder: Where its relative paths start.
         source: The YAML text, shown on the DAG in Airflow's UI.
+        results: Stages that are not to run, with what they put out in an earlier run.
     """
+    done = results or {}
     start = spec.start_date or (DEFAULT_START if spec.schedule else None)
     with DAG(
         dag_id=spec.pipeline,
@@ -35,24 +46,14 @@ def build(spec: PipelineSpec, *, base_folder: Path, source: str | None = None) -
         doc_md=f"```yaml\n{source}\n```" if source else None,
     ) as dag:
         built: dict[str, StageOperator] = {}
-        for name in _in_order(spec):
-            arguments = stage_arguments(spec, name, built=built, base_folder=str(base_folder))
-            built[name] = OPERATORS[spec.stages[name].kind](**arguments)
-            built[name].set_upstream([built[other] for other in sorted(spec.upstream(name))])
+        for name in in_order(spec):
+            if name in done:
+                continue
+            arguments = stage_arguments(spec, name, built=built, results=done, base_folder=str(base_folder))
+            built[name] = operator_of(spec.stages[name].kind)(**arguments)
+            if upstream := [built[other] for other in sorted(spec.upstream(name)) if other in built]:
+                built[name].set_upstream(upstream)
         if spec.tracking is not None:
             finish = FinishOperator(task_id=FINISH, mlflow_conn_id=spec.tracking.connection, store=spec.store)
             list(built.values()) >> finish.as_teardown()
     return dag
-
-
-def _in_order(spec: PipelineSpec) -> list[str]:
-    """Return the stages with every upstream first, ties in the order of the file."""
-    sorter = TopologicalSorter({name: sorted(spec.upstream(name)) for name in spec.stages})
-    sorter.prepare()
-    order: list[str] = []
-    position = {name: index for index, name in enumerate(spec.stages)}
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready(), key=position.__getitem__)
-        order.extend(ready)
-        sorter.done(*ready)
-    return order

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from pathlib import Path
 
 from airflow.sdk import DAG, get_parsing_context
@@ -11,55 +10,76 @@ from airflow.sdk.exceptions import AirflowException
 
 from airflow_ml_provider.dag_factory.broken import broken_dag
 from airflow_ml_provider.dag_factory.build import build
-from airflow_ml_provider.spec.load import PIPELINE_FILE, load_pipeline, pipeline_name
+from airflow_ml_provider.dag_factory.environment import configured_environment
+from airflow_ml_provider.spec.discovery import base_of, dag_id_of, file_of, pipeline_files
+from airflow_ml_provider.spec.load import load
 from airflow_ml_provider.spec.problems import SpecError
+from airflow_ml_provider.spec.render import resolved_text
 
 log = logging.getLogger(__name__)
 
 
-def load_dags(loader: str) -> dict[str, DAG]:
+def load_dags(loader: str, *, environment: str | None = None) -> dict[str, DAG]:
     """Build a DAG for every pipeline file beside the loader, by DAG id.
 
     Pipeline files are ``NAME.yaml`` (or ``.yml``) beside the loader and ``NAME/pipeline.yaml`` one folder
-    below. A file with mistakes becomes a DAG tagged ``broken`` that shows them. A worker builds only the DAG it runs::
+    below. A file with mistakes becomes a DAG tagged ``broken`` that shows them. A worker builds only the DAG it runs,
+    and reads only its files::
 
         from airflow_ml_provider.dag_factory import load_dags
         globals().update(load_dags(__file__))
 
     Args:
         loader: The loader's ``__file__``.
+        environment: Whose changes to take; default is ``[ml] environment``.
     """
+    folder = Path(loader).resolve().parent
     wanted = get_parsing_context().dag_id
+    taken = configured_environment() if environment is None else environment
     by_name: dict[str, list[Path]] = {}
-    for path in pipeline_files(Path(loader).resolve().parent):
+    for path in pipeline_files(folder) if wanted is None else file_of(folder, wanted):
         by_name.setdefault(dag_id_of(path), []).append(path)
-    return {name: _load(paths, name) for name, paths in by_name.items() if wanted in (None, name)}
+    dags = {}
+    for name, paths in by_name.items():
+        pipelines = [path for path in paths if base_of(path) is None]
+        if pipelines or not all(_has_base(path) for path in paths):
+            dags[name] = load_dag(pipelines or paths, name, environment=taken)
+    return dags
 
 
-def pipeline_files(folder: Path) -> list[Path]:
-    """Return the pipeline files of a folder, sorted."""
-    return sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"), *folder.glob(f"*/{PIPELINE_FILE}")))
+def _has_base(path: Path) -> bool:
+    base = base_of(path)
+    return base is not None and base.is_file()
 
 
-def dag_id_of(path: Path) -> str:
-    """Return the DAG id that a file stands for; characters that no DAG id may have become ``_``."""
-    return re.sub(r"[^A-Za-z0-9_.\-]", "_", pipeline_name(path))
+def load_dag(paths: list[Path], name: str, *, environment: str | None) -> DAG:
+    """Build the DAG of a pipeline's file, or one that shows what is wrong with it.
 
-
-def _load(paths: list[Path], name: str) -> DAG:
+    Args:
+        paths: The files that stand for the pipeline; more than one is a mistake.
+        name: The DAG's id.
+        environment: Whose changes to take.
+    """
     if len(paths) > 1:
         return _broken(
             name, f"several files stand for the pipeline {name!r}: {', '.join(map(str, paths))}; rename all but one"
         )
     (path,) = paths
+    base = base_of(path)
+    if base is not None:
+        return _broken(
+            name, f"{path}: a dot in the name says that the file changes {base} for an environment, which is not there"
+        )
     try:
-        spec = load_pipeline(path)
-        dag = build(spec, base_folder=path.parent, source=path.read_text(encoding="utf-8"))
+        loaded = load(path, environment=environment)
+        for warning in loaded.warnings:
+            log.warning("%s", warning)
+        dag = build(loaded.spec, base_folder=path.parent, source=resolved_text(loaded))
         dag.validate()  # type: ignore[no-untyped-call]
     except SpecError as error:
         return _broken(name, str(error))
     except (AirflowException, ValueError, TypeError) as error:
-        # Airflow's own rules (a schedule, a param's schema) are known to Airflow alone.
+        # Airflow's own rules (a param's schema) are known to Airflow alone.
         return _broken(name, f"{path}: Airflow does not accept this pipeline: {type(error).__name__}: {error}")
     return dag
 

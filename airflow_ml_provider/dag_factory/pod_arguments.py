@@ -59,11 +59,10 @@ def _placement(pod: PodSpec) -> dict[str, Any]:
 
 
 def _content(pod: PodSpec) -> dict[str, Any]:
-    variables = [V1EnvVar(name=name, value=value) for name, value in pod.env.items()]
-    env_from, mounted, mounts = [], [], []
+    env_from, mounted, mounts, keys = [], [], [], []
     for secret, use in pod.secrets.items():
         if isinstance(use, dict):
-            variables.extend(secrets.some_keys(secret, use))
+            keys.extend(secrets.some_keys(secret, use))
         elif use == "env":
             env_from.append(secrets.all_keys(secret))
         else:
@@ -79,6 +78,10 @@ def _content(pod: PodSpec) -> dict[str, Any]:
         volume, mount = volumes.shared_memory(pod.shared_memory)
         mounted.append(volume)
         mounts.append(mount)
+    # A mapping is all that a pod of plain variables needs, and costs a parse nothing.
+    variables: Any = dict(pod.env)
+    if keys:
+        variables = [*(V1EnvVar(name=name, value=value) for name, value in pod.env.items()), *keys]
     found = {"env_vars": variables, "env_from": env_from, "volumes": mounted, "volume_mounts": mounts}
     return {name: value for name, value in found.items() if value}
 

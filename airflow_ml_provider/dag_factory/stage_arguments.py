@@ -8,18 +8,8 @@ from typing import Any
 from airflow.sdk import XComArg
 from pydantic import BaseModel
 
-from airflow_ml_provider.operators import (
-    ContainerOperator,
-    EvaluateOperator,
-    FeatureEngineeringOperator,
-    IngestOperator,
-    RegisterOperator,
-    StageOperator,
-    TrainOperator,
-    ValidateOperator,
-)
+from airflow_ml_provider.operators import StageOperator
 from airflow_ml_provider.spec.pipeline import PipelineSpec
-from airflow_ml_provider.spec.pod import PodSpec
 from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.stages import (
     CodeStageSpec,
@@ -27,26 +17,28 @@ from airflow_ml_provider.spec.stages import (
     RegisterSpec,
 )
 
-OPERATORS: Mapping[str, type[StageOperator]] = {
-    operator.kind: operator
-    for operator in (
-        IngestOperator,
-        ValidateOperator,
-        FeatureEngineeringOperator,
-        TrainOperator,
-        EvaluateOperator,
-        RegisterOperator,
-        ContainerOperator,
-    )
-}
-
 
 def stage_arguments(
-    spec: PipelineSpec, name: str, *, built: Mapping[str, StageOperator], base_folder: str
+    spec: PipelineSpec,
+    name: str,
+    *,
+    built: Mapping[str, StageOperator],
+    results: Mapping[str, Mapping[str, Any]],
+    base_folder: str,
 ) -> dict[str, Any]:
-    """Return the constructor's arguments of one stage; its upstream stages are built already."""
+    """Return the constructor's arguments of one stage.
+
+    Args:
+        spec: The pipeline.
+        name: The stage.
+        built: The operators of the stages before it.
+        results: What stages that do not run put out.
+        base_folder: Where relative paths start.
+    """
 
     def output(reference: Reference) -> Any:
+        if reference.stage in results:
+            return results[reference.stage][reference.output]
         return XComArg(built[reference.stage], key=reference.output)
 
     stage = spec.stages[name]
@@ -67,7 +59,8 @@ def stage_arguments(
         # Most pipelines say nothing of pods, and their parse loads nothing of it.
         from airflow_ml_provider.dag_factory.pod_arguments import pod_arguments
 
-        pod = (stage.pod or PodSpec()).over(spec.pod or PodSpec())
+        pod = stage.pod.over(spec.pod) if stage.pod and spec.pod else stage.pod or spec.pod
+        assert pod is not None
         arguments |= pod_arguments(pod, base_folder=base_folder)
     image = stage.image or spec.image
     if image:
@@ -79,7 +72,7 @@ def stage_arguments(
         arguments["code"] = spec.code_folder(stage) if stage.run or stage.command else None
         arguments["io_image"] = spec.image
     if isinstance(stage, RegisterSpec):
-        arguments["gates"] = [XComArg(built[gate], key="gate") for gate in gates_before(spec, name)]
+        arguments["gates"] = [output(Reference(gate, "gate")) for gate in gates_before(spec, name)]
     return arguments
 
 

@@ -41,12 +41,14 @@ class Document:
         value: Plain dicts, lists and scalars.
         positions: Where each value was written, by key path; for an entry of a mapping, where its key stands.
         lines: The lines of each file.
+        is_as_written: Whether the value is what the file says, with nothing merged in.
     """
 
     file: str
     value: Any
     positions: Mapping[KeyPath, Position]
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_as_written: bool = True
 
     def position(self, key_path: KeyPath) -> Position:
         """Return the place of a value, or of its nearest parent that is written anywhere."""

@@ -128,4 +128,4 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
 
 
 # One validator a kind, built when a pipeline first uses it: a union of all would be built at every parse.
-AnyStage = Annotated[InstanceOf[StageSpec], BeforeValidator(_stage), WithJsonSchema({"$ref": "#/$defs/Stage"})]
+AnyStage = Annotated[InstanceOf[StageSpec], BeforeValidator(_stage), WithJsonSchema({"x-definition": "Stage"})]

@@ -12,15 +12,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from airflow_ml_provider.spec.checks import check_pipeline
+from airflow_ml_provider.spec.discovery import overlay_of, pipeline_name
 from airflow_ml_provider.spec.document import Document, KeyPath
 from airflow_ml_provider.spec.kinds import model_at
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import Problem, SpecError, did_you_mean
 from airflow_ml_provider.spec.resolve import DEFAULTS, ENVIRONMENTS, resolve
 from airflow_ml_provider.spec.yaml_source import read_yaml
-
-PIPELINE_FILE = "pipeline.yaml"
-SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -36,22 +34,6 @@ class LoadedPipeline:
     spec: PipelineSpec
     document: Document
     warnings: tuple[Problem, ...] = ()
-
-
-def pipeline_name(path: Path) -> str:
-    """Return the name that a pipeline file stands for: its stem, or its folder's name for pipeline.yaml."""
-    return path.resolve().parent.name if path.name == PIPELINE_FILE else path.stem
-
-
-def overlay_of(path: Path, environment: str) -> Path | None:
-    """Return the file of an environment beside a pipeline file (``pipeline.prod.yaml``), ``None`` without one."""
-    beside = (path.with_name(f"{path.stem}.{environment}{suffix}") for suffix in SUFFIXES)
-    return next((file for file in beside if file.is_file()), None)
-
-
-def is_overlay(path: Path) -> bool:
-    """Whether a file's name is that of an environment's changes: it has a dot before its suffix."""
-    return "." in path.stem
 
 
 def load_pipeline(
@@ -70,8 +52,20 @@ def load_pipeline(
     return load(path, environment=environment, variables=variables).spec
 
 
-def load(path: Path, *, environment: str | None = None, variables: Mapping[str, str] | None = None) -> LoadedPipeline:
+def load(
+    path: Path,
+    *,
+    environment: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    patch: Mapping[str, Any] | None = None,
+) -> LoadedPipeline:
     """Read and check a pipeline file; returns also where each value was written.
+
+    Args:
+        path: The file.
+        environment: Whose changes to take, such as ``prod``.
+        variables: What ``${env:NAME}`` stands for; default is the process's environment.
+        patch: What the caller changes for this once, a JSON Merge Patch.
 
     Raises:
         SpecError: As :func:`load_pipeline`.
@@ -85,6 +79,7 @@ def load(path: Path, *, environment: str | None = None, variables: Mapping[str, 
         environment=environment,
         overlay=None if overlay is None else read_yaml(overlay),
         variables=os.environ if variables is None else variables,
+        patch=patch or {},
     )
     spec, problems, unread = _shaped(document)
     problems += [

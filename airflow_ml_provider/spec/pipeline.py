@@ -21,8 +21,12 @@ class TrackingSpec(BaseModel):
 
     model_config = STRICT
 
-    connection: str = Field(default="mlflow_default", description="Airflow connection of type mlflow")
-    experiment: str | None = Field(default=None, min_length=1, description="Default: the pipeline's name")
+    connection: str = Field(
+        default="mlflow_default", description="Airflow connection of type mlflow", examples=["mlflow_default"]
+    )
+    experiment: str | None = Field(
+        default=None, min_length=1, description="Default: the pipeline's name", examples=["flight delays"]
+    )
 
 
 def _off(value: Any) -> Any:
@@ -37,21 +41,45 @@ class PipelineSpec(BaseModel):
 
     model_config = STRICT
 
-    pipeline: str = Field(pattern=r"^[A-Za-z0-9_.\-]{1,200}$", description="The pipeline's name, the DAG's id")
-    description: str | None = Field(default=None, description="One line in Airflow's list of DAGs")
-    schedule: Schedule | None = Field(default=None, description="cron expression or preset; leave out to start by hand")
-    start_date: StartDate | None = Field(default=None, description="First day of a schedule")
-    store: StoreUri | None = Field(default=None, description="Artifact store, any fsspec URI")
-    runner: Literal["local", "kubernetes"] | None = Field(default=None, description="Where stages run")
+    pipeline: str = Field(
+        pattern=r"^[A-Za-z0-9_.\-]{1,200}$", description="The pipeline's name, the DAG's id", examples=["flight_delays"]
+    )
+    description: str | None = Field(
+        default=None, description="One line in Airflow's list of DAGs", examples=["Predicts arrival delays"]
+    )
+    schedule: Schedule | None = Field(
+        default=None,
+        description="cron expression or preset; leave out to start by hand",
+        examples=["@daily", "0 6 * * 1-5"],
+    )
+    start_date: StartDate | None = Field(default=None, description="First day of a schedule", examples=["2024-01-01"])
+    store: StoreUri | None = Field(
+        default=None, description="Artifact store, any fsspec URI", examples=["s3://artifacts/ml"]
+    )
+    runner: Literal["local", "kubernetes"] | None = Field(
+        default=None, description="Where stages run", examples=["kubernetes"]
+    )
     image: ImageName | None = Field(default=None, description="Container image, for pods", examples=["ml/stage:1.4"])
-    code: str | None = Field(default=None, description="Folder of code, shipped by its digest")
-    pod: PodSettings | None = Field(default=None, description="The pods of all stages")
-    tracking: Tracking = Field(default=TrackingSpec(), description="MLflow, or false")
-    params: dict[Name, FiniteJson] = Field(default={}, description="Params of the trigger form: {{ params.NAME }}")
-    tags: list[Annotated[str, Field(max_length=100)]] = Field(default=[], description="Tags of the DAG, beside ml")
-    retries: int = Field(default=0, ge=0, le=100, description="Further tries of a failed stage")
-    retry_delay: Duration = Field(default=dt.timedelta(seconds=30), description="Wait before a further try")
-    stages: dict[Name, AnyStage] = Field(min_length=1, description="The stages by name, the ids of their tasks")
+    code: str | None = Field(default=None, description="Folder of code, shipped by its digest", examples=["./flights"])
+    pod: PodSettings | None = Field(default=None, description="The pods of all stages", examples=[{"namespace": "ml"}])
+    tracking: Tracking = Field(
+        default=TrackingSpec(), description="MLflow, or false", examples=[{"experiment": "flights"}, False]
+    )
+    params: dict[Name, FiniteJson] = Field(
+        default={}, description="Params of the trigger form: {{ params.NAME }}", examples=[{"data": "data/*.csv"}]
+    )
+    tags: list[Annotated[str, Field(max_length=100)]] = Field(
+        default=[], description="Tags of the DAG, beside ml", examples=[["forecasting"]]
+    )
+    retries: int = Field(default=0, ge=0, le=100, description="Further tries of a failed stage", examples=[2])
+    retry_delay: Duration = Field(
+        default=dt.timedelta(seconds=30), description="Wait before a further try", examples=["30s"]
+    )
+    stages: dict[Name, AnyStage] = Field(
+        min_length=1,
+        description="The stages by name, the ids of their tasks",
+        examples=[{"train": {"kind": "train", "run": "flights.stages:train"}}],
+    )
 
     def upstream(self, stage: str) -> set[str]:
         """Return the stages that must end before ``stage`` begins."""

@@ -43,12 +43,14 @@ class VolumeSpec(BaseModel):
 
     model_config = STRICT
 
-    path: AbsolutePath = Field(description="Where the stage sees it")
-    claim: ObjectName | None = Field(default=None, description="Name of a PersistentVolumeClaim")
-    host: AbsolutePath | None = Field(default=None, description="Folder of the node")
-    empty: Quantity | None = Field(default=None, description="Size of an empty folder that lives with the pod")
-    read_only: bool = False
-    sub_path: str | None = Field(default=None, description="Folder within the volume")
+    path: AbsolutePath = Field(description="Where the stage sees it", examples=["/data"])
+    claim: ObjectName | None = Field(default=None, description="Name of a PersistentVolumeClaim", examples=["datasets"])
+    host: AbsolutePath | None = Field(default=None, description="Folder of the node", examples=["/mnt/data"])
+    empty: Quantity | None = Field(
+        default=None, description="Size of an empty folder that lives with the pod", examples=["20Gi"]
+    )
+    read_only: bool = Field(default=False, description="Whether the stage may not write to it", examples=[True])
+    sub_path: str | None = Field(default=None, description="Folder within the volume", examples=["flights"])
 
     @model_validator(mode="after")
     def _one_source(self) -> VolumeSpec:
@@ -62,33 +64,70 @@ class PodSpec(BaseModel):
 
     model_config = STRICT
 
-    connection: str | None = Field(default=None, min_length=1, description="Airflow connection of type kubernetes")
-    namespace: ObjectName | None = None
-    service_account: ObjectName | None = None
-    template: str | None = Field(default=None, min_length=1, description="Pod template file, beside the pipeline")
-    env: dict[Variable, str] = Field(default={}, description="Plain variables, nothing secret")
+    connection: str | None = Field(
+        default=None, min_length=1, description="Airflow connection of type kubernetes", examples=["kubernetes_default"]
+    )
+    namespace: ObjectName | None = Field(default=None, description="Where the pods run", examples=["ml"])
+    service_account: ObjectName | None = Field(
+        default=None, description="The pods' ServiceAccount", examples=["ml-stage"]
+    )
+    template: str | None = Field(
+        default=None, min_length=1, description="Pod template file, beside the pipeline", examples=["pod.yaml"]
+    )
+    env: dict[Variable, str] = Field(
+        default={}, description="Plain variables, nothing secret", examples=[{"OMP_NUM_THREADS": "2"}]
+    )
     secrets: dict[ObjectName, Literal["env"] | AbsolutePath | dict[str, Variable]] = Field(
         default={},
         description="Secrets that exist: 'env' for all keys as variables, a path to mount, or {key: VARIABLE}",
+        examples=[{"s3-keys": "env"}],
     )
-    volumes: dict[ObjectName, VolumeSpec] = {}
-    shared_memory: Quantity | None = Field(default=None, description="Size of /dev/shm")
-    node_selector: dict[str, str] = {}
-    tolerations: list[dict[str, FiniteJson]] = Field(default=[], description="As in a pod")
-    affinity: dict[str, FiniteJson] = Field(default={}, description="As in a pod")
-    spot: Literal["aks", "eks", "gke", "karpenter"] | None = Field(default=None, description="Run on spot nodes of")
-    priority_class: ObjectName | None = None
-    queue: ObjectName | None = Field(default=None, description="Kueue's local queue")
-    pull_secrets: list[ObjectName] = []
-    pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    deadline: Duration | None = Field(default=None, description="When the pod ends by itself, whoever follows it")
-    deferrable: bool | None = Field(default=None, description="Wait in the triggerer instead of a worker")
-    keep: Literal["never", "failed", "always"] | None = Field(default=None, description="Which pods are kept")
-    startup_timeout: Duration | None = Field(default=None, description="From having a node to running; 2m by default")
-    capacity_timeout: Duration | None = Field(default=None, description="How long to wait for a node or a quota")
-    max_disruptions: int | None = Field(default=None, ge=0, le=100, description="Evicted pods replaced in one try")
+    volumes: dict[ObjectName, VolumeSpec] = Field(
+        default={}, description="Volumes by name", examples=[{"data": {"path": "/data", "claim": "datasets"}}]
+    )
+    shared_memory: Quantity | None = Field(default=None, description="Size of /dev/shm", examples=["8Gi"])
+    node_selector: dict[str, str] = Field(
+        default={}, description="Labels of the nodes to run on", examples=[{"pool": "gpu"}]
+    )
+    tolerations: list[dict[str, FiniteJson]] = Field(
+        default=[],
+        description="As in a pod",
+        examples=[[{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]],
+    )
+    affinity: dict[str, FiniteJson] = Field(default={}, description="As in a pod", examples=[{}])
+    spot: Literal["aks", "eks", "gke", "karpenter"] | None = Field(
+        default=None, description="Run on spot nodes of", examples=["gke"]
+    )
+    priority_class: ObjectName | None = Field(default=None, description="Name of a PriorityClass", examples=["batch"])
+    queue: ObjectName | None = Field(default=None, description="Kueue's local queue", examples=["training"])
+    pull_secrets: list[ObjectName] = Field(
+        default=[], description="Secrets with registry logins", examples=[["registry"]]
+    )
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        default=None, description="When the image is pulled", examples=["IfNotPresent"]
+    )
+    labels: dict[str, str] = Field(default={}, description="Further labels of the pods", examples=[{"team": "ml"}])
+    annotations: dict[str, str] = Field(
+        default={}, description="Further annotations of the pods", examples=[{"owner": "ml@example.com"}]
+    )
+    deadline: Duration | None = Field(
+        default=None, description="When the pod ends by itself, whoever follows it", examples=["6h"]
+    )
+    deferrable: bool | None = Field(
+        default=None, description="Wait in the triggerer instead of a worker", examples=[True]
+    )
+    keep: Literal["never", "failed", "always"] | None = Field(
+        default=None, description="Which pods are kept", examples=["failed"]
+    )
+    startup_timeout: Duration | None = Field(
+        default=None, description="From having a node to running; 2m by default", examples=["10m"]
+    )
+    capacity_timeout: Duration | None = Field(
+        default=None, description="How long to wait for a node or a quota", examples=["2h"]
+    )
+    max_disruptions: int | None = Field(
+        default=None, ge=0, le=100, description="Evicted pods replaced in one try", examples=[5]
+    )
 
     def over(self, other: PodSpec) -> PodSpec:
         """Return this description with what it leaves open taken from ``other``; mappings are merged key by key."""
@@ -107,6 +146,4 @@ def _pod(value: Any) -> Any:
 
 
 # A schema of it within each kind's would be built at every parse of a DAG, and most pipelines say little of pods.
-PodSettings = Annotated[
-    InstanceOf[PodSpec], BeforeValidator(_pod), WithJsonSchema({"$ref": "#/$defs/PodSpec"}, mode="validation")
-]
+PodSettings = Annotated[InstanceOf[PodSpec], BeforeValidator(_pod), WithJsonSchema({"x-definition": "PodSpec"})]

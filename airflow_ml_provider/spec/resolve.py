@@ -28,7 +28,12 @@ _VARIABLE = re.compile(r"\$\$\{|\$\{(?P<source>[a-z]+):(?P<name>[^{}:]*?)(?::-(?
 
 
 def resolve(
-    document: Document, *, environment: str | None, overlay: Document | None, variables: Mapping[str, str]
+    document: Document,
+    *,
+    environment: str | None,
+    overlay: Document | None,
+    variables: Mapping[str, str],
+    patch: Mapping[str, Any] | None = None,
 ) -> Document:
     """Return the document that the pipeline is read from.
 
@@ -37,6 +42,7 @@ def resolve(
         environment: The environment's name; ``None`` for the file as it stands.
         overlay: The environment's own file.
         variables: What ``${env:NAME}`` stands for.
+        patch: What the caller changes, after the environment.
 
     Raises:
         SpecError: The environment is described twice, or a variable is not set.
@@ -45,8 +51,8 @@ def resolve(
     environments = merged.value.pop(ENVIRONMENTS, None)
     if environments is not None:
         merged.require_mapping((ENVIRONMENTS,), environments)
-    patch = environments.get(environment) if environments and environment else None
-    if patch is not None and overlay is not None:
+    own = environments.get(environment) if environments and environment else None
+    if own is not None and overlay is not None:
         raise SpecError(
             [
                 document.problem(
@@ -55,13 +61,15 @@ def resolve(
                 )
             ]
         )
-    if patch is not None:
-        merged.require_mapping((ENVIRONMENTS, str(environment)), patch)
-        merged.apply(document, patch, below=(ENVIRONMENTS, str(environment)), part=f"{ENVIRONMENTS}.{environment}")
+    if own is not None:
+        merged.require_mapping((ENVIRONMENTS, str(environment)), own)
+        merged.apply(document, own, below=(ENVIRONMENTS, str(environment)), part=f"{ENVIRONMENTS}.{environment}")
     if overlay is not None:
         if not isinstance(overlay.value, dict):
             raise SpecError([overlay.problem((), "an environment's file is a mapping of what is to be changed")])
         merged.apply(overlay, overlay.value, below=(), part=str(environment))
+    if patch:
+        merged.apply(_given(dict(patch)), dict(patch), below=(), part="given for this run")
     merged.fill_stages()
     merged.expand(variables)
     return merged.document()
@@ -76,7 +84,13 @@ class _Merge:
         self._problems: list[Problem] = []
 
     def document(self) -> Document:
-        document = replace(self._base, value=self.value, positions=self._positions, lines=self._lines)
+        document = replace(
+            self._base,
+            value=self.value,
+            positions=self._positions,
+            lines=self._lines,
+            is_as_written=self.value == {k: v for k, v in self._base.value.items() if k != ENVIRONMENTS},
+        )
         if self._problems:
             raise SpecError(self._problems)
         return document
@@ -164,6 +178,8 @@ class _Merge:
 
     def expand(self, variables: Mapping[str, str]) -> None:
         """Replace ``${env:NAME}``."""
+        if not any("${" in line for lines in self._lines.values() for line in lines):
+            return
         self.value = {
             key: value if key in _NOT_EXPANDED else self._expanded(value, (key,), variables)
             for key, value in self.value.items()
@@ -204,6 +220,19 @@ class _Merge:
             return default or ""
 
         return _VARIABLE.sub(value_of, text)
+
+
+def _given(patch: dict[str, Any]) -> Document:
+    """Return a patch that stands in no file."""
+    positions: dict[KeyPath, Position] = {}
+
+    def place(value: Any, path: KeyPath) -> None:
+        positions[path] = Position("(given)", 1, 1)
+        for key, item in value.items() if isinstance(value, dict) else ():
+            place(item, (*path, key))
+
+    place(patch, ())
+    return Document("(given)", patch, positions)
 
 
 def _known_keys(stage: Any) -> frozenset[str]:

@@ -42,19 +42,31 @@ class StageSpec(BaseModel):
 
     model_config = ConfigDict(**STRICT, arbitrary_types_allowed=True)
 
-    kind: str = Field(description="What the stage does")
-    needs: list[Name] = Field(default=[], description="Stages that must end first, without data from them")
-    retries: int | None = Field(default=None, ge=0, le=100, description="Further tries of a failed stage")
-    retry_delay: Duration | None = Field(default=None, description="Wait before a further try, such as 30s")
-    timeout: Duration | None = Field(default=None, description="The longest time one try may take")
-    runner: Literal["local", "kubernetes"] | None = Field(default=None, description="Where the stage runs")
-    image: ImageName | None = Field(default=None, description="Container image, for pods", examples=["ml/stage:1.4"])
-    resources: Resources | None = Field(default=None, description="CPU, memory and GPUs, for pods")
-    pod: PodSettings | None = Field(default=None, description="The stage's pod, before the pipeline's")
-    no_retry: list[Literal["bad_data", "out_of_memory", "user_code"]] = Field(
-        default=[], description="Kinds of failure after which no retry is wanted"
+    kind: str = Field(description="What the stage does", examples=["train"])
+    needs: list[Name] = Field(
+        default=[], description="Stages that must end first, without data from them", examples=[["check"]]
     )
-    doc: str | None = Field(default=None, description="Shown on the task in Airflow's UI")
+    retries: int | None = Field(default=None, ge=0, le=100, description="Further tries of a failed stage", examples=[2])
+    retry_delay: Duration | None = Field(
+        default=None, description="Wait before a further try, such as 30s", examples=["30s"]
+    )
+    timeout: Duration | None = Field(default=None, description="The longest time one try may take", examples=["2h"])
+    runner: Literal["local", "kubernetes"] | None = Field(
+        default=None, description="Where the stage runs", examples=["kubernetes"]
+    )
+    image: ImageName | None = Field(default=None, description="Container image, for pods", examples=["ml/stage:1.4"])
+    resources: Resources | None = Field(
+        default=None, description="CPU, memory and GPUs, for pods", examples=[{"cpu": 2, "memory": "4Gi"}]
+    )
+    pod: PodSettings | None = Field(
+        default=None, description="The stage's pod, before the pipeline's", examples=[{"spot": "gke"}]
+    )
+    no_retry: list[Literal["bad_data", "out_of_memory", "user_code"]] = Field(
+        default=[], description="Kinds of failure after which no retry is wanted", examples=[["bad_data"]]
+    )
+    doc: str | None = Field(
+        default=None, description="Shown on the task in Airflow's UI", examples=["Trains the model."]
+    )
 
     wanted_types: ClassVar[tuple[str, ...]] = ()
     """Types of artifacts that inputs may have, the usual one first; empty for any."""
@@ -78,17 +90,31 @@ class StageSpec(BaseModel):
 class CodeStageSpec(StageSpec):
     """A stage that runs the user's code."""
 
-    run: EntryPoint | None = Field(default=None, description="module:function of plain Python code")
-    command: list[str] | None = Field(default=None, min_length=1, description="A command in any language")
-    code: str | None = Field(default=None, description="Folder of code, shipped by its digest")
-    inputs: dict[Name, StageReference] = Field(default={}, description="Artifacts by argument name")
-    outputs: dict[Name, ArtifactType] = Field(default={}, description="Artifact types by argument name")
-    params: dict[Name, FiniteJson] = Field(default={}, description="Keyword arguments, JSON values")
+    run: EntryPoint | None = Field(
+        default=None, description="module:function of plain Python code", examples=["flights.stages:train"]
+    )
+    command: list[str] | None = Field(
+        default=None, min_length=1, description="A command in any language", examples=[["node", "train.js"]]
+    )
+    code: str | None = Field(default=None, description="Folder of code, shipped by its digest", examples=["./flights"])
+    inputs: dict[Name, StageReference] = Field(
+        default={}, description="Artifacts by argument name", examples=[{"train": "features.train"}]
+    )
+    outputs: dict[Name, ArtifactType] = Field(
+        default={}, description="Artifact types by argument name", examples=[{"model": "model"}]
+    )
+    params: dict[Name, FiniteJson] = Field(
+        default={}, description="Keyword arguments, JSON values", examples=[{"max_depth": 6}]
+    )
     io: Literal["direct", "staged"] | None = Field(
-        default=None, description="Who fetches and commits in a pod: the stage's container, or two around it"
+        default=None,
+        description="Who fetches and commits in a pod: the stage's container, or two around it",
+        examples=["staged"],
     )
     checkpoints: Duration | None = Field(
-        default=None, description="How often the stage's folder of checkpoints is brought to the store"
+        default=None,
+        description="How often the stage's folder of checkpoints is brought to the store",
+        examples=["10m"],
     )
 
     needs_code: ClassVar[bool] = True
@@ -127,10 +153,17 @@ class CodeStageSpec(StageSpec):
 class IngestSpec(CodeStageSpec):
     """Brings data into the store: files of a URI pattern, or code that fetches it."""
 
-    kind: Literal["ingest"] = Field(description="What the stage does")
-    uri: str | None = Field(default=None, min_length=1, description="fsspec URI or relative path, with * and **")
+    kind: Literal["ingest"] = Field(description="What the stage does", examples=["ingest"])
+    uri: str | None = Field(
+        default=None,
+        min_length=1,
+        description="fsspec URI or relative path, with * and **",
+        examples=["s3://raw/flights/*.csv"],
+    )
     outputs: dict[Name, ArtifactType] = Field(
-        default={"data": "dataset"}, description="With code: artifact types by argument name"
+        default={"data": "dataset"},
+        description="With code: artifact types by argument name",
+        examples=[{"model": "model"}],
     )
 
     needs_code: ClassVar[bool] = False
@@ -147,13 +180,17 @@ class IngestSpec(CodeStageSpec):
 class ValidateSpec(StageSpec):
     """Checks a dataset with a Great Expectations suite and passes it on unchanged."""
 
-    kind: Literal["validate"] = Field(description="What the stage does")
-    inputs: dict[Name, StageReference] = Field(min_length=1, max_length=1, description="The dataset to check")
+    kind: Literal["validate"] = Field(description="What the stage does", examples=["validate"])
+    inputs: dict[Name, StageReference] = Field(
+        min_length=1, max_length=1, description="The dataset to check", examples=[{"train": "features.train"}]
+    )
     suite: str = Field(min_length=1, description="JSON file of the suite", examples=["suites/flights.json"])
     on_failure: Literal["fail", "warn", "branch"] = Field(
-        default="fail", description="What becomes of the pipeline when the check fails"
+        default="fail", description="What becomes of the pipeline when the check fails", examples=["branch"]
     )
-    if_failed: list[Name] = Field(default=[], description="With branch: stages that run only when it failed")
+    if_failed: list[Name] = Field(
+        default=[], description="With branch: stages that run only when it failed", examples=[["alert"]]
+    )
 
     wanted_types: ClassVar[tuple[str, ...]] = ("dataset", "directory", "file")
 
@@ -176,28 +213,37 @@ class ValidateSpec(StageSpec):
 class FeatureEngineeringSpec(CodeStageSpec):
     """Turns datasets into features."""
 
-    kind: Literal["feature_engineering"] = Field(description="What the stage does")
-    outputs: dict[Name, ArtifactType] = Field(min_length=1, description="Artifact types by argument name")
+    kind: Literal["feature_engineering"] = Field(description="What the stage does", examples=["feature_engineering"])
+    outputs: dict[Name, ArtifactType] = Field(
+        min_length=1, description="Artifact types by argument name", examples=[{"model": "model"}]
+    )
 
 
 class TrainSpec(CodeStageSpec):
     """Trains a model."""
 
-    kind: Literal["train"] = Field(description="What the stage does")
+    kind: Literal["train"] = Field(description="What the stage does", examples=["train"])
     outputs: dict[Name, ArtifactType] = Field(
-        default={"model": "model"}, min_length=1, description="Artifact types by argument name"
+        default={"model": "model"},
+        min_length=1,
+        description="Artifact types by argument name",
+        examples=[{"model": "model"}],
     )
 
 
 class EvaluateSpec(CodeStageSpec):
     """Measures a model and compares its metrics with a gate."""
 
-    kind: Literal["evaluate"] = Field(description="What the stage does")
-    gate: dict[str, ThresholdText] = Field(default={}, description='Thresholds by metric, such as "< 20"')
-    on_failure: Literal["fail", "warn", "branch"] = Field(
-        default="fail", description="What becomes of the pipeline when the check fails"
+    kind: Literal["evaluate"] = Field(description="What the stage does", examples=["evaluate"])
+    gate: dict[str, ThresholdText] = Field(
+        default={}, description='Thresholds by metric, such as "< 20"', examples=[{"rmse": "< 20"}]
     )
-    if_failed: list[Name] = Field(default=[], description="With branch: stages that run only when it failed")
+    on_failure: Literal["fail", "warn", "branch"] = Field(
+        default="fail", description="What becomes of the pipeline when the check fails", examples=["branch"]
+    )
+    if_failed: list[Name] = Field(
+        default=[], description="With branch: stages that run only when it failed", examples=[["alert"]]
+    )
 
     @model_validator(mode="after")
     def _sound_branch(self) -> EvaluateSpec:
@@ -210,9 +256,11 @@ class EvaluateSpec(CodeStageSpec):
 class RegisterSpec(StageSpec):
     """Registers a model in MLflow; champion when the gates of the evaluate stages it needs passed."""
 
-    kind: Literal["register"] = Field(description="What the stage does")
-    model: StageReference = Field(description="The model to register")
-    name: str = Field(pattern=r"^[A-Za-z0-9_.\- ]{1,200}$", description="The registered model's name")
+    kind: Literal["register"] = Field(description="What the stage does", examples=["register"])
+    model: StageReference = Field(description="The model to register", examples=["train.model"])
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9_.\- ]{1,200}$", description="The registered model's name", examples=["flight_delays"]
+    )
 
     wanted_types: ClassVar[tuple[str, ...]] = ("model", "directory")
     argument_names: ClassVar[Mapping[str, str]] = {"name": "model_name"}
@@ -225,7 +273,7 @@ class RegisterSpec(StageSpec):
 class ContainerSpec(CodeStageSpec):
     """Any command or function that is none of the other kinds."""
 
-    kind: Literal["container"] = Field(description="What the stage does")
+    kind: Literal["container"] = Field(description="What the stage does", examples=["container"])
 
 
 def _require_branch(on_failure: str, if_failed: list[str]) -> None:

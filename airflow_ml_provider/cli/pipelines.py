@@ -1,0 +1,77 @@
+"""The pipeline files that a command was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from airflow_ml_provider.spec.discovery import PIPELINE_FILE, SUFFIXES, base_of, pipeline_files
+from airflow_ml_provider.spec.load import LoadedPipeline, load
+from airflow_ml_provider.spec.problems import SpecError
+
+MISTAKES = 1
+USAGE = 2
+
+
+def files_of(paths: Iterable[Path]) -> list[Path]:
+    """Return the pipeline files that paths name: files as they are, and those of folders.
+
+    Raises:
+        typer.Exit: A path does not exist, or a folder holds no pipeline.
+    """
+    return list(dict.fromkeys(file for path in paths for file in _files(path)))
+
+
+def one_file(path: Path) -> Path:
+    """Return the one pipeline file that a path names.
+
+    Raises:
+        typer.Exit: It names none, or several.
+    """
+    files = files_of([path])
+    if len(files) > 1:
+        fail(f"{path} holds {len(files)} pipelines; name one of them: {', '.join(map(str, files))}")
+    return files[0]
+
+
+def load_one(path: Path, *, environment: str | None) -> LoadedPipeline:
+    """Read a pipeline; its mistakes are printed.
+
+    Raises:
+        typer.Exit: It has mistakes.
+    """
+    try:
+        return load(one_file(path), environment=environment)
+    except SpecError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(MISTAKES) from error
+
+
+def fail(message: str) -> NoReturn:
+    """Print why a command cannot begin, and end it."""
+    typer.echo(f"airflow-ml: {message}", err=True)
+    raise typer.Exit(USAGE)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    if not path.is_dir():
+        fail(f"{path} does not exist")
+    own = path / PIPELINE_FILE
+    found = [own] if own.is_file() else [file for file in pipeline_files(path) if not _is_overlay(file)]
+    if not found:
+        fail(
+            f"{path} holds no pipeline: neither NAME{SUFFIXES[0]} nor NAME/{PIPELINE_FILE}; "
+            f"'airflow-ml init' writes one to begin with"
+        )
+    yield from found
+
+
+def _is_overlay(file: Path) -> bool:
+    base = base_of(file)
+    return base is not None and base.is_file()

@@ -1,0 +1,173 @@
+"""``airflow-ml run``: a whole pipeline on this machine, with live progress."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from airflow_ml_provider.cli.pipelines import MISTAKES, USAGE, fail
+from airflow_ml_provider.dag_factory.local_run import FOLDER, LocalRun, LocalRunRequest, RunEvent, StageEvent
+
+_COLOURS = {"success": "green", "failed": "red", "upstream_failed": "yellow", "running": "cyan"}
+_TAIL = 12
+
+
+def run(
+    file: Path,
+    *,
+    environment: str | None,
+    params: Sequence[str],
+    stages: Sequence[str],
+    begin: str | None,
+    as_json: bool,
+) -> int:
+    """Run a pipeline and return the exit code: 0 when every stage succeeded, 1 when not, 2 when it could not begin."""
+    home = Path.cwd() / FOLDER
+    log = home / "logs" / f"{file.resolve().parent.name}-{time.strftime('%Y%m%dT%H%M%S')}.log"
+    request = LocalRunRequest(
+        file=str(file.resolve()),
+        home=str(home),
+        environment=environment,
+        patch=patch_of(params),
+        stages=list(stages),
+        begin=begin,
+    )
+    screen = _Screen()
+    console = Console(stderr=as_json, highlight=False)
+    with _shown(screen, console):
+        for event in LocalRun(request, log=log).events():
+            screen.take(event)
+            if not console.is_terminal:
+                screen.tell(event, console)
+    if screen.run.state == "refused":
+        typer.echo(screen.run.message, err=True)
+        return USAGE if not screen.run.message.count(":") > 1 else MISTAKES
+    if as_json:
+        typer.echo(json.dumps(screen.summary(), indent=2))
+    else:
+        _end(screen, console, log)
+    return 0 if screen.run.state == "success" else 1
+
+
+def patch_of(params: Sequence[str]) -> dict[str, Any]:
+    """Return what ``NAME=VALUE`` and ``STAGE.NAME=VALUE`` change, as a merge patch; values are read as YAML."""
+    patch: dict[str, Any] = {}
+    for given in params:
+        name, equals, text = given.partition("=")
+        if not equals or not name.strip():
+            fail(f"--param {given!r}: write NAME=VALUE for a param of the pipeline, STAGE.NAME=VALUE for a stage's")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            fail(f"--param {given!r}: the value is no YAML: {error}")
+        stage, dot, key = name.strip().partition(".")
+        target = patch.setdefault("stages", {}).setdefault(stage, {}) if dot else patch
+        target.setdefault("params", {})[key if dot else stage] = value
+    return patch
+
+
+class _Screen:
+    """What is known of the run, as a table."""
+
+    def __init__(self) -> None:
+        self.run = RunEvent("starting")
+        self.notice = ""
+        self.events: dict[str, StageEvent] = {}
+        self.began: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}
+        self._started = time.monotonic()
+
+    def take(self, event: StageEvent | RunEvent) -> None:
+        now = time.monotonic()
+        if isinstance(event, RunEvent):
+            self.run = event
+            if event.state == "running":
+                self.notice = event.message
+                self.events = {name: StageEvent(name, "waiting") for name in event.stages}
+            return
+        self.events[event.stage] = event
+        if event.state == "running":
+            self.began[event.stage] = now
+        elif event.stage in self.began:
+            self.seconds[event.stage] = now - self.began[event.stage]
+
+    def tell(self, event: StageEvent | RunEvent, console: Console) -> None:
+        if isinstance(event, StageEvent) and event.state != "running":
+            spent = f" in {self.seconds[event.stage]:.1f} s" if event.stage in self.seconds else ""
+            console.print(f"{event.stage}: {event.state}{spent} {_metrics(event.metrics)}".rstrip(), soft_wrap=True)
+
+    def __rich__(self) -> Table:
+        table = Table("stage", "state", "seconds", "metrics", box=None, pad_edge=False)
+        if not self.events:
+            table.add_row("", f"starting Airflow for this run, {time.monotonic() - self._started:.0f} s", "", "")
+        for name, event in self.events.items():
+            spent = self.seconds.get(name)
+            if spent is None and name in self.began:
+                spent = time.monotonic() - self.began[name]
+            colour = _COLOURS.get(event.state, "dim")
+            shown = "" if spent is None else f"{spent:.1f}"
+            table.add_row(name, f"[{colour}]{event.state}[/]", shown, _metrics(event.metrics))
+        return table
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "state": self.run.state,
+            "stages": {
+                name: {
+                    "state": event.state,
+                    "seconds": self.seconds.get(name),
+                    "metrics": event.metrics,
+                    "outputs": event.outputs,
+                    **({"message": event.message} if event.message else {}),
+                }
+                for name, event in self.events.items()
+            },
+        }
+
+
+@contextmanager
+def _shown(screen: _Screen, console: Console) -> Iterator[None]:
+    if not console.is_terminal:
+        yield
+        return
+    with Live(screen, console=console, refresh_per_second=8):
+        yield
+
+
+def _end(screen: _Screen, console: Console, log: Path) -> None:
+    if screen.notice:
+        console.print(screen.notice, soft_wrap=True)
+    failed = [event for event in screen.events.values() if event.state == "failed"]
+    errors = Console(stderr=True, highlight=False)
+    for event in failed:
+        first, *rest = event.message.splitlines() or ["no reason is known"]
+        errors.print(f"[red]{event.stage} failed:[/] ", end="")
+        errors.print(first, markup=False, soft_wrap=True)
+        for line in rest[-_TAIL:]:
+            errors.print(line, markup=False, soft_wrap=True)
+    if screen.run.state != "success":
+        errors.print(screen.run.message or f"the whole log: {_relative(log)}", markup=False, soft_wrap=True)
+        return
+    last = next((event for event in reversed(list(screen.events.values())) if event.outputs), None)
+    if last is not None:
+        for name, output in last.outputs.items():
+            if isinstance(output, dict) and "uri" in output:
+                console.print(f"{last.stage}.{name}: {output['uri']}", markup=False, soft_wrap=True)
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _metrics(metrics: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.6g}" for name, value in metrics.items())

@@ -1,0 +1,133 @@
+"""``airflow-ml validate``: every mistake of every file, for people, editors and CI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from airflow_ml_provider import __version__
+from airflow_ml_provider.spec.load import load
+from airflow_ml_provider.spec.problems import Problem, SpecError
+
+
+class Format(StrEnum):
+    """How mistakes are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file and what is wrong with it.
+
+    Attributes:
+        file: The file.
+        pipeline: The pipeline's name, empty when it has mistakes.
+        stages: How many stages it has.
+        problems: Mistakes and warnings.
+    """
+
+    file: str
+    pipeline: str
+    stages: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def mistakes(self) -> int:
+        """How many mistakes it has."""
+        return sum(problem.severity == "error" for problem in self.problems)
+
+
+def check(file: Path, *, environment: str | None) -> Checked:
+    """Read a file and return what is wrong with it."""
+    try:
+        loaded = load(file, environment=environment)
+    except SpecError as error:
+        return Checked(str(file), "", 0, error.problems)
+    return Checked(str(file), loaded.spec.pipeline, len(loaded.spec.stages), loaded.warnings)
+
+
+def report(checked: Sequence[Checked], *, style: Format) -> None:
+    """Print what was found: data to stdout, mistakes for people to stderr."""
+    if style is Format.JSON:
+        files = [{**asdict(file), "mistakes": file.mistakes} for file in checked]
+        typer.echo(json.dumps({"mistakes": sum(file.mistakes for file in checked), "files": files}, indent=2))
+    elif style is Format.SARIF:
+        typer.echo(json.dumps(_sarif(checked), indent=2))
+    elif style is Format.GITHUB:
+        for problem in _problems(checked):
+            typer.echo(_annotation(problem))
+    else:
+        _text(checked)
+
+
+def _problems(checked: Sequence[Checked]) -> Iterator[Problem]:
+    for file in checked:
+        yield from file.problems
+
+
+def _text(checked: Sequence[Checked]) -> None:
+    for file in checked:
+        for problem in file.problems:
+            typer.echo(str(problem), err=True)
+        if not file.mistakes:
+            typer.echo(f"{file.file}: {file.pipeline}, {file.stages} stages, no mistakes")
+    count = sum(file.mistakes for file in checked)
+    if count:
+        broken = sum(file.mistakes > 0 for file in checked)
+        typer.echo(f"{_many(count, 'mistake')} in {broken} of {_many(len(checked), 'file')}", err=True)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _annotation(problem: Problem) -> str:
+    """Return a line for GitHub Actions: https://docs.github.com/actions/reference/workflow-commands-for-github-actions."""
+
+    def escaped(text: str, more: str = "") -> str:
+        for character in "%\r\n" + more:
+            text = text.replace(character, f"%{ord(character):02X}")
+        return text
+
+    where = f"file={escaped(problem.file, ':,')},line={max(1, problem.line)},col={max(1, problem.column)}"
+    return f"::{problem.severity} {where}::{escaped(_message(problem))}"
+
+
+def _message(problem: Problem) -> str:
+    return f"{problem.path}: {problem.message}" if problem.path else problem.message
+
+
+def _sarif(checked: Sequence[Checked]) -> dict[str, Any]:
+    """Return SARIF 2.1.0: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html."""
+    results = [
+        {
+            "ruleId": "pipeline",
+            "level": problem.severity,
+            "message": {"text": _message(problem)},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": Path(problem.file).as_posix()},
+                        "region": {"startLine": max(1, problem.line), "startColumn": max(1, problem.column)},
+                    }
+                }
+            ],
+        }
+        for problem in _problems(checked)
+    ]
+    driver = {"name": "airflow-ml", "version": __version__, "rules": [{"id": "pipeline"}]}
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }

@@ -1,0 +1,57 @@
+"""Which operator runs a kind of stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators import (
+    ContainerOperator,
+    EvaluateOperator,
+    FeatureEngineeringOperator,
+    IngestOperator,
+    RegisterOperator,
+    StageOperator,
+    TrainOperator,
+    ValidateOperator,
+)
+
+OPERATORS_GROUP = "airflow_ml_provider.stage_operators"
+"""Entry points by which a package brings the operator of its kind: ``kind = "package.module:Operator"``."""
+
+OPERATORS: Mapping[str, type[StageOperator]] = {
+    operator.kind: operator
+    for operator in (
+        IngestOperator,
+        ValidateOperator,
+        FeatureEngineeringOperator,
+        TrainOperator,
+        EvaluateOperator,
+        RegisterOperator,
+        ContainerOperator,
+    )
+}
+
+
+def operator_of(kind: str) -> type[StageOperator]:
+    """Return the operator class of a kind; other packages are looked at only for a kind that is not built in.
+
+    Raises:
+        StageConfigurationError: No package brings it, or not properly.
+    """
+    if kind in OPERATORS:
+        return OPERATORS[kind]
+    for found in entry_points(group=OPERATORS_GROUP, name=kind):
+        try:
+            operator = found.load()
+        except (ImportError, AttributeError) as error:
+            raise StageConfigurationError(
+                f"the operator of kind {kind!r} ({found.value}) cannot be loaded: {error}; update or remove its package"
+            ) from error
+        if not (isinstance(operator, type) and issubclass(operator, StageOperator) and operator.kind == kind):
+            raise StageConfigurationError(f"{found.value} is no subclass of StageOperator with kind = {kind!r}")
+        return operator
+    raise StageConfigurationError(
+        f"no installed package brings an operator for kind {kind!r} (entry point {OPERATORS_GROUP})"
+    )

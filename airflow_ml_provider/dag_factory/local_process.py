@@ -1,0 +1,192 @@
+"""The process of a local run: builds the pipeline's DAG, tests it, and tells what happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG
+
+from airflow_ml_provider.dag_factory.build import FINISH, build
+from airflow_ml_provider.dag_factory.local_results import LocalResults
+from airflow_ml_provider.dag_factory.local_run import REQUEST_VARIABLE, LocalRunRequest, RunEvent, StageEvent
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.spec.load import load
+from airflow_ml_provider.spec.order import downstream, in_order
+from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.problems import SpecError, did_you_mean
+from airflow_ml_provider.spec.stages import RegisterSpec
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class RefusedError(ValueError):
+    """The run cannot begin: what it was asked for does not fit the pipeline or this machine."""
+
+
+def requested() -> LocalRunRequest:
+    """Return the request that the parent left in the environment."""
+    return LocalRunRequest(**json.loads(os.environ[REQUEST_VARIABLE]))
+
+
+def requested_dags() -> dict[str, DAG]:
+    """Return the DAG of the request; Airflow's own look at the DAGs folder finds the same."""
+    request = requested()
+    spec = _local(_spec(request))
+    results = _earlier(spec, request)
+    return {spec.pipeline: build(spec, base_folder=Path(request.file).resolve().parent, results=results)}
+
+
+def main() -> int:
+    """Run, and return the exit code: 0 when every stage succeeded."""
+    request = requested()
+    tell = _Teller(request.events)
+    tell(RunEvent("starting"))
+    try:
+        spec = _spec(request)
+        (dag,) = requested_dags().values()
+        dag.validate()  # type: ignore[no-untyped-call]
+    except (SpecError, RefusedError, StageConfigurationError) as error:
+        tell(RunEvent("refused", message=str(error)))
+        return 2
+    _prepare_database(Path(request.home))
+    stages = [name for name in in_order(spec) if name in dag.task_dict]
+    listener = _Listener(tell, LocalResults(Path(request.home), spec.pipeline))
+    for name in stages:
+        listener.follow(dag.get_task(name), outputs=list(spec.stages[name].output_types()))
+    tell(RunEvent("running", stages, message=_notice(spec)))
+    run = dag.test()
+    states = {task.task_id: str(task.state) for task in run.get_task_instances()}
+    for name in stages:
+        if name not in listener.ended:
+            tell(StageEvent(name, states.get(name, "none")))
+    succeeded = str(run.state) == "success" and states.get(FINISH) in (None, "success")
+    tell(RunEvent("success" if succeeded else "failed", stages))
+    return 0 if succeeded else 1
+
+
+class _Teller:
+    def __init__(self, events: int) -> None:
+        self._file = os.fdopen(events, "w", encoding="utf-8", buffering=1)
+
+    def __call__(self, event: StageEvent | RunEvent) -> None:
+        self._file.write(json.dumps(asdict(event)) + "\n")
+
+
+class _Listener:
+    """Tells what becomes of each stage, from the callbacks that Airflow calls."""
+
+    def __init__(self, tell: _Teller, results: LocalResults) -> None:
+        self._tell = tell
+        self._results = results
+        self._outputs: dict[str, list[str]] = {}
+        self.ended: set[str] = set()
+
+    def follow(self, task: Any, *, outputs: list[str]) -> None:
+        self._outputs[task.task_id] = outputs
+        task.on_execute_callback = [self._running]
+        task.on_success_callback = [self._succeeded]
+        task.on_failure_callback = [self._failed]
+        task.on_skipped_callback = [self._skipped]
+
+    def _running(self, context: Context) -> None:
+        self._tell(StageEvent(context["ti"].task_id, "running"))
+
+    def _succeeded(self, context: Context) -> None:
+        instance = context["ti"]
+        stage = instance.task_id
+        keys = (*self._outputs[stage], "metrics", "gate", "model")
+        found = {key: instance.xcom_pull(task_ids=stage, key=key) for key in keys}
+        result = {key: value for key, value in found.items() if value is not None}
+        self._results.keep(stage, result)
+        metrics = result.pop("metrics", {})
+        self._end(StageEvent(stage, "success", metrics=metrics, outputs=result))
+
+    def _failed(self, context: Context) -> None:
+        self._end(StageEvent(context["ti"].task_id, "failed", message=str(context.get("exception") or "")))
+
+    def _skipped(self, context: Context) -> None:
+        self._end(StageEvent(context["ti"].task_id, "skipped"))
+
+    def _end(self, event: StageEvent) -> None:
+        self.ended.add(event.stage)
+        self._tell(event)
+
+
+def _spec(request: LocalRunRequest) -> PipelineSpec:
+    return load(Path(request.file), environment=request.environment, patch=request.patch).spec
+
+
+def _local(spec: PipelineSpec) -> PipelineSpec:
+    """Return the pipeline as it can run here: in processes, and untracked where MLflow is not known."""
+    stages = {name: stage.model_copy(update={"runner": "local"}) for name, stage in spec.stages.items()}
+    changes: dict[str, Any] = {"stages": stages, "runner": "local", "schedule": None}
+    if not _is_tracked(spec):
+        registers = [name for name, stage in spec.stages.items() if isinstance(stage, RegisterSpec)]
+        if registers and spec.tracking is not None:
+            variable = _variable(spec.tracking.connection)
+            raise RefusedError(
+                f"stage {registers[0]!r} registers a model, and no MLflow is known here: set {variable}, such as "
+                f'{variable}=\'{{"conn_type": "mlflow", "host": "http://localhost:5000"}}\''
+            )
+        changes["tracking"] = None
+    return spec.model_copy(update=changes)
+
+
+def _is_tracked(spec: PipelineSpec) -> bool:
+    if spec.tracking is None:
+        return False
+    return _variable(spec.tracking.connection) in os.environ or "AIRFLOW__SECRETS__BACKEND" in os.environ
+
+
+def _variable(connection: str) -> str:
+    return f"AIRFLOW_CONN_{connection.upper()}"
+
+
+def _notice(spec: PipelineSpec) -> str:
+    if spec.tracking is None or _is_tracked(spec):
+        return ""
+    return f"not tracked: no MLflow is known here (set {_variable(spec.tracking.connection)})"
+
+
+def _earlier(spec: PipelineSpec, request: LocalRunRequest) -> Mapping[str, Mapping[str, Any]]:
+    """Return what stages that are not to run put out in the last run."""
+    for name in (*request.stages, *([request.begin] if request.begin else [])):
+        if name not in spec.stages:
+            raise RefusedError(
+                f"there is no stage {name!r}; there are {', '.join(spec.stages)}{did_you_mean(name, spec.stages)}"
+            )
+    wanted = set(request.stages) or set(spec.stages)
+    if request.begin:
+        wanted &= downstream(spec, request.begin)
+    left_out = [name for name in in_order(spec) if name not in wanted]
+    kept = LocalResults(Path(request.home), spec.pipeline)
+    results = {name: kept.of(name) for name in left_out}
+    for name in in_order(spec):
+        for reference in spec.stages[name].references().values() if name in wanted else ():
+            if reference.stage in results and reference.output not in results[reference.stage]:
+                raise RefusedError(
+                    f"stage {name!r} reads {reference}, and no earlier run here left it: run stage "
+                    f"{reference.stage!r} first, or the whole pipeline"
+                )
+    return results
+
+
+def _prepare_database(home: Path) -> None:
+    from airflow import __version__
+    from airflow.utils.db import initdb
+
+    ready = home / "airflow" / f"database-of-{__version__}"
+    if not ready.is_file():
+        initdb()
+        ready.touch()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

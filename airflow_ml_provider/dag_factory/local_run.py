@@ -1,0 +1,164 @@
+"""A whole pipeline on this machine, without a scheduler: Airflow's own ``dag.test()`` in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+FOLDER = ".airflow-ml"
+REQUEST_VARIABLE = "AIRFLOW_ML_LOCAL_RUN"
+
+_LOADER = """\
+from airflow_ml_provider.dag_factory.local_process import requested_dags
+
+globals().update(requested_dags())
+"""
+
+
+@dataclass(frozen=True)
+class LocalRunRequest:
+    """What is to run.
+
+    Attributes:
+        file: The pipeline's file.
+        home: The folder for Airflow's database, artifacts, logs and results of earlier runs.
+        environment: Whose changes to take.
+        patch: A JSON Merge Patch over the pipeline (``{"stages": {"train": {"params": {"depth": 3}}}}``).
+        stages: Run these alone; what others put out is taken from the last run.
+        begin: Run this stage and all that follows it.
+        events: The file descriptor that events go to.
+    """
+
+    file: str
+    home: str
+    environment: str | None = None
+    patch: Mapping[str, Any] = field(default_factory=dict)
+    stages: Sequence[str] = ()
+    begin: str | None = None
+    events: int = -1
+
+
+@dataclass(frozen=True)
+class StageEvent:
+    """What became of a stage.
+
+    Attributes:
+        stage: Its name.
+        state: ``running``, ``success``, ``failed``, ``skipped``, ``upstream_failed``.
+        metrics: The metrics that it returned.
+        outputs: Its outputs as references, by name.
+        message: Why it failed.
+    """
+
+    stage: str
+    state: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """What became of the run.
+
+    Attributes:
+        state: ``starting``, ``running``, ``success``, ``failed``, or ``refused`` when it did not begin.
+        stages: The stages that run, in their order.
+        message: Why it was refused; what a person should know.
+    """
+
+    state: str
+    stages: Sequence[str] = ()
+    message: str = ""
+
+
+class LocalRun:
+    """One run in a child process, which ends with this one.
+
+    Args:
+        request: What is to run.
+        log: The file that takes all that the run prints.
+    """
+
+    def __init__(self, request: LocalRunRequest, *, log: Path) -> None:
+        self._request = request
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def events(self) -> Iterator[StageEvent | RunEvent]:
+        """Run, and return what happens as it happens; the last event is a ``RunEvent``."""
+        home = Path(self._request.home)
+        (home / "dags").mkdir(parents=True, exist_ok=True)
+        (home / "dags" / "load.py").write_text(_LOADER)
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        read_end, write_end = os.pipe()
+        request = {**asdict(self._request), "events": write_end}
+        last: RunEvent | None = None
+        try:
+            with self._log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "airflow_ml_provider.dag_factory.local_process"],
+                    env={**os.environ, **_airflow(home), REQUEST_VARIABLE: json.dumps(request)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(write_end,),
+                    start_new_session=True,
+                )
+            os.close(write_end)
+            write_end = -1
+            with os.fdopen(read_end, encoding="utf-8") as lines:
+                for line in lines:
+                    event = _read(line)
+                    if isinstance(event, RunEvent):
+                        last = event
+                    yield event
+            code = self._process.wait()
+        finally:
+            if write_end >= 0:
+                os.close(write_end)
+            self.stop()
+        if last is None or last.state not in ("success", "failed", "refused"):
+            yield RunEvent("failed", message=f"the run's process ended with exit code {code}; see {self._log}")
+
+    def stop(self) -> None:
+        """End the run and all its stages."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        for number, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+                return
+
+
+def _read(line: str) -> StageEvent | RunEvent:
+    event = json.loads(line)
+    return StageEvent(**event) if "stage" in event else RunEvent(**event)
+
+
+def _airflow(home: Path) -> dict[str, str]:
+    """Return the settings of an Airflow that is there for this run alone; the caller's own come first."""
+    settings = {
+        "AIRFLOW__ML__STORE": f"file://{home / 'artifacts'}",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    }
+    return {
+        **{name: value for name, value in settings.items() if name not in os.environ},
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow' / 'airflow.db'}",
+        "AIRFLOW__ML__RUNNER": "local",
+        "PYTHONUNBUFFERED": "1",
+    }
