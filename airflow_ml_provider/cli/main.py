@@ -15,6 +15,7 @@ import typer
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="Machine-learning pipelines in Airflow: write, check and run them.",
     epilog="Begin with `airflow-ml init`, then `airflow-ml validate` and `airflow-ml run`.",
@@ -184,3 +185,33 @@ def reap(
         unknown_runs=unknown_runs,
         dry_run=dry_run,
     )
+
+
+@app.command(epilog="`airflow-ml doctor` · `airflow-ml doctor --namespace ml`")
+def doctor(
+    *,
+    namespace: Annotated[str | None, typer.Option(help="Where stages run; default: [ml] namespace")] = None,
+    connection: Annotated[str, typer.Option(help="Airflow connection of type kubernetes")] = "kubernetes_default",
+    mlflow_connection: Annotated[str, typer.Option(help="Airflow connection of type mlflow")] = "mlflow_default",
+) -> None:
+    """See whether all that stages need answers from here: store, MLflow, cluster, rights, image."""
+    import os
+
+    # Connections come from the database too, as in Airflow's own commands.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    from airflow_ml_provider.cli.doctor import doctor as examine
+
+    if not examine(namespace=namespace, connection=connection, mlflow_connection=mlflow_connection):
+        raise typer.Exit(1)
+
+
+@app.command(name="import", epilog="`airflow-ml import dag_factory.yml --folder dags/` · `airflow-ml import kfp.yaml`")
+def import_(
+    *,
+    file: Annotated[Path, typer.Argument(help="A dag-factory YAML, or a compiled Kubeflow pipeline")],
+    folder: Annotated[Path, typer.Option(help="Where to write what comes out")] = HERE,
+) -> None:
+    """Turn a dag-factory YAML or a Kubeflow pipeline into pipelines of ours, as far as it goes."""
+    from airflow_ml_provider.cli.imports import import_file
+
+    import_file(file, folder)

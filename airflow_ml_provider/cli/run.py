@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from airflow_ml_provider.cli.pipelines import MISTAKES, USAGE, fail
+from airflow_ml_provider.cli.pipelines import USAGE, fail, load_one
 from airflow_ml_provider.dag_factory.local_run import FOLDER, LocalRun, LocalRunRequest, RunEvent, StageEvent
 
 _COLOURS = {"success": "green", "failed": "red", "upstream_failed": "yellow", "running": "cyan"}
@@ -31,9 +31,14 @@ def run(
     begin: str | None,
     as_json: bool,
 ) -> int:
-    """Run a pipeline and return the exit code: 0 when every stage succeeded, 1 when not, 2 when it could not begin."""
+    """Run a pipeline and return the exit code: 0 when every stage succeeded, 1 when not, 2 when it could not begin.
+
+    Raises:
+        typer.Exit: The pipeline has mistakes, or a param is none.
+    """
     home = Path.cwd() / FOLDER
     log = home / "logs" / f"{file.resolve().parent.name}-{time.strftime('%Y%m%dT%H%M%S')}.log"
+    load_one(file, environment=environment)
     request = LocalRunRequest(
         file=str(file.resolve()),
         home=str(home),
@@ -51,7 +56,7 @@ def run(
                 screen.tell(event, console)
     if screen.run.state == "refused":
         typer.echo(screen.run.message, err=True)
-        return USAGE if not screen.run.message.count(":") > 1 else MISTAKES
+        return USAGE
     if as_json:
         typer.echo(json.dumps(screen.summary(), indent=2))
     else:

@@ -120,6 +120,14 @@ class _Listener:
 
 
 def _spec(request: LocalRunRequest) -> PipelineSpec:
+    if given := request.patch.get("params"):
+        known = load(Path(request.file), environment=request.environment).spec.params
+        for name in given:
+            if name not in known:
+                raise RefusedError(
+                    f"the pipeline has no param {name!r}; it has {', '.join(known) or 'none'}"
+                    f"{did_you_mean(name, known)} (a stage's own are STAGE.{name})"
+                )
     return load(Path(request.file), environment=request.environment, patch=request.patch).spec
 
 

@@ -11,7 +11,8 @@ def features(flights: Path, train: Path, test: Path, *, test_from_day: int = 22)
     """Keep the flights that arrived, and split them by day of the month."""
     rows = [row for file in sorted(flights.rglob("*.csv")) for row in csv.DictReader(file.read_text().splitlines())]
     flown = [row for row in rows if row["dep_delay"] and row["arr_delay"]]
-    early, late = [], []
+    early: list[dict[str, float]] = []
+    late: list[dict[str, float]] = []
     for row in flown:
         part = late if int(row["day"]) >= test_from_day else early
         part.append({"departure": float(row["dep_delay"]), "arrival": float(row["arr_delay"])})
