@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from airflow_ml_provider.artifacts.digest import require_relative
@@ -37,13 +38,26 @@ def pack_code(folder: Path) -> bytes:
             f"code folder {folder} has {size:,} bytes, {CODE_LIMIT_BYTES:,} are allowed: "
             f"keep data out of it and pass it as an input"
         )
+    return pack_files(
+        {
+            f"{root.name}/{path.relative_to(root).as_posix()}": (path.read_bytes(), os.access(path, os.X_OK))
+            for path in files
+        }
+    )
+
+
+def pack_files(files: Mapping[str, tuple[bytes, bool]]) -> bytes:
+    """Pack files, in the order given; each with its content and whether it can be executed.
+
+    Raises:
+        InvalidArtifactError: A name leaves the archive.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for path in files:
-            name = require_relative(f"{root.name}/{path.relative_to(root).as_posix()}")
-            entry = zipfile.ZipInfo(name, date_time=_EPOCH)
-            entry.external_attr = (0o755 if os.access(path, os.X_OK) else 0o644) << 16
-            archive.writestr(entry, path.read_bytes())
+        for name, (content, executable) in files.items():
+            entry = zipfile.ZipInfo(require_relative(name), date_time=_EPOCH)
+            entry.external_attr = (0o755 if executable else 0o644) << 16
+            archive.writestr(entry, content)
     return buffer.getvalue()
 
 

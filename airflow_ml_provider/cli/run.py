@@ -17,6 +17,7 @@ from rich.table import Table
 
 from airflow_ml_provider.cli.pipelines import USAGE, fail, load_one
 from airflow_ml_provider.dag_factory.local_run import FOLDER, LocalRun, LocalRunRequest, RunEvent, StageEvent
+from airflow_ml_provider.spec.discovery import pipeline_name
 
 _COLOURS = {"success": "green", "failed": "red", "upstream_failed": "yellow", "running": "cyan"}
 _TAIL = 12
@@ -37,7 +38,7 @@ def run(
         typer.Exit: The pipeline has mistakes, or a param is none.
     """
     home = Path.cwd() / FOLDER
-    log = home / "logs" / f"{file.resolve().parent.name}-{time.strftime('%Y%m%dT%H%M%S')}.log"
+    log = home / "logs" / f"{pipeline_name(file)}-{time.strftime('%Y%m%dT%H%M%S')}.log"
     load_one(file, environment=environment)
     request = LocalRunRequest(
         file=str(file.resolve()),

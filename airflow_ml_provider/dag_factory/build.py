@@ -9,9 +9,9 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from airflow_ml_provider.dag_factory.kinds import operator_of
 from airflow_ml_provider.dag_factory.stage_arguments import stage_arguments
 from airflow_ml_provider.operators import FinishOperator, StageOperator
+from airflow_ml_provider.operators.kinds import operator_of
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import DEFAULT_START, PipelineSpec
 

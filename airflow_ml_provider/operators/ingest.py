@@ -25,10 +25,11 @@ class IngestOperator(StageOperator):
 
     kind: ClassVar[str] = "ingest"
     body: ClassVar[str | None] = "ingest"
+    default_outputs: ClassVar[Mapping[str, str]] = {"data": "dataset"}
     template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "uri"}))
 
-    def __init__(self, *, uri: str | None = None, outputs: Mapping[str, str] | None = None, **kwargs: Any) -> None:
-        super().__init__(outputs={"data": "dataset"} if outputs is None else outputs, **kwargs)
+    def __init__(self, *, uri: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.uri = uri
         if bool(uri) == bool(self.run or self.command):
             raise StageConfigurationError(f"stage {self.task_id!r}: give uri, or code that fetches the data")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from airflow_ml_provider.artifacts.code import pack_code
-from airflow_ml_provider.artifacts.errors import InvalidArtifactError, StoreError
+from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.protocol.artifact import ArtifactRef
@@ -23,19 +21,6 @@ def resolve_inputs(inputs: Mapping[str, Any], store: ArtifactStore) -> dict[str,
         StoreUnavailableError: The store did not answer.
     """
     return {name: _resolve(require_name(name, of="input"), value, store) for name, value in inputs.items()}
-
-
-def pack_code_folder(folder: Path, *, store_uri: str, store: ArtifactStore) -> ArtifactRef:
-    """Pack a code folder into the store under its digest.
-
-    Raises:
-        StageConfigurationError: The folder cannot be packed.
-        StoreUnavailableError: The store did not answer.
-    """
-    try:
-        return store.put_content(store_uri, pack_code(folder), suffix=".zip")
-    except InvalidArtifactError as error:
-        raise StageConfigurationError(str(error)) from error
 
 
 def _resolve(name: str, value: Any, store: ArtifactStore) -> ArtifactRef:

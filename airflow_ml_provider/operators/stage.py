@@ -73,6 +73,7 @@ class StageOperator(KubernetesPodOperator):
     kind: ClassVar[str] = "stage"
     body: ClassVar[str | None] = None
     needs_tracking: ClassVar[bool] = False
+    default_outputs: ClassVar[Mapping[str, str]] = {}
     template_fields: Sequence[str] = tuple(
         sorted({*KubernetesPodOperator.template_fields, "code", "command", "hyperparameters", "inputs", "run"})
     )
@@ -115,7 +116,7 @@ class StageOperator(KubernetesPodOperator):
         self.run = run
         self.command = command
         self.inputs = {} if inputs is None else inputs
-        self.outputs = dict(outputs or {})
+        self.outputs = dict(self.default_outputs if outputs is None else outputs)
         self.hyperparameters = {} if hyperparameters is None else hyperparameters
         self.code = code
         self.store = store
@@ -224,6 +225,18 @@ class StageOperator(KubernetesPodOperator):
         self._killed = True
         if self._execution is not None:
             self._execution.stop()
+
+    def code_archive(self, context: Context) -> bytes | None:
+        """Return the packed code that travels to the stage, ``None`` without any.
+
+        Raises:
+            StageConfigurationError: The code cannot be packed.
+        """
+        from airflow_ml_provider.operators.code import packed_body, packed_folder
+
+        if self.code:
+            return packed_folder(Path(self.path_beside(context, self.code)))
+        return packed_body(self.body) if self.body and not (self.run or self.command) else None
 
     def path_beside(self, context: Context, path: str) -> str:
         """Return a path or URI, relative ones below the folder of the DAG's or pipeline's file."""

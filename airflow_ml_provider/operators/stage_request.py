@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.code import body_target
 from airflow_ml_provider.operators.identity import StageIdentity
-from airflow_ml_provider.operators.inputs import pack_code_folder, resolve_inputs
+from airflow_ml_provider.operators.inputs import resolve_inputs
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.request import Checkpoints, StageRequest
@@ -49,7 +49,7 @@ def stage_request(operator: StageOperator, context: Context, identity: StageIden
             attempt_uri="",
             run=operator.run or None,
             command=tuple(operator.command or ()),
-            body=None if operator.run or operator.command else operator.body,
+            body=None if operator.run or operator.command else body_target(str(operator.body)),
             params=operator.hyperparameters,
             options=operator.options(context, identity=identity, store=store),
             inputs=resolve_inputs(operator.inputs, store),
@@ -64,7 +64,5 @@ def stage_request(operator: StageOperator, context: Context, identity: StageIden
 
 
 def _code(operator: StageOperator, context: Context, *, store_uri: str, store: ArtifactStore) -> ArtifactRef | None:
-    if not operator.code:
-        return None
-    folder = Path(operator.path_beside(context, operator.code))
-    return pack_code_folder(folder, store_uri=store_uri, store=store)
+    archive = operator.code_archive(context)
+    return None if archive is None else store.put_content(store_uri, archive, suffix=".zip")

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from airflow_ml_provider.protocol.names import BODIES
+
 RUNTIME_LIMIT_BYTES = 32 * 1024
 
 _PACKAGE = Path(__file__).parent.parent
@@ -83,5 +85,5 @@ def _shipped_files(body: str | None) -> Iterator[Path]:
         yield from sorted((_PACKAGE / folder).glob("*.py"))
     stages = _PACKAGE / "runtime" / "stages"
     yield stages / "__init__.py"
-    if body is not None:
+    if body in BODIES:
         yield from (stages / f"{module}.py" for module in _BODY_MODULES.get(body, (body,)))

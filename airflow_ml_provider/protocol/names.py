@@ -9,6 +9,9 @@ from airflow_ml_provider.protocol.errors import ProtocolError
 RESERVED_OUTPUTS = ("gate", "metrics", "pod_name", "pod_namespace", "return_value", "validation")
 """Names of XComs that a stage pushes beside its outputs."""
 
+BODIES = ("ingest", "register", "validate")
+"""Bodies of stages that the runtime itself has."""
+
 NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
 

@@ -114,6 +114,7 @@ class _Merge:
             here = (*path, key)
             if value is None:
                 merged.pop(key, None)
+                self._forget(here)
                 continue
             if isinstance(value, dict) and isinstance(merged.get(key), dict):
                 merged[key] = self._merge(merged[key], value, here, source=source, below=below, part=part)
@@ -125,6 +126,11 @@ class _Merge:
             )
             self._place(here, source, (*below, *here), part)
         return merged
+
+    def _forget(self, path: KeyPath) -> None:
+        depth = len(path)
+        for written in [written for written in self._positions if written[:depth] == path]:
+            del self._positions[written]
 
     def _place(self, path: KeyPath, source: Document, origin: KeyPath, part: str) -> None:
         """Take over where a value and all below it was written."""

@@ -21,7 +21,7 @@ _TEXT = f"{_PREFIX}str"
 
 # Plain scalars that YAML 1.1 and 1.2 read differently: https://yaml.org/spec/1.2.2/ext/changes/.
 _AMBIGUOUS = re.compile(
-    r"""(?P<word>yes|no|on|off|y|n)
+    r"""(?P<word>yes|no|on|off)
     |(?P<octal>[-+]?0[0-9_]+)
     |(?P<grouped>[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?)
     |(?P<binary>[-+]?0b[01_]+)

@@ -22,6 +22,20 @@ def test_a_handwritten_dag_maps_templates_and_closes_its_own_runs(airflow, mlflo
     assert "The local runner has no use for image" in log
 
 
+def test_decorated_functions_are_stages_and_map(airflow, mlflow):
+    run_id, state, _ = airflow.run("decorated")
+    assert state == "success"
+    runs = mlflow.runs("decorated", run_id)["stage"]
+    assert {name: run.metrics.get("product") for name, run in runs.items() if name[0] in "tm"} == {
+        "train": 8.0,
+        "mapped[0]": 12.0,
+        "mapped[1]": 16.0,
+        "make": None,
+    }
+    assert runs["train"].params["factor"] == "2"
+    assert airflow.api.xcom("decorated", run_id, "evaluate", "gate")["passed"] is True
+
+
 def test_an_exit_code_to_skip_on_skips(airflow, mlflow):
     run_id, state, tasks = airflow.run("skipping")
     assert (state, tasks["nothing_new"]) == ("success", "skipped")

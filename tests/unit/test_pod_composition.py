@@ -20,8 +20,8 @@ from airflow_ml_provider.pod.compose import compose
 from airflow_ml_provider.pod.injection import BOOTSTRAP, RUNTIME_LIMIT_BYTES, STEP_BOOTSTRAP, packed_runtime
 from airflow_ml_provider.pod.names import pod_labels, pod_name
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, RUNTIME_VARIABLE
+from airflow_ml_provider.protocol.names import BODIES
 from airflow_ml_provider.protocol.request import StageRequest
-from airflow_ml_provider.runtime.stages import BODIES
 from airflow_ml_provider.spec.load import load_pipeline
 
 GOLDEN = Path(__file__).parents[1] / "golden"

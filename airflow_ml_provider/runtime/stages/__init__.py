@@ -1,4 +1,4 @@
-"""Built-in stage bodies; each imports its own library when it runs."""
+"""Stage bodies; each imports its own library when it runs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.names import BODIES
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.errors import ContractError
-
-BODIES = ("ingest", "validate", "register")
+from airflow_ml_provider.runtime.function import load_function
 
 
 @dataclass(frozen=True)
 class BodyContext:
-    """What a built-in body works with.
+    """What a body works with.
 
     Attributes:
         request: The whole request.
@@ -35,7 +35,7 @@ class BodyContext:
 
 @dataclass(frozen=True)
 class BodyOutcome:
-    """What a built-in body found out.
+    """What a body found out.
 
     Attributes:
         metrics: Finite numbers by name.
@@ -49,11 +49,14 @@ class BodyOutcome:
 
 
 def load_body(name: str) -> Callable[[BodyContext], BodyOutcome]:
-    """Return the ``run`` function of a built-in body.
+    """Return a body: the ``run`` function of a built-in one, or ``module:function`` of the code that was shipped.
 
     Raises:
-        ContractError: There is no such body in this version.
+        ContractError: There is no such body.
+        UserCodeError: Its module raised while it was imported.
     """
+    if ":" in name:
+        return load_function(name)
     if name not in BODIES:
         raise ContractError(f"there is no built-in stage {name!r} in this version; known are {', '.join(BODIES)}")
     module = importlib.import_module(f"airflow_ml_provider.runtime.stages.{name}")

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators import (
-    ContainerOperator,
-    EvaluateOperator,
-    FeatureEngineeringOperator,
-    IngestOperator,
-    RegisterOperator,
-    StageOperator,
-    TrainOperator,
-    ValidateOperator,
-)
+from airflow_ml_provider.operators.container import ContainerOperator
+from airflow_ml_provider.operators.evaluate import EvaluateOperator
+from airflow_ml_provider.operators.feature_engineering import FeatureEngineeringOperator
+from airflow_ml_provider.operators.ingest import IngestOperator
+from airflow_ml_provider.operators.register import RegisterOperator
+from airflow_ml_provider.operators.stage import StageOperator
+from airflow_ml_provider.operators.train import TrainOperator
+from airflow_ml_provider.operators.validate import ValidateOperator
 
 OPERATORS_GROUP = "airflow_ml_provider.stage_operators"
 """Entry points by which a package brings the operator of its kind: ``kind = "package.module:Operator"``."""

@@ -1,0 +1,1 @@
+"""TaskFlow: stages as decorated functions."""

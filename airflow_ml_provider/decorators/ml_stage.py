@@ -1,0 +1,154 @@
+"""``@task.ml_stage``: a plain function as a stage; its source travels to where the stage runs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
+
+from airflow_ml_provider.artifacts.code import pack_files
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.kinds import operator_of
+from airflow_ml_provider.operators.stage import StageOperator
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.sdk import Context
+
+FOLDER = "stage_code"
+
+_HEADER = "from __future__ import annotations\n\nfrom pathlib import Path\nfrom typing import Any\n\n\n"
+
+
+def ml_stage(
+    python_callable: Callable[..., Any] | None = None, *, kind: str = "container", **kwargs: Any
+) -> TaskDecorator:
+    """Make a stage of a function; all arguments of the kind's operator pass through.
+
+    Arguments annotated with :class:`pathlib.Path` are inputs, unless they are named in ``outputs``; the call passes
+    outputs of other stages for them. All other arguments are hyperparameters. The function's source alone travels, so
+    it imports what it needs in its body; ``Path`` and ``Any`` are there::
+
+        @task.ml_stage(kind="train", image="ml/stage:1.4", outputs={"model": "model"})
+        def train(train: Path, model: Path, *, depth: int = 6) -> dict[str, float]: ...
+
+        fitted = train(features["train"], depth=4)
+        evaluate(fitted["model"], features["test"])
+
+    Args:
+        python_callable: The function.
+        kind: A kind of stage that runs code: ``ingest``, ``feature_engineering``, ``train``, ``evaluate``,
+            ``container``, or one that another package brings.
+        kwargs: Arguments of the operator (``TrainOperator``, ...).
+
+    Raises:
+        StageConfigurationError: There is no such kind, or the source of the function cannot be found.
+    """
+    return task_decorator_factory(
+        python_callable=python_callable,
+        multiple_outputs=False,
+        decorated_operator_class=_decorated(kind),
+        **kwargs,
+    )
+
+
+class DecoratedStage(DecoratedOperator):
+    """What a decorated stage does beside its kind: bind the call's arguments, ship the source."""
+
+    custom_operator_name: ClassVar[str] = "@task.ml_stage"
+    default_outputs: ClassVar[Mapping[str, str]]
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        names = self.default_outputs if outputs is None else outputs
+        self.source = source_of(python_callable)
+        function = python_callable.__name__
+        super().__init__(
+            python_callable=python_callable,
+            op_args=op_args,
+            # Airflow binds the call at parse; outputs are paths that the stage gets when it runs.
+            op_kwargs={**dict.fromkeys(names), **(op_kwargs or {})},
+            outputs=names,
+            run=f"{FOLDER}.{function}:{function}",
+            **kwargs,
+        )
+
+    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
+        """Render the templates, then tell inputs from hyperparameters."""
+        super().render_template_fields(context, jinja_env)
+        self._bind()
+
+    def code_archive(self, context: Context) -> bytes | None:
+        """Return the packed source of the function."""
+        name = self.python_callable.__name__
+        return pack_files({f"{FOLDER}/{name}.py": (self.source.encode(), False)})
+
+    def _bind(self) -> None:
+        signature = inspect.signature(self.python_callable)
+        given = signature.bind_partial(*self.op_args, **self.op_kwargs).arguments
+        inputs: dict[str, Any] = {}
+        hyperparameters: dict[str, Any] = {}
+        for parameter in signature.parameters.values():
+            if parameter.name not in given or parameter.name in self.outputs:  # type: ignore[attr-defined]
+                continue
+            value = given[parameter.name]
+            if parameter.kind is parameter.VAR_KEYWORD:
+                hyperparameters |= value
+            elif _is_path(parameter.annotation) or (parameter.annotation is parameter.empty and _is_artifact(value)):
+                inputs[parameter.name] = value
+            else:
+                hyperparameters[parameter.name] = value
+        self.inputs, self.hyperparameters = inputs, hyperparameters
+
+
+def source_of(function: Callable[..., Any]) -> str:
+    """Return a module with the function alone, without its decorators.
+
+    Raises:
+        StageConfigurationError: The source cannot be found, or is no ``def``.
+    """
+    try:
+        source = textwrap.dedent(inspect.getsource(function))
+        (node,) = ast.parse(source).body
+    except (OSError, TypeError, SyntaxError, ValueError) as error:
+        raise StageConfigurationError(
+            f"@task.ml_stage: the source of {function!r} cannot be found ({error}); define it with def in the file "
+            f"of the DAG"
+        ) from error
+    if not isinstance(node, ast.FunctionDef):
+        raise StageConfigurationError(f"@task.ml_stage: {function!r} is no function that is defined with def")
+    lines = source.splitlines()[node.lineno - 1 :]
+    return _HEADER + "\n".join(lines).rstrip() + "\n"
+
+
+@cache
+def _decorated(kind: str) -> type[StageOperator]:
+    operator = operator_of(kind)
+    fields: Sequence[str] = tuple(sorted({"op_args", "op_kwargs", *operator.template_fields}))
+    renderers = {**operator.template_fields_renderers, **DecoratedOperator.template_fields_renderers}
+    return type(
+        f"Decorated{operator.__name__}",
+        (DecoratedStage, operator),
+        {"template_fields": fields, "template_fields_renderers": renderers, "__module__": __name__},
+    )
+
+
+def _is_path(annotation: Any) -> bool:
+    return annotation is Path or annotation in ("Path", "pathlib.Path")
+
+
+def _is_artifact(value: Any) -> bool:
+    return isinstance(value, Mapping) and {"uri", "digest"} <= value.keys()
