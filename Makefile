@@ -45,6 +45,12 @@ screenshot: env ## Take the README's picture with Chromium (needs: apt-get insta
 	@.venv/bin/uv pip install --quiet --python $(PYTHON_IN_ENV) --constraints constraints.txt --group screenshot
 	@$(PYTHON_IN_ENV) -m demo screenshot
 
+.PHONY: generated
+generated: env ## Write what is generated: the JSON Schema that the wheel ships, the page of mistakes
+	@.venv/bin/airflow-ml schema > airflow_ml_provider/spec/pipeline.schema.json.new
+	@mv airflow_ml_provider/spec/pipeline.schema.json.new airflow_ml_provider/spec/pipeline.schema.json
+	@$(PYTHON_IN_ENV) -m tests.mistakes.page
+
 .PHONY: constraints
 constraints: env ## Resolve constraints.txt anew
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \

@@ -18,7 +18,6 @@ from airflow_ml_provider.operators.kinds import operator_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
-    import jinja2
     from airflow.sdk import Context
 
 FOLDER = "stage_code"
@@ -86,10 +85,15 @@ class DecoratedStage(DecoratedOperator):
             **kwargs,
         )
 
-    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
-        """Render the templates, then tell inputs from hyperparameters."""
-        super().render_template_fields(context, jinja_env)
+    def execute(self, context: Context) -> None:
+        """Run the stage; the call's arguments are rendered by now, of a mapped stage too."""
         self._bind()
+        super().execute(context)
+
+    def resume(self, context: Context, event: Any) -> None:
+        """Go on after a deferral."""
+        self._bind()
+        super().resume(context, event)  # type: ignore[misc]
 
     def code_archive(self, context: Context) -> bytes | None:
         """Return the packed source of the function."""

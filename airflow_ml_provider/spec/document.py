@@ -60,6 +60,9 @@ class Document:
     def problem(self, key_path: KeyPath, message: str, *, severity: Severity = "error") -> Problem:
         """Return a problem with a value."""
         place = self.position(key_path)
+        if place.part == "defaults":
+            # What all stages got from one place is one problem.
+            key_path = ("defaults", *key_path[2:])
         lines = self.lines.get(place.file, ())
         snippet = lines[place.line - 1] if place.line <= len(lines) else ""
         return Problem(

@@ -29,6 +29,8 @@ _IMAGE = re.compile(
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
     r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,})?"
 )
+_PIPELINE = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
+_MODEL = re.compile(r"[A-Za-z0-9_.\- ]{1,200}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 
@@ -47,9 +49,21 @@ def _duration(value: Any) -> timedelta:
 
 def _name(value: Any) -> str:
     try:
-        return require_name(value, of="this")
+        return require_name(value, of="the")
     except ProtocolError as error:
         raise ValueError(str(error)) from error
+
+
+def _pipeline(value: Any) -> str:
+    if not isinstance(value, str) or not _PIPELINE.fullmatch(value):
+        raise ValueError(f"{value!r} is no pipeline's name: use letters, digits, '_', '.' and '-', 200 at most")
+    return value
+
+
+def _model_name(value: Any) -> str:
+    if not isinstance(value, str) or not _MODEL.fullmatch(value):
+        raise ValueError(f"{value!r} is no model's name: use letters, digits, '_', '-', '.' and spaces, 200 at most")
+    return value
 
 
 def _artifact_type(value: Any) -> str:
@@ -83,10 +97,12 @@ def _quantity(value: Any) -> str:
 
 
 def _json(value: Any) -> Any:
+    if isinstance(value, dt.date):
+        raise ValueError(f"{value} is a date, which JSON does not know; write it in quotes, as text")
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{value!r} is no JSON value ({error}); put text in quotes") from error
+        raise ValueError(f"{value!r} is no JSON value ({error}); write a number, or text in quotes") from error
     return value
 
 
@@ -158,6 +174,8 @@ Duration = Annotated[
     timedelta, BeforeValidator(_duration), _schema("string", pattern=f"^{_DURATION.pattern}$", examples=["30s", "2h"])
 ]
 Name = Annotated[str, BeforeValidator(_name), _schema("string", **_NAME_SCHEMA)]
+PipelineName = Annotated[str, BeforeValidator(_pipeline), _schema("string", pattern=f"^{_PIPELINE.pattern}$")]
+ModelName = Annotated[str, BeforeValidator(_model_name), _schema("string", pattern=f"^{_MODEL.pattern}$")]
 ArtifactType = Annotated[str, BeforeValidator(_artifact_type), _schema("string", enum=list(ARTIFACT_TYPES))]
 ThresholdText = Annotated[
     str, BeforeValidator(_threshold), _schema("string", pattern="^ *(<=|>=|<|>)", examples=["< 20", "< baseline_rmse"])

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, InstanceOf, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, InstanceOf, ValidationError, WithJsonSchema
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.stages import (
@@ -56,7 +57,8 @@ def stage_model(kind: object) -> type[StageSpec]:
         if found is not None:
             return _load(found)
     names = kind_names()
-    raise KindError(f"unknown kind {kind!r}; known are {', '.join(names)}{did_you_mean(str(kind), names)}")
+    hint = did_you_mean(kind, names) if isinstance(kind, str) else ""
+    raise KindError(f"unknown kind {kind!r}; known are {', '.join(names)}{hint}")
 
 
 def stage_models() -> dict[str, type[StageSpec]]:
@@ -94,7 +96,13 @@ def _stage(value: Any) -> Any:
         raise ValueError("a stage is a mapping with the key kind")  # pydantic takes no TypeError
     if "kind" not in value:
         raise ValueError(f"key 'kind' is missing; known kinds are {', '.join(kind_names())}")
-    return stage_model(value["kind"]).model_validate(value)
+    try:
+        model = stage_model(value["kind"])
+    except KindError as error:
+        problem = PydanticCustomError("kind", "{message}", {"message": str(error)})
+        details = InitErrorDetails(type=problem, loc=("kind",), input=value["kind"])
+        raise ValidationError.from_exception_data("stage", [details]) from error
+    return model.model_validate(value)
 
 
 def model_at(path: tuple[str | int, ...], *, root: type[BaseModel], value: Any) -> type[BaseModel] | None:

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from airflow_ml_provider.spec.checks import check_pipeline
 from airflow_ml_provider.spec.discovery import overlay_of, pipeline_name
-from airflow_ml_provider.spec.document import Document, KeyPath
-from airflow_ml_provider.spec.kinds import model_at
+from airflow_ml_provider.spec.document import Document
 from airflow_ml_provider.spec.pipeline import PipelineSpec
-from airflow_ml_provider.spec.problems import Problem, SpecError, did_you_mean
-from airflow_ml_provider.spec.resolve import DEFAULTS, ENVIRONMENTS, resolve
+from airflow_ml_provider.spec.problems import Problem, SpecError
+from airflow_ml_provider.spec.resolve import resolve
+from airflow_ml_provider.spec.shape import shape_problems
 from airflow_ml_provider.spec.yaml_source import read_yaml
 
 
@@ -71,6 +70,8 @@ def load(
         SpecError: As :func:`load_pipeline`.
     """
     source = read_yaml(path)
+    if source.value is None:
+        raise SpecError([source.problem((), "the file is empty; 'airflow-ml init' writes a pipeline to begin with")])
     if not isinstance(source.value, dict):
         raise SpecError([source.problem((), "a pipeline is a mapping with the keys pipeline and stages")])
     overlay = overlay_of(path, environment) if environment else None
@@ -99,7 +100,7 @@ def _shaped(document: Document) -> tuple[PipelineSpec, list[Problem], frozenset[
     try:
         return PipelineSpec.model_validate(document.value), [], frozenset()
     except ValidationError as error:
-        problems = _shape_problems(document, error)
+        problems = shape_problems(document, error)
         paths = [details["loc"] for details in error.errors(include_url=False, include_context=False)]
     broken = frozenset(str(path[1]) for path in paths if len(path) > 1 and path[0] == "stages")
     stages = document.value.get("stages")
@@ -109,40 +110,4 @@ def _shaped(document: Document) -> tuple[PipelineSpec, list[Problem], frozenset[
     try:
         return PipelineSpec.model_validate({**document.value, "stages": sound}), problems, broken
     except ValidationError as error:
-        raise SpecError([*problems, *_shape_problems(document, error)]) from error
-
-
-def _shape_problems(document: Document, error: ValidationError) -> list[Problem]:
-    problems = []
-    for details in error.errors(include_url=False, include_context=True):
-        path = _key_path(details["loc"])
-        problems.append(document.problem(path, _message(document.value, path, details)))
-    return problems
-
-
-def _key_path(location: tuple[int | str, ...]) -> KeyPath:
-    """Drop what pydantic adds to a location: the name of a branch of a union, ``[key]``."""
-    path: list[int | str] = []
-    for part in location:
-        if part == "[key]":
-            break
-        path.append(part)
-    return tuple(path)
-
-
-def _message(value: Any, path: KeyPath, details: ErrorDetails) -> str:
-    kind = details["type"]
-    if kind == "extra_forbidden":
-        key = str(path[-1])
-        model = model_at(path, root=PipelineSpec, value=value)
-        known = [] if model is None else list(model.model_fields)
-        if model is PipelineSpec:
-            known += [DEFAULTS, ENVIRONMENTS]
-        return f"unknown key {key!r}; known are {', '.join(known)}{did_you_mean(key, known)}"
-    if kind == "missing":
-        return f"key {path[-1]!r} is missing"
-    message = details["msg"].removeprefix("Value error, ")
-    shown = repr(details["input"])
-    if kind == "value_error" or len(shown) > 60:
-        return message
-    return f"{message[0].lower()}{message[1:]}, got {shown}"
+        raise SpecError([*problems, *shape_problems(document, error)]) from error

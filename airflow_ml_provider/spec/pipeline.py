@@ -6,9 +6,19 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
-from airflow_ml_provider.spec.fields import STRICT, Duration, FiniteJson, ImageName, Name, Schedule, StartDate, StoreUri
+from airflow_ml_provider.spec.fields import (
+    STRICT,
+    Duration,
+    FiniteJson,
+    ImageName,
+    Name,
+    PipelineName,
+    Schedule,
+    StartDate,
+    StoreUri,
+)
 from airflow_ml_provider.spec.kinds import AnyStage
 from airflow_ml_provider.spec.pod import PodSettings
 from airflow_ml_provider.spec.stages import CodeStageSpec
@@ -33,7 +43,11 @@ def _off(value: Any) -> Any:
     return None if value is False else value
 
 
-Tracking = Annotated[TrackingSpec | None, BeforeValidator(_off)]
+Tracking = Annotated[
+    TrackingSpec | None,
+    BeforeValidator(_off),
+    WithJsonSchema({"anyOf": [{"x-definition": "TrackingSpec"}, {"const": False}, {"type": "null"}]}),
+]
 
 
 class PipelineSpec(BaseModel):
@@ -41,9 +55,7 @@ class PipelineSpec(BaseModel):
 
     model_config = STRICT
 
-    pipeline: str = Field(
-        pattern=r"^[A-Za-z0-9_.\-]{1,200}$", description="The pipeline's name, the DAG's id", examples=["flight_delays"]
-    )
+    pipeline: PipelineName = Field(description="The pipeline's name, the DAG's id", examples=["flight_delays"])
     description: str | None = Field(
         default=None, description="One line in Airflow's list of DAGs", examples=["Predicts arrival delays"]
     )

@@ -33,9 +33,17 @@ def _absolute(value: Any) -> str:
     return value
 
 
-ObjectName = Annotated[str, BeforeValidator(_object_name)]
-Variable = Annotated[str, BeforeValidator(_variable)]
-AbsolutePath = Annotated[str, BeforeValidator(_absolute)]
+ObjectName = Annotated[
+    str,
+    BeforeValidator(_object_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_OBJECT_NAME.pattern}$"}),
+]
+Variable = Annotated[
+    str,
+    BeforeValidator(_variable),
+    WithJsonSchema({"type": "string", "pattern": f"^{_VARIABLE.pattern}$"}),
+]
+AbsolutePath = Annotated[str, BeforeValidator(_absolute), WithJsonSchema({"type": "string", "pattern": "^/"})]
 
 
 class VolumeSpec(BaseModel):

@@ -211,9 +211,10 @@ class _Merge:
             source, name, default = match["source"], match["name"], match["default"]
             message = None
             if source == "conn":
+                wanted = name if "." in name else f"{name or 'NAME'}.host"
                 message = (
-                    f"{match[0]} would bring a connection into the file: write {{{{ conn.{name or 'NAME'}.host }}}}, "
-                    f"which Airflow reads when the stage runs"
+                    f"{match[0]} would bring a connection into the file: write {{{{ conn.{wanted} }}}}, which Airflow "
+                    f"reads when the stage runs"
                 )
             elif source != "env":
                 message = f"{match[0]} has an unknown source {source!r}; known is env (write $${{ for the text itself)"

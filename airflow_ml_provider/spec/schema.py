@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from airflow_ml_provider.protocol.names import NAME_PATTERN
 from airflow_ml_provider.spec.kinds import BUILT_IN
-from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.pipeline import PipelineSpec, TrackingSpec
 from airflow_ml_provider.spec.pod import PodSpec
 from airflow_ml_provider.spec.resolve import DEFAULTS, ENVIRONMENTS
 from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec
@@ -18,6 +19,8 @@ SCHEMA_FILE = "pipeline.schema.json"
 SCHEMA_ID = f"https://airflow-ml-provider.github.io/schema/{SCHEMA_VERSION}/{SCHEMA_FILE}"
 
 _STAGE = "Stage"
+# Mappings whose keys become identifiers.
+_NAMED = {"inputs", "outputs", "params", "stages"}
 
 
 def json_schema(models: Mapping[str, type[StageSpec]] = BUILT_IN) -> dict[str, Any]:
@@ -29,6 +32,7 @@ def json_schema(models: Mapping[str, type[StageSpec]] = BUILT_IN) -> dict[str, A
     definitions: dict[str, Any] = {}
     root = _of(PipelineSpec, definitions)
     _add(PodSpec, definitions)
+    _add(TrackingSpec, definitions)
     for model in models.values():
         _add(model, definitions)
     for kind, model in models.items():
@@ -97,6 +101,8 @@ def _linked(value: Any) -> Any:
         for key, item in value.items()
         if not (key == "title" and isinstance(item, str) and item != "airflow-ml-provider pipeline")
     }
+    for key in _NAMED & found.get("properties", {}).keys():
+        found["properties"][key]["propertyNames"] = {"pattern": f"^{NAME_PATTERN.pattern}$"}
     if "x-definition" in found:
         found["$ref"] = f"#/$defs/{found.pop('x-definition')}"
     return found

@@ -14,6 +14,7 @@ from airflow_ml_provider.spec.fields import (
     EntryPoint,
     FiniteJson,
     ImageName,
+    ModelName,
     Name,
     Quantity,
     StageReference,
@@ -249,7 +250,7 @@ class EvaluateSpec(CodeStageSpec):
     def _sound_branch(self) -> EvaluateSpec:
         _require_branch(self.on_failure, self.if_failed)
         if self.on_failure != "fail" and not self.gate:
-            raise ValueError(f"on_failure: {self.on_failure} needs a gate")
+            raise ValueError(f"on_failure: {self.on_failure} needs a gate; add one, or remove on_failure")
         return self
 
 
@@ -258,9 +259,7 @@ class RegisterSpec(StageSpec):
 
     kind: Literal["register"] = Field(description="What the stage does", examples=["register"])
     model: StageReference = Field(description="The model to register", examples=["train.model"])
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9_.\- ]{1,200}$", description="The registered model's name", examples=["flight_delays"]
-    )
+    name: ModelName = Field(description="The registered model's name", examples=["flight_delays"])
 
     wanted_types: ClassVar[tuple[str, ...]] = ("model", "directory")
     argument_names: ClassVar[Mapping[str, str]] = {"name": "model_name"}
@@ -278,4 +277,4 @@ class ContainerSpec(CodeStageSpec):
 
 def _require_branch(on_failure: str, if_failed: list[str]) -> None:
     if if_failed and on_failure != "branch":
-        raise ValueError("if_failed goes with on_failure: branch")
+        raise ValueError("if_failed goes with on_failure: branch; add that, or remove if_failed")

@@ -141,7 +141,9 @@ class _Reader:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                self._problem(key_node, path, "a key must be plain text")
+                line = self.lines[key_node.start_mark.line]
+                hint = "; put a template in quotes: '{{ ... }}'" if "{{" in line else ""
+                self._problem(key_node, path, f"a key must be plain text{hint}")
                 continue
             key = str(key_node.value)
             self.positions[(*path, key)] = self._position(key_node)
@@ -159,6 +161,13 @@ class _Reader:
         self.problems.append(Problem(self.file, place.line, place.column, shown, message, snippet))
 
 
+_HINTS = {
+    "mapping values are not allowed": "is the indentation right, or does a text with ': ' lack quotes?",
+    "cannot start any token": "a text that begins so needs quotes",
+    "undefined alias": "a text that begins with * needs quotes",
+    "another document": "a file holds one pipeline: remove the '---'",
+    "did not find expected key": "is the line indented like its neighbours, and every quote closed?",
+}
 _AMBIGUITY = {
     "word": "{text!r} is text to some YAML readers and true or false to others: write true, false or '{text}'",
     "octal": "{text!r} is octal to some YAML readers and decimal to others: drop the leading zero, or write '{text}'",
@@ -191,10 +200,11 @@ def _syntax_problem(file: str, lines: tuple[str, ...], error: yaml.MarkedYAMLErr
     message = f"no valid YAML: {error.problem or error.context}"
     if error.problem and error.context and error.context_mark is not None:
         message += f" ({error.context} that begins in line {error.context_mark.line + 1})"
-    if "\t" in snippet:
-        message += "; the line holds a tab, indent with spaces"
-    elif "mapping values are not allowed" in message:
-        message += "; is the indentation right, or does a text with ': ' lack quotes?"
-    elif "found character '%'" in message or "found character '@'" in message or "found character '`'" in message:
-        message += "; put the text in quotes"
+    hint = "the line holds a tab, indent with spaces" if "\t" in snippet else _hint(message)
+    if hint:
+        message += f"; {hint}"
     return Problem(file, line, column, "", message, snippet)
+
+
+def _hint(message: str) -> str:
+    return next((hint for part, hint in _HINTS.items() if part in message), "")

@@ -48,7 +48,7 @@ def test_validate_tells_every_mistake_of_every_file(two_files):
     done = airflow_ml("validate", cwd=two_files)
     assert done.returncode == 1
     assert done.stdout == "good.yaml: good, 3 stages, no mistakes\n"
-    assert "bad.yaml:3:3: stages.a: unknown kind 'trian'" in done.stderr
+    assert "bad.yaml:3:7: stages.a.kind: unknown kind 'trian'" in done.stderr
     assert "bad.yaml:4:3: stages.b: nothing to run" in done.stderr
     assert done.stderr.endswith("2 mistakes in 1 of 2 files\n")
     assert "\x1b[" not in done.stdout + done.stderr
@@ -58,9 +58,9 @@ def test_validate_for_programs(two_files):
     found = json.loads(airflow_ml("validate", "--json", cwd=two_files).stdout)
     assert found["mistakes"] == 2
     problem = found["files"][0]["problems"][0]
-    assert (problem["file"], problem["line"], problem["column"]) == ("bad.yaml", 3, 3)
+    assert (problem["file"], problem["line"], problem["column"]) == ("bad.yaml", 3, 7)
     github = airflow_ml("validate", "--format", "github", cwd=two_files).stdout.splitlines()
-    assert github[0].startswith("::error file=bad.yaml,line=3,col=3::stages.a: unknown kind 'trian'")
+    assert github[0].startswith("::error file=bad.yaml,line=3,col=7::stages.a.kind: unknown kind 'trian'")
     sarif = json.loads(airflow_ml("validate", "--format", "sarif", cwd=two_files).stdout)
     place = sarif["runs"][0]["results"][1]["locations"][0]["physicalLocation"]
     assert place == {"artifactLocation": {"uri": "bad.yaml"}, "region": {"startLine": 4, "startColumn": 3}}

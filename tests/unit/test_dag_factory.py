@@ -70,7 +70,7 @@ def test_a_broken_file_is_seen_and_hides_no_other(folder):
     dags = load_dags(str(folder / "load.py"))
     assert dags["one"].tags == {"ml"}
     assert dags["two"].tags == {"ml", "broken"}
-    assert "two.yaml:3:3: stages.a: unknown kind 'contaner'" in dags["two"].doc_md
+    assert "two.yaml:3:7: stages.a.kind: unknown kind 'contaner'" in dags["two"].doc_md
     assert dags["two"].schedule is None
 
 
@@ -80,7 +80,7 @@ def test_a_broken_file_is_seen_and_hides_no_other(folder):
         ("start_date: 2024-02-30", "two.yaml:2:13: start_date: '2024-02-30' is no timestamp"),
         ("retries: !!int abc", "two.yaml:2:10: retries: 'abc' is no int"),
         ("retry_delay: 99999999999999d", "is too long"),
-        ("params: {since: 2024-01-01}", "is no JSON value"),
+        ("params: {since: 2024-01-01}", "is a date, which JSON does not know"),
         ("params: {x: .nan}", "is no JSON value"),
         ("store: ./here", "'./here' is no store"),
         ("tracking: {conection: x}", "unknown key 'conection'; known are connection, experiment"),

@@ -1,0 +1,275 @@
+"""The mistakes that docs/reference/errors.md shows: what is written, and what its author is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_ml_provider.spec.load import load
+from airflow_ml_provider.spec.problems import SpecError
+
+NAME = "demo.yaml"
+GOOD = """\
+pipeline: demo
+code: ./code
+stages:
+  ingest:
+    kind: ingest
+    uri: data/*.csv
+  check:
+    kind: validate
+    inputs: {data: ingest.data}
+    suite: suite.json
+  train:
+    kind: train
+    run: code.stages:train
+    inputs: {train: check.data}
+    params: {depth: 4}
+  evaluate:
+    kind: evaluate
+    run: code.stages:evaluate
+    inputs: {model: train.model}
+    gate: {rmse: "< 20"}
+  register:
+    kind: register
+    model: train.model
+    name: demo
+    needs: [evaluate]
+"""
+CODE = """\
+def train(train, model, depth=6): ...
+
+
+def evaluate(model):
+    return {"rmse": 1.0, "mae": 2.0}
+"""
+SUITE = {"name": "s", "expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "a"}}]}
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake in a pipeline that has no other.
+
+    Attributes:
+        title: What kind of mistake.
+        old: What is replaced in GOOD; empty when ``new`` is the whole file.
+        new: What stands there instead.
+        in_schema: Whether an editor that has the JSON Schema shows it too.
+        environment: The environment that is asked for.
+        shown: What the page shows instead of a content that cannot be printed.
+    """
+
+    title: str
+    old: str
+    new: str | bytes
+    in_schema: bool = False
+    environment: str | None = None
+    shown: str = ""
+
+    @property
+    def content(self) -> bytes:
+        """The file."""
+        if isinstance(self.new, bytes):
+            return self.new
+        return (GOOD.replace(self.old, self.new, 1) if self.old else self.new).encode()
+
+
+TRAIN = "    kind: train\n"
+
+
+def beside_train(line: str) -> str:
+    """Return the beginning of stage train with a line more."""
+    return f"{TRAIN}    {line}\n"
+
+
+SECTIONS: dict[str, list[Mistake]] = {
+    "Keys": [
+        Mistake("a misspelt key of the pipeline", "pipeline: demo", "pipelin: demo", in_schema=True),
+        Mistake("a misspelt key of a stage", "    suite:", "    suites:", in_schema=True),
+        Mistake("a misspelt key of resources", TRAIN, beside_train("resources: {cpus: 2}"), in_schema=True),
+        Mistake("a misspelt key of a pod", TRAIN, beside_train("pod: {namspace: ml}"), in_schema=True),
+        Mistake("a key of another kind", TRAIN, beside_train("suite: suite.json"), in_schema=True),
+        Mistake("a missing key", "    suite: suite.json\n", "", in_schema=True),
+        Mistake("no stages", "", "pipeline: demo\n", in_schema=True),
+        Mistake("an empty list of stages", "", "pipeline: demo\nstages: {}\n", in_schema=True),
+        Mistake("a key written twice", TRAIN, beside_train("kind: train")),
+        Mistake("a name that does not fit the file", "pipeline: demo", "pipeline: other"),
+        Mistake("a name that no DAG may have", "pipeline: demo", "pipeline: de mo", in_schema=True),
+    ],
+    "Kinds": [
+        Mistake("a misspelt kind", "kind: train", "kind: trian", in_schema=True),
+        Mistake("no kind", TRAIN, "", in_schema=True),
+        Mistake("a kind that is no text", "kind: train", "kind: [train]", in_schema=True),
+        Mistake(
+            "a stage that is no mapping",
+            "  register:\n    kind: register\n",
+            "  register: 3\n  r:\n    kind: register\n",
+            in_schema=True,
+        ),
+    ],
+    "References": [
+        Mistake("a stage that does not exist", "check.data}", "chek.data}"),
+        Mistake("an output that does not exist", "check.data}", "check.date}"),
+        Mistake("a reference without an output", "check.data}", "check}", in_schema=True),
+        Mistake("a report where a model is wanted", "    model: train.model", "    model: check.report"),
+        Mistake("a model where a dataset is wanted", "{data: ingest.data}", "{data: train.model}"),
+        Mistake("a source, which is not there yet", "check.data}", "sources.flights}"),
+        Mistake("a needed stage that does not exist", "needs: [evaluate]", "needs: [evaluat]"),
+        Mistake("stages that wait for each other", "uri: data/*.csv", "uri: x\n    needs: [train]"),
+        Mistake("a stage that waits for itself", "uri: data/*.csv", "uri: x\n    needs: [ingest]"),
+        Mistake("an output that nobody uses", "  check:", "  more: {kind: ingest, uri: x}\n  check:"),
+        Mistake(
+            "a branch to a stage that does not exist",
+            "    suite: suite.json",
+            "    suite: suite.json\n    on_failure: branch\n    if_failed: [alert]",
+        ),
+        Mistake(
+            "a branch to a stage that does not follow",
+            '    gate: {rmse: "< 20"}',
+            '    gate: {rmse: "< 20"}\n    on_failure: branch\n    if_failed: [ingest]',
+        ),
+        Mistake("a reserved stage name", "  ingest:\n", "  finish: {kind: container, command: [x]}\n  ingest:\n"),
+        Mistake("a reserved output name", TRAIN, beside_train("outputs: {metrics: file}")),
+    ],
+    "Code": [
+        Mistake("a code folder that does not exist", "code: ./code", "code: ./cod"),
+        Mistake("a module that does not exist", "code.stages:train", "code.stage:train"),
+        Mistake("a function that does not exist", "code.stages:train", "code.stages:trian"),
+        Mistake("an entry point without a function", "run: code.stages:train", "run: train", in_schema=True),
+        Mistake("neither function nor command", "    run: code.stages:train\n", ""),
+        Mistake("function and command", TRAIN, beside_train("command: [x]")),
+        Mistake("a param that the function does not take", "{depth: 4}", "{dept: 4}"),
+        Mistake("an input that the function does not take", "{train: check.data}", "{training: check.data}"),
+        Mistake("an argument that gets no value", "    inputs: {model: train.model}\n", ""),
+        Mistake("a name used for input and param", "{depth: 4}", "{train: 4}"),
+        Mistake("a param that is no name", "{depth: 4}", "{1x: 4}", in_schema=True),
+        Mistake("an artifact type that does not exist", TRAIN, beside_train("outputs: {model: modle}"), in_schema=True),
+        Mistake("a command that is text", "run: code.stages:train", "command: python train.py", in_schema=True),
+        Mistake("checkpoints of a staged stage", TRAIN, beside_train("io: staged\n    checkpoints: 5m")),
+    ],
+    "Gates and suites": [
+        Mistake("a gate that is no comparison", '"< 20"', '"20"', in_schema=True),
+        Mistake("a gate on a metric that is not returned", "{rmse:", "{rsme:"),
+        Mistake("a gate against a metric that is not returned", '"< 20"', '"< baseline"'),
+        Mistake("a suite that does not exist", "suite: suite.json", "suite: nope.json"),
+        Mistake("a suite that is no JSON", "suite: suite.json", "suite: code/stages.py"),
+        Mistake(
+            "a failing check without a branch", "    suite: suite.json", "    suite: suite.json\n    if_failed: [train]"
+        ),
+        Mistake("warn without a gate", '    gate: {rmse: "< 20"}', "    on_failure: warn"),
+        Mistake("a registration without MLflow", "code: ./code", "code: ./code\ntracking: false"),
+    ],
+    "Values": [
+        Mistake("a number that is text", TRAIN, beside_train("retries: many"), in_schema=True),
+        Mistake("a negative number", TRAIN, beside_train("retries: -1"), in_schema=True),
+        Mistake("a duration without a unit", TRAIN, beside_train("timeout: 90"), in_schema=True),
+        Mistake("a duration with an unknown unit", TRAIN, beside_train("timeout: 3 weeks"), in_schema=True),
+        Mistake("a choice that does not exist", TRAIN, beside_train("runner: kubernets"), in_schema=True),
+        Mistake("no Kubernetes quantity", TRAIN, beside_train("resources: {memory: lots}"), in_schema=True),
+        Mistake("a quantity of nothing", TRAIN, beside_train("resources: {cpu: 0}"), in_schema=True),
+        Mistake(
+            "no image name",
+            TRAIN,
+            beside_train("image: My Image"),
+        ),
+        Mistake("no cron expression", "code: ./code", 'code: ./code\nschedule: "61 * * * *"'),
+        Mistake("a misspelt preset", "code: ./code", 'code: ./code\nschedule: "@dayly"'),
+        Mistake("no date", "code: ./code", "code: ./code\nstart_date: 2024-02-30"),
+        Mistake("a date in a param", "{depth: 4}", "{depth: 2024-01-01}"),
+        Mistake("a number that JSON does not know", "{depth: 4}", "{depth: .nan}"),
+        Mistake("a store that is no URI", "code: ./code", "code: ./code\nstore: ./here", in_schema=True),
+        Mistake("a bucket that no store accepts", "code: ./code", "code: ./code\nstore: s3://ml/here"),
+        Mistake(
+            "a volume of two sources", TRAIN, beside_train("pod: {volumes: {v: {path: /d, claim: c, empty: 1Gi}}}")
+        ),
+        Mistake(
+            "a volume at a relative path",
+            TRAIN,
+            beside_train("pod: {volumes: {v: {path: d, claim: c}}}"),
+            in_schema=True,
+        ),
+        Mistake("a variable of ours", TRAIN, beside_train("pod: {env: {AIRFLOW_ML_X: y}}")),
+        Mistake("a variable's value that is no text", TRAIN, beside_train("pod: {env: {THREADS: 2}}"), in_schema=True),
+        Mistake("a pod template that does not exist", TRAIN, beside_train("pod: {template: pod.yaml}")),
+    ],
+    "YAML": [
+        Mistake("a tab", TRAIN, f"{TRAIN}\tretries: 1\n"),
+        Mistake("wrong indentation", "    run: code.stages:train", "   run: code.stages:train"),
+        Mistake("an open bracket", "kind: train", "kind: [train"),
+        Mistake("text with a colon", TRAIN, beside_train("doc: trains: the model")),
+        Mistake("a template without quotes", TRAIN, beside_train("doc: {{ ds }}")),
+        Mistake("a percent sign without quotes", TRAIN, beside_train("doc: %d models")),
+        Mistake("no, on and the like", "{depth: 4}", "{depth: no}"),
+        Mistake("a leading zero", "{depth: 4}", "{depth: 010}"),
+        Mistake("an exponent", "{depth: 4}", "{depth: 1e3}"),
+        Mistake("a number with underscores", "{depth: 4}", "{depth: 1_000}"),
+        Mistake("a time of day", "{depth: 4}", "{depth: 12:30:45}"),
+        Mistake("a tag", "kind: train", "kind: !!python/name:os.system train"),
+        Mistake("an unknown alias", "kind: train", "kind: *train"),
+        Mistake("a key that is no text", TRAIN, f"{TRAIN}    ? [a]\n    : 1\n"),
+        Mistake("two documents", "", "pipeline: demo\n---\npipeline: demo\n"),
+        Mistake("an empty file", "", ""),
+        Mistake("a list", "", "- pipeline: demo\n"),
+        Mistake(
+            "a file that is not UTF-8",
+            "",
+            GOOD.replace("demo", "d\u00e9mo").encode("latin-1"),
+            shown="`d\u00e9mo` in Latin-1",
+        ),
+        Mistake("a control character", "uri: data/*.csv", "uri: data/\x07.csv", shown="`uri: data/` and a bell"),
+        Mistake("a file that is too large", "", b"a: " + b"x" * 1_100_000, shown="a file of 1.1 MB"),
+        Mistake(
+            "a bomb of aliases",
+            "",
+            b"a: &a [x]\n" + b"".join(b"%c: &%c [%s]\n" % (n + 1, n + 1, b"*%c," % n * 9) for n in range(97, 110)),
+            shown="`b: [*a, *a, ...]`, thirteen times",
+        ),
+        Mistake("an alias that holds itself", "", b"a: &a {b: *a}"),
+        Mistake("brackets that never end", "", b"[" * 5000, shown="5,000 times `[`"),
+    ],
+    "Environments, defaults, variables": [
+        Mistake("a default that no kind knows", "code: ./code", "code: ./code\ndefaults: {retrys: 2}", in_schema=False),
+        Mistake(
+            "a wrong value among defaults", "code: ./code", "code: ./code\ndefaults: {retries: many}", in_schema=True
+        ),
+        Mistake("defaults that are no mapping", "code: ./code", "code: ./code\ndefaults: 3", in_schema=True),
+        Mistake(
+            "a wrong value of an environment",
+            "code: ./code",
+            "code: ./code\nenvironments: {prod: {runner: pods}}",
+            environment="prod",
+        ),
+        Mistake(
+            "an environment within an environment",
+            "code: ./code",
+            "code: ./code\nenvironments: {prod: {environments: {}}}",
+            environment="prod",
+        ),
+        Mistake(
+            "an environment that is no mapping",
+            "code: ./code",
+            "code: ./code\nenvironments: {prod: 3}",
+            environment="prod",
+            in_schema=True,
+        ),
+        Mistake("a variable that is not set", "data/*.csv", '"${env:NOWHERE}/*.csv"'),
+        Mistake("a connection in the file", "data/*.csv", '"${conn:s3.host}/*.csv"'),
+        Mistake("a variable of an unknown source", "data/*.csv", '"${vault:path}/*.csv"'),
+    ],
+}
+
+
+def told(mistake: Mistake, folder: Path) -> str:
+    """Return what the author of a mistake is told, file names without the folder; empty when it is nothing."""
+    (folder / "code").mkdir(exist_ok=True)
+    (folder / "code" / "stages.py").write_text(CODE)
+    (folder / "suite.json").write_text(json.dumps(SUITE))
+    (folder / NAME).write_bytes(mistake.content)
+    try:
+        warnings = load(folder / NAME, environment=mistake.environment, variables={}).warnings
+    except SpecError as error:
+        text = str(error)
+    else:
+        text = "\n".join(map(str, warnings))
+    return text.replace(f"{folder}/", "")
