@@ -49,6 +49,7 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         ],
+        "cli": ["airflow_ml_provider.cli.airflow_command.commands"],
         "task-decorators": [
             {"name": "ml_stage", "class-name": "airflow_ml_provider.decorators.ml_stage.ml_stage"},
         ],

@@ -1,7 +1,6 @@
 """The store's contract on a folder, in memory and on a real S3 endpoint."""
 
 import os
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -27,7 +26,7 @@ def directory(request, tmp_path):
     if request.param == "file":
         return f"file://{tmp_path}/store/attempt"
     if request.param == "memory":
-        return f"memory://{uuid.uuid4().hex}/attempt"
+        return f"{request.getfixturevalue('memory_store')}/attempt"
     return f"{request.getfixturevalue('s3_store')}/attempt"
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from airflow_ml_provider.exceptions import ClusterError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, LoginRefusedError
+from airflow_ml_provider.testing.clock import FakeClock
 from airflow_ml_provider.triggers.namespace_watch import Follower, NamespaceWatch
 
 
@@ -128,7 +129,7 @@ def test_the_first_read_bears_with_an_outage():
 def test_a_login_that_is_refused_for_a_minute_ends_the_watch(monkeypatch):
     class Patient(Pods):
         async def pages(self, *, selector):
-            now[0] += 50
+            clock.advance(50)
             raise LoginRefusedError("401")
             yield
 
@@ -139,8 +140,8 @@ def test_a_login_that_is_refused_for_a_minute_ends_the_watch(monkeypatch):
             pass
         return follower
 
-    now = [0.0]
-    monkeypatch.setattr("airflow_ml_provider.triggers.namespace_watch.time.monotonic", lambda: now[0])
+    clock = FakeClock()
+    monkeypatch.setattr("airflow_ml_provider.triggers.namespace_watch.time", clock)
     monkeypatch.setattr("airflow_ml_provider.triggers.namespace_watch.random.uniform", lambda *_: 0)
     assert isinstance(asyncio.run(until_it_ends()).failure, LoginRefusedError)
-    assert now[0] == 150
+    assert clock.monotonic() == 150

@@ -3,15 +3,15 @@ import pytest
 from airflow_ml_provider.artifacts.errors import StoreAwayError, StoreUnavailableError
 from airflow_ml_provider.runtime import patience
 from airflow_ml_provider.runtime.patience import patiently
+from airflow_ml_provider.testing.clock import FakeClock
 
 
 @pytest.fixture
 def pauses(monkeypatch):
     """What was slept, on a clock that stands still otherwise."""
-    slept = []
-    monkeypatch.setattr(patience.time, "sleep", slept.append)
-    monkeypatch.setattr(patience.time, "monotonic", lambda: sum(slept))
-    return slept
+    clock = FakeClock()
+    monkeypatch.setattr(patience, "time", clock)
+    return clock.slept
 
 
 def test_a_call_is_tried_again_until_the_store_answers(pauses, capsys):
