@@ -9,6 +9,7 @@ from pathlib import Path
 from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
 from airflow_ml_provider.spec.code_checks import check_code
 from airflow_ml_provider.spec.findings import Finding
+from airflow_ml_provider.spec.paths import is_file, is_folder
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.stages import (
@@ -98,10 +99,10 @@ def _branch(
 
 
 def _files(spec: PipelineSpec, folder: Path) -> Iterator[Finding]:
-    if spec.code and not (folder / spec.code).is_dir():
+    if spec.code and not is_folder(folder / spec.code):
         yield Finding(("code",), f"there is no folder {folder / spec.code}")
     for name, stage in spec.stages.items():
-        if isinstance(stage, CodeStageSpec) and stage.code and not (folder / stage.code).is_dir():
+        if isinstance(stage, CodeStageSpec) and stage.code and not is_folder(folder / stage.code):
             yield Finding(("stages", name, "code"), f"there is no folder {folder / stage.code}")
         if isinstance(stage, ValidateSpec):
             try:
@@ -109,7 +110,7 @@ def _files(spec: PipelineSpec, folder: Path) -> Iterator[Finding]:
             except SuiteError as error:
                 yield Finding(("stages", name, "suite"), str(error))
     for path, template in spec.pod_templates():
-        if not (folder / template).is_file():
+        if not is_file(folder / template):
             yield Finding(path, f"there is no file {folder / template}")
 
 

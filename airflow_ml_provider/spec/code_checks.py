@@ -10,6 +10,7 @@ from pathlib import Path
 from airflow_ml_provider.decisions.gate import Threshold
 from airflow_ml_provider.protocol.request import CHECKPOINTS
 from airflow_ml_provider.spec.findings import Finding
+from airflow_ml_provider.spec.paths import is_file, is_folder
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.stages import CodeStageSpec, EvaluateSpec
@@ -31,7 +32,7 @@ def check_code(spec: PipelineSpec, *, folder: Path) -> Iterator[Finding]:
     """
     for name, stage in spec.stages.items():
         code = spec.code_folder(stage) if isinstance(stage, CodeStageSpec) else None
-        if isinstance(stage, CodeStageSpec) and stage.run and code and (folder / code).is_dir():
+        if isinstance(stage, CodeStageSpec) and stage.run and code and is_folder(folder / code):
             yield from _stage(name, stage, (folder / code).resolve(), stage.run)
 
 
@@ -40,13 +41,13 @@ def _stage(name: str, stage: CodeStageSpec, root: Path, run: str) -> Iterator[Fi
     module, _, function_name = run.partition(":")
     parts = module.split(".")
     if parts[0] != root.name:
-        if (root / f"{parts[0]}.py").is_file():
+        if is_file(root / f"{parts[0]}.py"):
             message = f"{root / parts[0]}.py is imported as {root.name}.{parts[0]}: write {root.name}.{run}"
             yield Finding(where, message, severity="warning")
         return
     path = root.joinpath(*parts[1:])
     files = (path.with_suffix(".py"), path / "__init__.py") if parts[1:] else (path / "__init__.py",)
-    file = next((file for file in files if file.is_file()), None)
+    file = next((file for file in files if is_file(file)), None)
     if file is None:
         modules = [".".join((*parts[:-1], found.stem)) for found in sorted(path.parent.glob("*.py"))]
         yield Finding(where, f"there is no file {files[0]}{did_you_mean(module, modules)}")
