@@ -27,7 +27,7 @@ test: env lint ## Run linters, types, import contracts and the whole test suite
 
 .PHONY: unit
 unit: env ## Run the tests that start no server
-	@$(PYTHON_IN_ENV) -m pytest -m "not integration and not cluster"
+	@$(PYTHON_IN_ENV) -m pytest -m "not integration and not cluster and not browser"
 
 .PHONY: lint
 lint: env ## Run ruff, mypy and import-linter
@@ -42,7 +42,6 @@ bench: env ## Run the benchmarks that need no cluster
 
 .PHONY: screenshot
 screenshot: env ## Take the README's picture with Chromium (needs: apt-get install chromium)
-	@.venv/bin/uv pip install --quiet --python $(PYTHON_IN_ENV) --constraints constraints.txt --group screenshot
 	@$(PYTHON_IN_ENV) -m demo screenshot
 
 .PHONY: generated
@@ -54,7 +53,7 @@ generated: env ## Write what is generated: the JSON Schema that the wheel ships,
 .PHONY: constraints
 constraints: env ## Resolve constraints.txt anew
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
-		--no-emit-index-url --no-emit-find-links --upgrade --all-extras --group dev --group screenshot \
+		--no-emit-index-url --no-emit-find-links --upgrade --all-extras --group dev \
 		pyproject.toml -o constraints.txt
 
 .PHONY: clean

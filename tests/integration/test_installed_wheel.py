@@ -1,0 +1,91 @@
+"""What a user types first, on the wheel as it is installed, in an empty folder outside this repository."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The folder that the built wheel is installed into, before the repository's own package."""
+    dist, site = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("site")
+    uv = str(BIN / "uv")
+    subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", str(dist), str(ROOT)], check=True)
+    (wheel,) = dist.glob("*.whl")
+    install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--target", str(site)]
+    subprocess.run([*install, str(wheel)], check=True)
+    return wheel, site
+
+
+def typed(line, *, folder, site):
+    environment = {**os.environ, "PYTHONPATH": str(site), "PATH": f"{site / 'bin'}:{os.environ['PATH']}"}
+    return subprocess.run(line, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_init_validate_and_run_as_typed(installed, tmp_path):
+    _, site = installed
+    where = typed("python -c 'import airflow_ml_provider as p; print(p.__file__)'", folder=tmp_path, site=site)
+    assert where.stdout.startswith(str(site)), where
+    done = typed("airflow-ml init && airflow-ml validate && airflow-ml run", folder=tmp_path, site=site)
+    assert done.returncode == 0, done.stderr
+    assert "flights/pipeline.yaml: flights, 4 stages, no mistakes" in done.stdout
+    assert "evaluate: success" in done.stdout
+    assert "rmse 18." in done.stdout
+    part = typed("airflow-ml run --json --from train --param train.longest_delay=30", folder=tmp_path, site=site)
+    stages = json.loads(part.stdout)["stages"]
+    assert list(stages) == ["train", "evaluate"]
+    assert stages["train"]["metrics"]["slope"] != pytest.approx(1.0342, abs=1e-4)
+    again = typed("airflow-ml run --json --stage evaluate", folder=tmp_path, site=site)
+    assert json.loads(again.stdout)["stages"]["evaluate"]["metrics"] == stages["evaluate"]["metrics"]
+
+
+def test_a_run_that_cannot_begin_says_so(installed, tmp_path):
+    _, site = installed
+    typed("airflow-ml init", folder=tmp_path, site=site)
+    assert "there is no stage 'trian'" in typed("airflow-ml run --stage trian", folder=tmp_path, site=site).stderr
+    unknown = typed("airflow-ml run --param depth=3", folder=tmp_path, site=site)
+    assert (unknown.returncode, unknown.stderr.startswith("the pipeline has no param 'depth'")) == (2, True)
+    alone = typed("airflow-ml run --stage evaluate", folder=tmp_path, site=site)
+    assert "reads train.model, and no earlier run here left it" in alone.stderr
+    pipeline = tmp_path / "flights" / "pipeline.yaml"
+    pipeline.write_text(
+        pipeline.read_text() + "  r: {kind: register, model: train.model, name: m, needs: [evaluate]}\n"
+    )
+    assert (
+        "no MLflow is known here: set AIRFLOW_CONN_MLFLOW_DEFAULT"
+        in typed("airflow-ml run", folder=tmp_path, site=site).stderr
+    )
+
+
+def test_a_failed_stage_is_told_with_its_reason(installed, tmp_path):
+    _, site = installed
+    typed("airflow-ml init", folder=tmp_path, site=site)
+    code = tmp_path / "flights" / "steps" / "stages.py"
+    code.write_text(
+        code.read_text().replace(
+            "    rows = [row for row in json", "    assert 1 > 2, 'no'\n    rows = [row for row in json"
+        )
+    )
+    done = typed("airflow-ml run", folder=tmp_path, site=site)
+    assert done.returncode == 1
+    assert "train: failed" in done.stdout
+    assert "evaluate: upstream_failed" in done.stdout
+    assert "train failed: running steps.stages:train: AssertionError: no" in done.stderr
+    assert "the whole log: .airflow-ml/logs/flights-" in done.stderr
+
+
+def test_the_wheel_holds_what_it_needs_and_nothing_else(installed):
+    wheel, _ = installed
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "airflow_ml_provider/spec/pipeline.schema.json" in names
+    assert "airflow_ml_provider/cli/scaffold/flights.csv" in names
+    assert "airflow_ml_provider/py.typed" in names
+    assert not [name for name in names if name.startswith(("tests/", "demo/", "benchmarks/", "docs/"))]
