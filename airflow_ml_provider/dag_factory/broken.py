@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Context
 
 from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.spec.problems import Problem
 
 BROKEN_TAG = "broken"
 
@@ -31,14 +33,23 @@ class BrokenPipelineOperator(BaseOperator):
         raise StageConfigurationError(f"this pipeline's file has mistakes:\n{self.problems}")
 
 
-def broken_dag(name: str, problems: str) -> DAG:
+def broken_dag(name: str, problems: Sequence[Problem]) -> DAG:
     """Return a DAG without a schedule that shows what is wrong with a file."""
+    text = "\n".join(map(str, problems))
     with DAG(
         dag_id=name,
         schedule=None,
         tags=["ml", BROKEN_TAG],
-        description=f"Broken: {problems.splitlines()[0][:200]}",
-        doc_md=f"This pipeline's file has mistakes:\n\n```\n{problems}\n```",
+        description=f"Broken: {text.splitlines()[0][:200]}",
+        doc_md="\n\n".join(("This pipeline's file has mistakes:", *map(_in_markdown, problems))),
     ) as dag:
-        BrokenPipelineOperator(task_id="mend_the_file", problems=problems)
+        BrokenPipelineOperator(task_id="mend_the_file", problems=text)
     return dag
+
+
+def _in_markdown(problem: Problem) -> str:
+    """Return a problem for Airflow's page, which wraps code within a line and keeps a block of it as it is."""
+    first, *snippet = str(problem).splitlines()
+    message = f"`{first.replace('`', chr(39))}`"
+    # A fence longer than any in the text cannot be closed by it.
+    return "\n".join((message, "", "~~~~~~text", *snippet, "~~~~~~")) if snippet else message

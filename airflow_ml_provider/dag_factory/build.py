@@ -43,7 +43,8 @@ def build(
         catchup=False,
         params=dict(spec.params),
         tags=sorted({"ml", *spec.tags}),
-        doc_md=f"```yaml\n{source}\n```" if source else None,
+        # A fence longer than any in the text cannot be closed by it.
+        doc_md=f"~~~~~~yaml\n{source}\n~~~~~~" if source else None,
     ) as dag:
         built: dict[str, StageOperator] = {}
         for name in in_order(spec):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from airflow.sdk import DAG, get_parsing_context
@@ -13,7 +14,7 @@ from airflow_ml_provider.dag_factory.build import build
 from airflow_ml_provider.dag_factory.environment import configured_environment
 from airflow_ml_provider.spec.discovery import base_of, dag_id_of, file_of, pipeline_files
 from airflow_ml_provider.spec.load import load
-from airflow_ml_provider.spec.problems import SpecError
+from airflow_ml_provider.spec.problems import Problem, SpecError
 from airflow_ml_provider.spec.render import resolved_text
 
 log = logging.getLogger(__name__)
@@ -61,15 +62,13 @@ def load_dag(paths: list[Path], name: str, *, environment: str | None) -> DAG:
         environment: Whose changes to take.
     """
     if len(paths) > 1:
-        return _broken(
-            name, f"several files stand for the pipeline {name!r}: {', '.join(map(str, paths))}; rename all but one"
-        )
+        message = f"several files stand for the pipeline {name!r}: {', '.join(map(str, paths))}; rename all but one"
+        return _broken(name, [Problem(str(paths[0]), 0, 0, "", message)])
     (path,) = paths
     base = base_of(path)
     if base is not None:
-        return _broken(
-            name, f"{path}: a dot in the name says that the file changes {base} for an environment, which is not there"
-        )
+        message = f"a dot in the name says that the file changes {base} for an environment, and that is not there"
+        return _broken(name, [Problem(str(path), 0, 0, "", message)])
     try:
         loaded = load(path, environment=environment)
         for warning in loaded.warnings:
@@ -77,13 +76,14 @@ def load_dag(paths: list[Path], name: str, *, environment: str | None) -> DAG:
         dag = build(loaded.spec, base_folder=path.parent, source=resolved_text(loaded))
         dag.validate()  # type: ignore[no-untyped-call]
     except SpecError as error:
-        return _broken(name, str(error))
+        return _broken(name, error.problems)
     except (AirflowException, ValueError, TypeError) as error:
         # Airflow's own rules (a param's schema) are known to Airflow alone.
-        return _broken(name, f"{path}: Airflow does not accept this pipeline: {type(error).__name__}: {error}")
+        message = f"Airflow does not accept this pipeline: {type(error).__name__}: {error}"
+        return _broken(name, [Problem(str(path), 0, 0, "", message)])
     return dag
 
 
-def _broken(name: str, problems: str) -> DAG:
-    log.error("Pipeline file with mistakes:\n%s", problems)
+def _broken(name: str, problems: Sequence[Problem]) -> DAG:
+    log.error("Pipeline file with mistakes:\n%s", "\n".join(map(str, problems)))
     return broken_dag(name, problems)
