@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_ml_provider.dag_factory import build, load_dags
+from airflow_ml_provider.dag_factory import build, load_dags, load_file
+from airflow_ml_provider.spec import load as load_module
 from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.problems import SpecError
 
 ROOT = Path(__file__).parents[2]
 LOADER = ROOT / "example_dags" / "load_pipelines.py"
@@ -33,10 +36,27 @@ def serialized(loader, seed):
     return done.stdout.splitlines()[-1]
 
 
-def test_the_same_text_gives_the_same_serialized_dag_under_any_hash_seed():
+EVERYTHING = """\
+pipeline: everything
+tags: [c, b, a, d]
+defaults: {retries: 1, pod: {labels: {x: y, a: b}}}
+environments:
+  prod: {pod: {env: {B: b, A: a}, secrets: {s3: env, keys: {k: V}}, node_selector: {pool: ml, disk: ssd}}}
+stages:
+  one: {kind: container, command: [x], outputs: {b: file, a: dataset, c: model}, no_retry: [user_code, bad_data]}
+  two: {kind: container, command: [x], inputs: {y: one.b, x: one.a}, params: {q: 1, p: {s: 2, r: 3}}, needs: [one]}
+  three: {kind: container, command: [x], needs: [two, one], resources: {gpu: 1, cpu: 2, memory: 4Gi}}
+"""
+
+
+def test_the_same_text_gives_the_same_serialized_dag_under_any_hash_seed(tmp_path, monkeypatch):
     first = serialized(LOADER, "1")
     assert "flight_delays" in json.loads(first)
     assert first == serialized(LOADER, "2")
+    (tmp_path / "load.py").write_text(LOADER.read_text())
+    (tmp_path / "everything.yaml").write_text(EVERYTHING)
+    monkeypatch.setenv("AIRFLOW__ML__ENVIRONMENT", "prod")
+    assert len({serialized(tmp_path / "load.py", seed) for seed in "1234"}) == 1
 
 
 def test_references_become_dependencies():
@@ -118,10 +138,70 @@ def test_only_the_gates_that_judged_the_model_promote_it(tmp_path):
     assert [gate.operator.task_id for gate in dag.get_task("r").gates] == ["judge_a"]
 
 
-def test_a_worker_builds_only_the_dag_it_runs(folder, monkeypatch):
+def test_a_worker_builds_only_the_dag_it_runs_and_reads_only_its_files(folder, monkeypatch):
+    read = []
+    original = load_module.read_yaml
+    monkeypatch.setattr(load_module, "read_yaml", lambda path: read.append(path.name) or original(path))
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "two")
-    (folder / "one.yaml").write_text("never: read")
-    assert list(load_dags(str(folder / "load.py"))) == ["two"]
+    (folder / "two.prod.yaml").write_text("retries: 3\n")
+    dags = load_dags(str(folder / "load.py"), environment="prod")
+    assert list(dags) == ["two"]
+    assert dags["two"].get_task("a").retries == 3
+    assert read == ["two.yaml", "two.prod.yaml"]
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "elsewhere")
+    assert load_dags(str(folder / "load.py")) == {}
+
+
+def test_the_environment_of_the_configuration_is_taken(folder, monkeypatch):
+    (folder / "one.yaml").write_text(
+        "pipeline: one\nenvironments: {prod: {retries: 4}}\nstages: {a: {kind: container, command: [x]}}\n"
+    )
+    (folder / "two.prod.yaml").write_text("stages: {b: {kind: container, command: [y], needs: [a]}}\n")
+    plain = load_dags(str(folder / "load.py"))
+    assert sorted(plain) == ["one", "two"]
+    assert plain["one"].get_task("a").retries == 0
+    assert "environments:" in plain["one"].doc_md
+    monkeypatch.setenv("AIRFLOW__ML__ENVIRONMENT", "prod")
+    dags = load_dags(str(folder / "load.py"))
+    assert dags["one"].get_task("a").retries == 4
+    assert "retries: 4" in dags["one"].doc_md
+    assert "environments" not in dags["one"].doc_md
+    assert dags["two"].task_dict.keys() == {"a", "b", "finish"}
+
+
+def test_an_environments_file_without_its_pipeline_is_seen(folder):
+    (folder / "three.v2.yaml").write_text("retries: 3\n")
+    dag = load_dags(str(folder / "load.py"))["three.v2"]
+    assert "a dot in the name says that the file changes" in dag.doc_md
+
+
+def test_a_mistake_in_an_environments_file_names_that_file(folder):
+    (folder / "two.prod.yaml").write_text("# production\nstages:\n  a: {retrys: 3}\n")
+    dag = load_dags(str(folder / "load.py"), environment="prod")["two"]
+    assert f"{folder}/two.prod.yaml:3:7: stages.a.retrys: unknown key 'retrys'" in dag.doc_md
+    assert "    3 |   a: {retrys: 3}" in dag.doc_md
+
+
+def test_a_second_parse_is_the_same_and_a_change_is_taken(folder):
+    def parsed():
+        dags = load_dags(str(folder / "load.py"))
+        return {name: json.dumps(DagSerialization.to_dict(dag), sort_keys=True) for name, dag in dags.items()}
+
+    first = parsed()
+    assert parsed() == first
+    (folder / "two.yaml").write_text("pipeline: two\nstages:\n  a: {kind: container, command: [other]}\n")
+    second = parsed()
+    assert second["one"] == first["one"]
+    assert second["two"] != first["two"]
+    (folder / "one.yaml").unlink()
+    assert parsed() == {"two": second["two"]}
+
+
+def test_one_loader_for_one_file_raises_its_mistakes(folder):
+    assert list(load_file(folder / "one.yaml")) == ["one"]
+    (folder / "one.yaml").write_text("pipeline: one\nstages: {}\n")
+    with pytest.raises(SpecError, match=r"one.yaml:2:1: stages: at least 1 is wanted here, not 0"):
+        load_file(folder / "one.yaml")
 
 
 def test_a_pipeline_in_python_is_the_same_dag(folder):
