@@ -103,7 +103,7 @@ def test_a_value_that_came_in_is_checked_like_any_other(write):
 
 def test_all_that_is_wrong_is_told_though_one_stage_has_no_shape(write, tmp_path):
     text = "pipeline: p\nstages:\n  a: {kind: containr}\n"
-        "  b: {kind: container, command: [x], inputs: {y: a.data, z: c.q}}\n"
+    text += "  b: {kind: container, command: [x], inputs: {y: a.data, z: c.q}}\n"
     with pytest.raises(SpecError) as caught:
         load(write(text))
     assert [(problem.line, problem.path) for problem in caught.value.problems] == [
