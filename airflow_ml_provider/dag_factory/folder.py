@@ -10,7 +10,7 @@ from airflow.sdk import DAG, get_parsing_context
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_ml_provider.dag_factory.broken import broken_dag
-from airflow_ml_provider.dag_factory.build import build
+from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.dag_factory.environment import configured_environment
 from airflow_ml_provider.spec.discovery import base_of, dag_id_of, file_of, pipeline_files
 from airflow_ml_provider.spec.load import load

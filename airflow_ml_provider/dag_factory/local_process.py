@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG
 
-from airflow_ml_provider.dag_factory.build import FINISH, build
+from airflow_ml_provider.dag_factory.builder import FINISH, build
 from airflow_ml_provider.dag_factory.local_results import LocalResults
 from airflow_ml_provider.dag_factory.local_run import REQUEST_VARIABLE, LocalRunRequest, RunEvent, StageEvent
 from airflow_ml_provider.exceptions import StageConfigurationError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG
 
-from airflow_ml_provider.dag_factory.build import build
+from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.dag_factory.environment import configured_environment
 from airflow_ml_provider.spec.load import load
 from airflow_ml_provider.spec.render import resolved_text

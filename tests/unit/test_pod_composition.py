@@ -13,7 +13,7 @@ import pytest
 import yaml
 from kubernetes.client import ApiClient
 
-from airflow_ml_provider.dag_factory.build import build
+from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators import TrainOperator
 from airflow_ml_provider.pod.compose import compose

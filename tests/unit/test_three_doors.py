@@ -9,7 +9,7 @@ from airflow.sdk import DAG, task
 from kubernetes.client import ApiClient
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.dag_factory.build import build
+from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.decorators.ml_stage import source_of
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators import TrainOperator
