@@ -164,11 +164,14 @@ def _end(screen: _Screen, console: Console, log: Path) -> None:
     if screen.run.state != "success":
         errors.print(screen.run.message or f"the whole log: {_relative(log)}", markup=False, soft_wrap=True)
         return
-    last = next((event for event in reversed(list(screen.events.values())) if event.outputs), None)
-    if last is not None:
-        for name, output in last.outputs.items():
-            if isinstance(output, dict) and "uri" in output:
-                console.print(f"{last.stage}.{name}: {output['uri']}", markup=False, soft_wrap=True)
+    artifacts = {
+        f"{event.stage}.{name}": output["uri"]
+        for event in screen.events.values()
+        for name, output in event.outputs.items()
+        if isinstance(output, dict) and "uri" in output
+    }
+    for name, uri in list(artifacts.items())[-1:]:
+        console.print(f"{name}: {uri}", markup=False, soft_wrap=True)
 
 
 def _relative(path: Path) -> Path:
