@@ -8,12 +8,13 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import ConfigDict
 
 from airflow_ml_provider.decisions.gate import Threshold
 from airflow_ml_provider.protocol.artifact import ARTIFACT_TYPES
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.names import NAME_PATTERN, require_name
+from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.references import REFERENCE_PATTERN, Reference
 
@@ -144,52 +145,56 @@ def _schedule(value: Any) -> str:
     return value
 
 
-def _date(value: Any) -> Any:
-    if not isinstance(value, str):
+def _date(value: Any) -> dt.date:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return value
     try:
         return dt.date.fromisoformat(value)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ValueError(f"{value!r} is no date: write YYYY-MM-DD") from None
 
 
 PRESETS = ("@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 
 
-def _schema(kind: str | list[str], description: str = "", **more: Any) -> WithJsonSchema:
-    return WithJsonSchema({"type": kind, **({"description": description} if description else {}), **more})
-
-
-_NAME_SCHEMA = {"pattern": f"^{NAME_PATTERN.pattern}$"}
 _ANY_JSON = ["array", "boolean", "null", "number", "object", "string"]
 
 Quantity = Annotated[
     str,
-    BeforeValidator(_quantity),
-    _schema(["string", "number"], pattern=f"^{_QUANTITY.pattern}$", exclusiveMinimum=0),
+    Checked(_quantity, {"type": ["string", "number"], "pattern": f"^{_QUANTITY.pattern}$", "exclusiveMinimum": 0}),
 ]
-FiniteJson = Annotated[Any, BeforeValidator(_json), _schema(_ANY_JSON)]
-StoreUri = Annotated[str, BeforeValidator(_store), _schema("string", pattern="://|^/", examples=["s3://artifacts/ml"])]
+FiniteJson = Annotated[Any, Checked(_json, {"type": _ANY_JSON})]
+StoreUri = Annotated[str, Checked(_store, {"type": "string", "pattern": "://|^/", "examples": ["s3://artifacts/ml"]})]
 Duration = Annotated[
-    timedelta, BeforeValidator(_duration), _schema("string", pattern=f"^{_DURATION.pattern}$", examples=["30s", "2h"])
+    timedelta,
+    Checked(_duration, {"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["30s", "2h"]}),
 ]
-Name = Annotated[str, BeforeValidator(_name), _schema("string", **_NAME_SCHEMA)]
-PipelineName = Annotated[str, BeforeValidator(_pipeline), _schema("string", pattern=f"^{_PIPELINE.pattern}$")]
-ModelName = Annotated[str, BeforeValidator(_model_name), _schema("string", pattern=f"^{_MODEL.pattern}$")]
-ArtifactType = Annotated[str, BeforeValidator(_artifact_type), _schema("string", enum=list(ARTIFACT_TYPES))]
+Name = Annotated[str, Checked(_name, {"type": "string", "pattern": f"^{NAME_PATTERN.pattern}$"})]
+PipelineName = Annotated[str, Checked(_pipeline, {"type": "string", "pattern": f"^{_PIPELINE.pattern}$"})]
+ModelName = Annotated[str, Checked(_model_name, {"type": "string", "pattern": f"^{_MODEL.pattern}$"})]
+ArtifactType = Annotated[str, Checked(_artifact_type, {"type": "string", "enum": list(ARTIFACT_TYPES)})]
 ThresholdText = Annotated[
-    str, BeforeValidator(_threshold), _schema("string", pattern="^ *(<=|>=|<|>)", examples=["< 20", "< baseline_rmse"])
+    str,
+    Checked(_threshold, {"type": "string", "pattern": "^ *(<=|>=|<|>)", "examples": ["< 20", "< baseline_rmse"]}),
 ]
 StageReference = Annotated[
     Reference,
-    BeforeValidator(_reference),
-    _schema("string", pattern=f"^{REFERENCE_PATTERN.pattern}$", examples=["features.train"]),
+    Checked(
+        _reference,
+        {"type": "string", "pattern": f"^{REFERENCE_PATTERN.pattern}$", "examples": ["features.train"]},
+    ),
 ]
 EntryPoint = Annotated[
     str,
-    BeforeValidator(_entry_point),
-    _schema("string", pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", examples=["flights.stages:train"]),
+    Checked(
+        _entry_point,
+        {
+            "type": "string",
+            "pattern": r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
+            "examples": ["flights.stages:train"],
+        },
+    ),
 ]
-ImageName = Annotated[str, BeforeValidator(_image), _schema("string", minLength=1, maxLength=255)]
-Schedule = Annotated[str, BeforeValidator(_schedule), _schema("string", examples=["@daily", "0 6 * * 1-5"])]
-StartDate = Annotated[dt.date, BeforeValidator(_date), _schema("string", format="date", examples=["2024-01-01"])]
+ImageName = Annotated[str, Checked(_image, {"type": "string", "minLength": 1, "maxLength": 255})]
+Schedule = Annotated[str, Checked(_schedule, {"type": "string", "examples": ["@daily", "0 6 * * 1-5"]})]
+StartDate = Annotated[dt.date, Checked(_date, {"type": "string", "format": "date", "examples": ["2024-01-01"]})]

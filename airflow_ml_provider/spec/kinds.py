@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, InstanceOf, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.stages import (
     ContainerSpec,
@@ -136,4 +137,4 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
 
 
 # One validator a kind, built when a pipeline first uses it: a union of all would be built at every parse.
-AnyStage = Annotated[InstanceOf[StageSpec], BeforeValidator(_stage), WithJsonSchema({"x-definition": "Stage"})]
+AnyStage = Annotated[StageSpec, Checked(_stage, {"x-definition": "Stage"})]

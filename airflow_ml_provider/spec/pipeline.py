@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, Field
 
+from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import (
     STRICT,
     Duration,
@@ -39,14 +40,15 @@ class TrackingSpec(BaseModel):
     )
 
 
-def _off(value: Any) -> Any:
-    return None if value is False else value
+def _tracking(value: Any) -> TrackingSpec | None:
+    if value is None or value is False:
+        return None
+    return value if isinstance(value, TrackingSpec) else TrackingSpec.model_validate(value)
 
 
 Tracking = Annotated[
     TrackingSpec | None,
-    BeforeValidator(_off),
-    WithJsonSchema({"anyOf": [{"x-definition": "TrackingSpec"}, {"const": False}, {"type": "null"}]}),
+    Checked(_tracking, {"anyOf": [{"x-definition": "TrackingSpec"}, {"const": False}, {"type": "null"}]}),
 ]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, InstanceOf, WithJsonSchema, model_validator
+from pydantic import BaseModel, Field, model_validator
 
+from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import STRICT, Duration, FiniteJson, Quantity
 
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -33,17 +34,9 @@ def _absolute(value: Any) -> str:
     return value
 
 
-ObjectName = Annotated[
-    str,
-    BeforeValidator(_object_name),
-    WithJsonSchema({"type": "string", "pattern": f"^{_OBJECT_NAME.pattern}$"}),
-]
-Variable = Annotated[
-    str,
-    BeforeValidator(_variable),
-    WithJsonSchema({"type": "string", "pattern": f"^{_VARIABLE.pattern}$"}),
-]
-AbsolutePath = Annotated[str, BeforeValidator(_absolute), WithJsonSchema({"type": "string", "pattern": "^/"})]
+ObjectName = Annotated[str, Checked(_object_name, {"type": "string", "pattern": f"^{_OBJECT_NAME.pattern}$"})]
+Variable = Annotated[str, Checked(_variable, {"type": "string", "pattern": f"^{_VARIABLE.pattern}$"})]
+AbsolutePath = Annotated[str, Checked(_absolute, {"type": "string", "pattern": "^/"})]
 
 
 class VolumeSpec(BaseModel):
@@ -154,4 +147,4 @@ def _pod(value: Any) -> Any:
 
 
 # A schema of it within each kind's would be built at every parse of a DAG, and most pipelines say little of pods.
-PodSettings = Annotated[InstanceOf[PodSpec], BeforeValidator(_pod), WithJsonSchema({"x-definition": "PodSpec"})]
+PodSettings = Annotated[PodSpec, Checked(_pod, {"x-definition": "PodSpec"})]
