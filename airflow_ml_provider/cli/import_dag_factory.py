@@ -28,8 +28,9 @@ _OF_DAG = {"description", "schedule", "schedule_interval", "tags", "default_args
 def from_dag_factory(document: Mapping[str, Any]) -> list[Imported]:
     """Return a pipeline for every DAG of the file; pods and Bash commands become stages of kind container."""
     shared = document.get("default") if isinstance(document.get("default"), dict) else {}
+    arguments = (shared or {}).get("default_args") or {}
     return [
-        _dag(name, {**(shared or {}), **dag})
+        _dag(name, {**(shared or {}), **dag, "default_args": {**arguments, **(dag.get("default_args") or {})}})
         for name, dag in document.items()
         if name != "default" and isinstance(dag, dict) and dag.get("tasks")
     ]

@@ -13,6 +13,7 @@ import yaml
 from airflow_ml_provider.cli.pipelines import fail
 from airflow_ml_provider.spec.problems import SpecError
 from airflow_ml_provider.spec.yaml_source import FILE_LIMIT_BYTES
+from airflow_ml_provider.spec.yaml_text import to_yaml
 
 
 @dataclass
@@ -44,15 +45,18 @@ def import_file(file: Path, folder: Path) -> None:
     documents = _read(file)
     try:
         found = [from_kubeflow(documents[0])] if is_kubeflow(documents[0]) else from_dag_factory(documents[0])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         fail(f"{file} is neither a dag-factory YAML nor a Kubeflow pipeline that can be read: {error!r}")
     if not found:
         fail(f"{file} is neither a dag-factory YAML (DAGs with tasks) nor a compiled Kubeflow pipeline (pipelineInfo)")
     written = {folder / pipeline.name / "pipeline.yaml": pipeline for pipeline in found}
     if there := [str(path) for path in written if path.exists()]:
         fail(f"{', '.join(there)} is there already; give another --folder")
-    for path, pipeline in written.items():
-        _write(path, pipeline)
+    try:
+        for path, pipeline in written.items():
+            _write(path, pipeline)
+    except OSError as error:
+        fail(f"{error.filename} cannot be written: {error.strerror}")
 
 
 def _read(file: Path) -> list[dict[str, Any]]:
@@ -76,7 +80,7 @@ def _write(path: Path, pipeline: Imported) -> None:
         target = path.parent / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(content, encoding="utf-8")
-    path.write_text(yaml.safe_dump(pipeline.value, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
+    path.write_text(to_yaml(pipeline.value), encoding="utf-8")
     typer.echo(f"wrote {path}")
     for line in pipeline.left_out:
         typer.echo(f"  left out: {line}", err=True)

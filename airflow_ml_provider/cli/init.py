@@ -13,6 +13,7 @@ import typer
 from airflow_ml_provider.cli.pipelines import fail
 from airflow_ml_provider.spec.kinds import stage_models
 from airflow_ml_provider.spec.schema import SCHEMA_FILE, json_schema
+from airflow_ml_provider.spec.yaml_text import to_yaml
 
 DEFAULT_NAME = "flights"
 
@@ -44,17 +45,21 @@ def init(folder: Path, *, name: str | None, image: str | None) -> None:
     there = [str(path) for path in written if path.exists()]
     if there:
         fail(f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} there already; give another --name or folder")
-    for path, content in {**written, **_shared(folder)}.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-        typer.echo(f"wrote {path}")
+    try:
+        for path, content in {**written, **_shared(folder)}.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+            typer.echo(f"wrote {path}")
+    except OSError as error:
+        fail(f"{error.filename} cannot be written: {error.strerror}")
     where = "" if folder == Path() else f" {folder}"
     typer.echo(f"\nNow: airflow-ml validate{where}, then airflow-ml run{where}")
 
 
 def _files(name: str, image: str | None) -> dict[str, str]:
     scaffold = files("airflow_ml_provider.cli") / "scaffold"
-    pipeline = (scaffold / "pipeline.yaml").read_text(encoding="utf-8").replace("__NAME__", name)
+    text = (scaffold / "pipeline.yaml").read_text(encoding="utf-8")
+    pipeline = text.replace("__NAME__", to_yaml(name).removesuffix("\n").removesuffix("\n..."))
     if image:
         pipeline = pipeline.replace("code: ./steps\n", f"image: {image}\ncode: ./steps\n")
     return {

@@ -60,6 +60,7 @@ def validate(
     if chosen not in list(command.Format):
         pipelines.fail(f"--format {chosen!r}: allowed are {', '.join(command.Format)}")
     checked = [command.check(file, environment=env) for file in pipelines.files_of(paths or [HERE])]
+    checked = command.with_names_taken_once(checked)
     command.report(checked, style=command.Format(chosen))
     if any(file.mistakes or (strict and file.problems) for file in checked):
         raise typer.Exit(pipelines.MISTAKES)

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from airflow_ml_provider.spec.discovery import PIPELINE_FILE, SUFFIXES, base_of, pipeline_files
+from airflow_ml_provider.spec.discovery import PIPELINE_FILE, PIPELINE_STEM, SUFFIXES, base_of, pipeline_files
 from airflow_ml_provider.spec.load import LoadedPipeline, load
 from airflow_ml_provider.spec.problems import SpecError
 
@@ -62,8 +62,8 @@ def _files(path: Path) -> Iterator[Path]:
         return
     if not path.is_dir():
         fail(f"{path} does not exist")
-    own = path / PIPELINE_FILE
-    found = [own] if own.is_file() else [file for file in pipeline_files(path) if not _is_overlay(file)]
+    own = [path / f"{PIPELINE_STEM}{suffix}" for suffix in SUFFIXES]
+    found = [file for file in own if file.is_file()] or [file for file in pipeline_files(path) if not _is_overlay(file)]
     if not found:
         fail(
             f"{path} holds no pipeline: neither NAME{SUFFIXES[0]} nor NAME/{PIPELINE_FILE}; "

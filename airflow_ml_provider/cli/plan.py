@@ -27,6 +27,7 @@ def print_plan(loaded: LoadedPipeline, *, as_json: bool) -> None:
     # Not imported with the module: only this needs it.
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("", "stage", "kind", "runs", "where", "after", "reads", box=None, pad_edge=False)
     for number, stage in enumerate(stages, start=1):
@@ -35,8 +36,8 @@ def print_plan(loaded: LoadedPipeline, *, as_json: bool) -> None:
             str(number),
             stage["stage"],
             stage["kind"],
-            stage["runs"],
-            where,
+            Text(stage["runs"]),
+            Text(where),
             ", ".join(stage["after"]),
             ", ".join(f"{name} = {source}" for name, source in stage["inputs"].items()),
         )

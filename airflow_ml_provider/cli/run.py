@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-import yaml
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -18,6 +19,8 @@ from rich.table import Table
 from airflow_ml_provider.cli.pipelines import USAGE, fail, load_one
 from airflow_ml_provider.dag_factory.local_run import FOLDER, LocalRun, LocalRunRequest, RunEvent, StageEvent
 from airflow_ml_provider.spec.discovery import pipeline_name
+from airflow_ml_provider.spec.problems import SpecError
+from airflow_ml_provider.spec.yaml_source import parse_yaml
 
 _COLOURS = {"success": "green", "failed": "red", "upstream_failed": "yellow", "running": "cyan"}
 _TAIL = 12
@@ -38,7 +41,7 @@ def run(
         typer.Exit: The pipeline has mistakes, or a param is none.
     """
     home = Path.cwd() / FOLDER
-    log = home / "logs" / f"{pipeline_name(file)}-{time.strftime('%Y%m%dT%H%M%S')}.log"
+    log = home / "logs" / f"{pipeline_name(file)}-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
     load_one(file, environment=environment)
     request = LocalRunRequest(
         file=str(file.resolve()),
@@ -73,9 +76,11 @@ def patch_of(params: Sequence[str]) -> dict[str, Any]:
         if not equals or not name.strip():
             fail(f"--param {given!r}: write NAME=VALUE for a param of the pipeline, STAGE.NAME=VALUE for a stage's")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            fail(f"--param {given!r}: the value is no YAML: {error}")
+            value = parse_yaml(text, file=f"--param {name}").value
+        except SpecError as error:
+            fail(f"--param {given!r}: {error.problems[0].message}")
+        if value is None or isinstance(value, dt.date):
+            value = text if value is not None or text.strip() != "null" else None
         stage, dot, key = name.strip().partition(".")
         target = patch.setdefault("stages", {}).setdefault(stage, {}) if dot else patch
         target.setdefault("params", {})[key if dot else stage] = value
@@ -152,7 +157,7 @@ def _shown(screen: _Screen, console: Console) -> Iterator[None]:
 
 def _end(screen: _Screen, console: Console, log: Path) -> None:
     if screen.notice:
-        console.print(screen.notice, soft_wrap=True)
+        console.print(screen.notice, markup=False, soft_wrap=True)
     failed = [event for event in screen.events.values() if event.state == "failed"]
     errors = Console(stderr=True, highlight=False)
     for event in failed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from airflow_ml_provider import __version__
+from airflow_ml_provider.spec.discovery import PIPELINE_STEM, base_of, dag_id_of
 from airflow_ml_provider.spec.load import load
 from airflow_ml_provider.spec.problems import Problem, SpecError
 
@@ -48,12 +49,31 @@ class Checked:
 
 
 def check(file: Path, *, environment: str | None) -> Checked:
-    """Read a file and return what is wrong with it."""
+    """Read a file and return what is wrong with it; an environment's file is read with the pipeline that it changes."""
+    base = base_of(file)
+    pipeline, taken = (
+        (base, file.stem.partition(".")[2]) if base is not None and base.is_file() else (file, environment)
+    )
     try:
-        loaded = load(file, environment=environment)
+        loaded = load(pipeline, environment=taken)
     except SpecError as error:
         return Checked(str(file), "", 0, error.problems)
     return Checked(str(file), loaded.spec.pipeline, len(loaded.spec.stages), loaded.warnings)
+
+
+def with_names_taken_once(checked: Sequence[Checked]) -> list[Checked]:
+    """Return the files, with a problem for each that stands for the pipeline of an earlier one of the same folder."""
+    first: dict[tuple[Path, str], str] = {}
+    found = []
+    for file in checked:
+        path = Path(file.file)
+        folder = path.parent.parent if path.stem == PIPELINE_STEM else path.parent
+        other = first.setdefault((folder.absolute(), dag_id_of(path)), file.file)
+        if other != file.file:
+            message = f"{other} stands for the pipeline {dag_id_of(path)!r} too; rename one"
+            file = replace(file, problems=(*file.problems, Problem(file.file, 0, 0, "", message)))  # noqa: PLW2901
+        found.append(file)
+    return found
 
 
 def report(checked: Sequence[Checked], *, style: Format) -> None:
@@ -80,7 +100,8 @@ def _text(checked: Sequence[Checked]) -> None:
         for problem in file.problems:
             typer.echo(str(problem), err=True)
         if not file.mistakes:
-            typer.echo(f"{file.file}: {file.pipeline}, {file.stages} stages, no mistakes")
+            warnings = f", {_many(len(file.problems), 'warning')}" if file.problems else ""
+            typer.echo(f"{file.file}: {file.pipeline}, {_many(file.stages, 'stage')}, no mistakes{warnings}")
     count = sum(file.mistakes for file in checked)
     if count:
         broken = sum(file.mistakes > 0 for file in checked)

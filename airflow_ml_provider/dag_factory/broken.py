@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Context
 
+from airflow_ml_provider.dag_factory.markdown import fenced
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.spec.problems import Problem
 
@@ -51,5 +52,4 @@ def _in_markdown(problem: Problem) -> str:
     """Return a problem for Airflow's page, which wraps code within a line and keeps a block of it as it is."""
     first, *snippet = str(problem).splitlines()
     message = f"`{first.replace('`', chr(39))}`"
-    # A fence longer than any in the text cannot be closed by it.
-    return "\n".join((message, "", "~~~~~~text", *snippet, "~~~~~~")) if snippet else message
+    return f"{message}\n\n{fenced(chr(10).join(snippet), language='text')}" if snippet else message

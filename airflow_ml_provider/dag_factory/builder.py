@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from airflow_ml_provider.dag_factory.markdown import fenced
 from airflow_ml_provider.dag_factory.stage_arguments import stage_arguments
 from airflow_ml_provider.operators import FinishOperator, StageOperator
 from airflow_ml_provider.operators.kinds import operator_of
@@ -34,6 +35,8 @@ def build(
         results: Stages that are not to run, with what they put out in an earlier run.
     """
     done = results or {}
+    # Airflow takes this schedule with one run at a time only.
+    limits: dict[str, Any] = {"max_active_runs": 1} if spec.schedule == "@continuous" else {}
     start = spec.start_date or (DEFAULT_START if spec.schedule else None)
     with DAG(
         dag_id=spec.pipeline,
@@ -43,8 +46,8 @@ def build(
         catchup=False,
         params=dict(spec.params),
         tags=sorted({"ml", *spec.tags}),
-        # A fence longer than any in the text cannot be closed by it.
-        doc_md=f"~~~~~~yaml\n{source}\n~~~~~~" if source else None,
+        doc_md=fenced(source, language="yaml") if source else None,
+        **limits,
     ) as dag:
         built: dict[str, StageOperator] = {}
         for name in in_order(spec):

@@ -19,6 +19,9 @@ from airflow_ml_provider.spec.render import resolved_text
 
 log = logging.getLogger(__name__)
 
+ID_LIMIT = 250
+"""Characters of a DAG's id: airflow.sdk.definitions._internal.node.validate_key."""
+
 
 def load_dags(loader: str, *, environment: str | None = None) -> dict[str, DAG]:
     """Build a DAG for every pipeline file beside the loader, by DAG id.
@@ -81,9 +84,13 @@ def load_dag(paths: list[Path], name: str, *, environment: str | None) -> DAG:
         # Airflow's own rules (a param's schema) are known to Airflow alone.
         message = f"Airflow does not accept this pipeline: {type(error).__name__}: {error}"
         return _broken(name, [Problem(str(path), 0, 0, "", message)])
+    except Exception as error:  # whatever it is, it must not reach the other pipelines
+        log.exception("Pipeline file %s", path)
+        message = f"a defect of airflow-ml-provider or of a kind's package, please report it: {error!r}"
+        return _broken(name, [Problem(str(path), 0, 0, "", message)])
     return dag
 
 
 def _broken(name: str, problems: Sequence[Problem]) -> DAG:
     log.error("Pipeline file with mistakes:\n%s", "\n".join(map(str, problems)))
-    return broken_dag(name, problems)
+    return broken_dag(name[:ID_LIMIT], problems)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +17,7 @@ from airflow.sdk import DAG
 from airflow_ml_provider.dag_factory.builder import FINISH, build
 from airflow_ml_provider.dag_factory.local_results import LocalResults
 from airflow_ml_provider.dag_factory.local_run import REQUEST_VARIABLE, LocalRunRequest, RunEvent, StageEvent
+from airflow_ml_provider.dag_factory.stage_arguments import gates_before
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.spec.load import load
 from airflow_ml_provider.spec.order import downstream, in_order
@@ -46,6 +49,7 @@ def requested_dags() -> dict[str, DAG]:
 def main() -> int:
     """Run, and return the exit code: 0 when every stage succeeded."""
     request = requested()
+    end_with(request.lifeline)
     tell = _Teller(request.events)
     tell(RunEvent("starting"))
     try:
@@ -69,6 +73,16 @@ def main() -> int:
     succeeded = str(run.state) == "success" and states.get(FINISH) in (None, "success")
     tell(RunEvent("success" if succeeded else "failed", stages))
     return 0 if succeeded else 1
+
+
+def end_with(lifeline: int) -> None:
+    """End this process, and with it its stages, when the one that holds the pipe's other end is gone."""
+
+    def watch() -> None:
+        os.read(lifeline, 1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class _Teller:
@@ -120,7 +134,8 @@ class _Listener:
 
 
 def _spec(request: LocalRunRequest) -> PipelineSpec:
-    if given := request.patch.get("params"):
+    given = request.patch.get("params")
+    if isinstance(given, dict):
         known = load(Path(request.file), environment=request.environment).spec.params
         for name in given:
             if name not in known:
@@ -183,6 +198,13 @@ def _earlier(spec: PipelineSpec, request: LocalRunRequest) -> Mapping[str, Mappi
                     f"stage {name!r} reads {reference}, and no earlier run here left it: run stage "
                     f"{reference.stage!r} first, or the whole pipeline"
                 )
+        if isinstance(spec.stages[name], RegisterSpec) and name in wanted:
+            for gate in gates_before(spec, name):
+                if gate in results and "gate" not in results[gate]:
+                    raise RefusedError(
+                        f"stage {name!r} needs the verdict of {gate!r}, and no earlier run here left it: run stage "
+                        f"{gate!r} first, or the whole pipeline"
+                    )
     return results
 
 
@@ -191,9 +213,12 @@ def _prepare_database(home: Path) -> None:
     from airflow.utils.db import initdb
 
     ready = home / "airflow" / f"database-of-{__version__}"
-    if not ready.is_file():
-        initdb()
-        ready.touch()
+    with (home / "lock").open("w") as lock:
+        # Two first runs in one folder make the database once.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.is_file():
+            initdb()
+            ready.touch()
 
 
 if __name__ == "__main__":

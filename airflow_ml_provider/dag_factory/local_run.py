@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 FOLDER = ".airflow-ml"
 REQUEST_VARIABLE = "AIRFLOW_ML_LOCAL_RUN"
@@ -35,6 +36,7 @@ class LocalRunRequest:
         stages: Run these alone; what others put out is taken from the last run.
         begin: Run this stage and all that follows it.
         events: The file descriptor that events go to.
+        lifeline: The file descriptor that reads nothing while the caller lives.
     """
 
     file: str
@@ -44,6 +46,7 @@ class LocalRunRequest:
     stages: Sequence[str] = ()
     begin: str | None = None
     events: int = -1
+    lifeline: int = -1
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,14 @@ class LocalRun:
         """Run, and return what happens as it happens; the last event is a ``RunEvent``."""
         home = Path(self._request.home)
         (home / "dags").mkdir(parents=True, exist_ok=True)
-        (home / "dags" / "load.py").write_text(_LOADER)
+        if not (home / "dags" / "load.py").is_file():
+            part = home / "dags" / f".load.{os.getpid()}"
+            part.write_text(_LOADER)
+            part.replace(home / "dags" / "load.py")
         self._log.parent.mkdir(parents=True, exist_ok=True)
         read_end, write_end = os.pipe()
-        request = {**asdict(self._request), "events": write_end}
+        lifeline, held = os.pipe()
+        request = {**asdict(self._request), "events": write_end, "lifeline": lifeline}
         last: RunEvent | None = None
         try:
             with self._log.open("wb") as log:
@@ -110,11 +117,12 @@ class LocalRun:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    pass_fds=(write_end,),
+                    pass_fds=(write_end, lifeline),
                     start_new_session=True,
                 )
             os.close(write_end)
-            write_end = -1
+            os.close(lifeline)
+            write_end = lifeline = -1
             with os.fdopen(read_end, encoding="utf-8") as lines:
                 for line in lines:
                     event = _read(line)
@@ -123,8 +131,9 @@ class LocalRun:
                     yield event
             code = self._process.wait()
         finally:
-            if write_end >= 0:
-                os.close(write_end)
+            for end in (write_end, lifeline, held):
+                if end >= 0:
+                    os.close(end)
             self.stop()
         if last is None or last.state not in ("success", "failed", "refused"):
             yield RunEvent("failed", message=f"the run's process ended with exit code {code}; see {self._log}")
@@ -158,7 +167,8 @@ def _airflow(home: Path) -> dict[str, str]:
         **{name: value for name, value in settings.items() if name not in os.environ},
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow' / 'airflow.db'}",
+        # A URL, in which Airflow also replaces $NAME.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{quote(str(home / 'airflow' / 'airflow.db'))}",
         "AIRFLOW__ML__RUNNER": "local",
         "PYTHONUNBUFFERED": "1",
     }

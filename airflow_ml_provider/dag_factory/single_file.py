@@ -29,6 +29,6 @@ def load_file(pipeline: str | Path, *, environment: str | None = None) -> dict[s
     Raises:
         SpecError: The file has mistakes.
     """
-    path = Path(pipeline).resolve()
+    path = Path(pipeline).absolute()
     loaded = load(path, environment=configured_environment() if environment is None else environment)
     return {loaded.spec.pipeline: build(loaded.spec, base_folder=path.parent, source=resolved_text(loaded))}

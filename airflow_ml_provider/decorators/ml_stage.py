@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 FOLDER = "stage_code"
+_OWN = {"code", "command", "hyperparameters", "inputs", "run"}
 
 _HEADER = "from __future__ import annotations\n\nfrom pathlib import Path\nfrom typing import Any\n\n\n"
 
@@ -72,6 +73,12 @@ class DecoratedStage(DecoratedOperator):
         outputs: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
+        taken = sorted(_OWN & kwargs.keys())
+        if taken:
+            raise StageConfigurationError(
+                f"@task.ml_stage: {taken[0]} is what the function and its call say; for a folder of code use the "
+                f"operator with run='module:function'"
+            )
         names = self.default_outputs if outputs is None else outputs
         self.source = source_of(python_callable)
         function = python_callable.__name__
@@ -109,12 +116,12 @@ class DecoratedStage(DecoratedOperator):
             if parameter.name not in given or parameter.name in self.outputs:  # type: ignore[attr-defined]
                 continue
             value = given[parameter.name]
-            if parameter.kind is parameter.VAR_KEYWORD:
-                hyperparameters |= value
-            elif _is_path(parameter.annotation) or (parameter.annotation is parameter.empty and _is_artifact(value)):
-                inputs[parameter.name] = value
-            else:
-                hyperparameters[parameter.name] = value
+            more = value if parameter.kind is parameter.VAR_KEYWORD else {parameter.name: value}
+            for name, item in more.items():
+                if _is_artifact(item) or (_is_path(parameter.annotation) and item is not None):
+                    inputs[name] = item
+                elif not (_is_path(parameter.annotation) or name in self.outputs):  # type: ignore[attr-defined]
+                    hyperparameters[name] = item
         self.inputs, self.hyperparameters = inputs, hyperparameters
 
 
@@ -124,6 +131,11 @@ def source_of(function: Callable[..., Any]) -> str:
     Raises:
         StageConfigurationError: The source cannot be found, or is no ``def``.
     """
+    if hasattr(function, "__wrapped__"):
+        raise StageConfigurationError(
+            f"@task.ml_stage: {function.__name__!r} has another decorator below, which would not travel; call it in "
+            f"the function's body instead"
+        )
     try:
         source = textwrap.dedent(inspect.getsource(function))
         (node,) = ast.parse(source).body
@@ -151,7 +163,8 @@ def _decorated(kind: str) -> type[StageOperator]:
 
 
 def _is_path(annotation: Any) -> bool:
-    return annotation is Path or annotation in ("Path", "pathlib.Path")
+    parts = str(annotation).split("|") if isinstance(annotation, str) else get_args(annotation) or (annotation,)
+    return any(part is Path or str(part).strip() in ("Path", "pathlib.Path", "Optional[Path]") for part in parts)
 
 
 def _is_artifact(value: Any) -> bool:

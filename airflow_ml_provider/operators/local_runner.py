@@ -17,7 +17,7 @@ from airflow_ml_provider.decisions.outcome import read_outcome
 from airflow_ml_provider.exceptions import StageKilledError
 from airflow_ml_provider.operators.attempt import Attempt
 from airflow_ml_provider.operators.runner import Ended, read_result
-from airflow_ml_provider.protocol.environment import LIFELINE_VARIABLE, REQUEST_VARIABLE
+from airflow_ml_provider.protocol.environment import LIFELINE_VARIABLE, REQUEST_VARIABLE, WITHHELD
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 
@@ -25,9 +25,6 @@ TAIL_LINES = 20
 LINE_LIMIT = 64 * 1024
 # Less than the five seconds after which Airflow kills a task that was told to end.
 GRACE_SECONDS = 3.0
-
-# What belongs to Airflow (database, Fernet key, connections) is no business of user code.
-_WITHHELD = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "_AIRFLOW_", "AIRFLOW_CTX_")
 
 
 class LocalRunner:
@@ -118,9 +115,18 @@ class LocalRunner:
         return exit_code, read_result(request.attempt_uri)
 
     def stop(self) -> None:
-        """End the process group: SIGTERM, after three seconds SIGKILL; also what the stage left behind."""
+        """End the process group: SIGTERM, after three seconds SIGKILL; also what the stage left behind.
+
+        Airflow calls this from a signal handler, on the thread that waits for the process in ``run`` and holds its
+        lock: nothing is waited for here, ``run`` sees the end.
+        """
         self._stopped = True
-        self._end_group()
+        process = self._process
+        if process is not None and process.returncode is None:
+            _signal_group(process.pid, signal.SIGTERM)
+            killer = threading.Timer(GRACE_SECONDS, _signal_group, (process.pid, signal.SIGKILL))
+            killer.daemon = True
+            killer.start()
 
     def _end_group(self) -> None:
         process = self._process
@@ -144,7 +150,7 @@ def child_environment(
     environment: Mapping[str, str], *, request: StageRequest, secrets: Mapping[str, str], lifeline: int
 ) -> dict[str, str]:
     """Return the stage's environment: the worker's without Airflow's own, the request, the secrets."""
-    kept = {name: value for name, value in environment.items() if not name.startswith(_WITHHELD)}
+    kept = {name: value for name, value in environment.items() if not name.startswith((*WITHHELD, "AIRFLOW_CTX_"))}
     return {
         **kept,
         **secrets,

@@ -18,6 +18,9 @@ RUNTIME_VARIABLE = "AIRFLOW_ML_RUNTIME"
 TERMINATION_VARIABLE = "AIRFLOW_ML_TERMINATION_LOG"
 """Names the file whose content becomes the container's termination message."""
 
+WITHHELD = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "_AIRFLOW_")
+"""How the names of variables begin that are Airflow's own (database, Fernet key, connections) and nobody else's."""
+
 LIFELINE_VARIABLE = "AIRFLOW_ML_LIFELINE"
 """Names a file descriptor: the read end of a pipe whose write end only the worker holds."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -49,31 +51,42 @@ def _stage(name: str, stage: CodeStageSpec, root: Path, run: str) -> Iterator[Fi
     files = (path.with_suffix(".py"), path / "__init__.py") if parts[1:] else (path / "__init__.py",)
     file = next((file for file in files if is_file(file)), None)
     if file is None:
-        modules = [".".join((*parts[:-1], found.stem)) for found in sorted(path.parent.glob("*.py"))]
-        yield Finding(where, f"there is no file {files[0]}{did_you_mean(module, modules)}")
+        yield Finding(where, f"there is no file {files[0]}{did_you_mean(module, _modules(path.parent, parts[:-1]))}")
         return
     try:
         tree = _parsed(file, file.stat().st_mtime_ns)
     except SyntaxError as error:
-        yield Finding(where, f"{file}:{error.lineno or 1}:{error.offset or 1} is no Python: {error.msg}")
+        # The stage's image may have a newer Python than this one.
+        place = f"{file}:{error.lineno or 1}:{error.offset or 1}"
+        message = f"{place} is no Python {sys.version_info[0]}.{sys.version_info[1]}: {error.msg}"
+        yield Finding(where, message, severity="warning")
         return
-    except (OSError, ValueError, RecursionError) as error:
-        yield Finding(where, f"{file} cannot be read: {error}")
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        yield Finding(where, f"{file} cannot be read: {str(error) or type(error).__name__}")
         return
-    functions = {node.name: node for node in tree.body if isinstance(node, _Function)}
-    if function_name not in functions:
-        if function_name not in _other_names(tree):
-            public = [found for found in functions if not found.startswith("_")]
-            yield Finding(
-                where,
-                f"{file} has no function {function_name!r}; it has {', '.join(public) or 'none'}"
-                f"{did_you_mean(function_name, functions)}",
-            )
+    names = bound_names(tree)
+    if names is None:
         return
-    function = functions[function_name]
-    if not function.decorator_list:
+    if not names[function_name]:
+        public = [found.name for found in tree.body if isinstance(found, _Function) and found.name[0] != "_"]
+        yield Finding(
+            where,
+            f"{file} has no function {function_name!r}; it has {', '.join(public) or 'none'}"
+            f"{did_you_mean(function_name, public)}",
+        )
+        return
+    function = next((node for node in tree.body if isinstance(node, _Function) and node.name == function_name), None)
+    # What is bound twice (train = partial(train, ...)) or decorated is known when it runs.
+    if function is not None and names[function_name] == 1 and not function.decorator_list:
         yield from _arguments(name, stage, function, f"{run} ({file.name}:{function.lineno})")
         yield from _metrics(name, stage, function, run)
+
+
+def _modules(folder: Path, package: list[str]) -> list[str]:
+    try:
+        return [".".join((*package, found.stem)) for found in sorted(folder.glob("*.py"))]
+    except OSError:
+        return []
 
 
 @lru_cache(maxsize=256)
@@ -83,25 +96,31 @@ def _parsed(file: Path, changed: int) -> ast.Module:
     return ast.parse(file.read_bytes(), filename=str(file))
 
 
-def _other_names(tree: ast.Module) -> set[str]:
-    """Names that something else than ``def`` may bind, and the name asked for where a star import may bring it."""
-    found: set[str] = set()
+def bound_names(tree: ast.Module) -> Counter[str] | None:
+    """Return how often a module binds each name, anywhere in it; ``None`` when any name may be bound.
+
+    A star import, ``globals()`` and a module's ``__getattr__`` bind names that cannot be read from the text.
+    """
+    found: Counter[str] = Counter()
     for node in ast.walk(tree):
         match node:
             case ast.ImportFrom(names=names) | ast.Import(names=names):
                 if any(alias.name == "*" for alias in names):
-                    return _Everything()
-                found |= {(alias.asname or alias.name).partition(".")[0] for alias in names}
+                    return None
+                found.update((alias.asname or alias.name).partition(".")[0] for alias in names)
+            case ast.Name(id=("globals" | "vars" | "setattr")):
+                return None
             case ast.Name(id=name, ctx=ast.Store()):
-                found.add(name)
+                found[name] += 1
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                found.add(name)
+                if name == "__getattr__" and node in tree.body:
+                    return None
+                found[name] += 1
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+                found[name] += 1
+            case ast.ExceptHandler(name=str(name)):
+                found[name] += 1
     return found
-
-
-class _Everything(set[str]):
-    def __contains__(self, name: object) -> bool:
-        return True
 
 
 def _arguments(name: str, stage: CodeStageSpec, function: _Function, shown: str) -> Iterator[Finding]:

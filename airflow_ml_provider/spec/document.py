@@ -60,7 +60,7 @@ class Document:
     def problem(self, key_path: KeyPath, message: str, *, severity: Severity = "error") -> Problem:
         """Return a problem with a value."""
         place = self.position(key_path)
-        if place.part == "defaults":
+        if place.part.endswith("defaults"):
             # What all stages got from one place is one problem.
             key_path = ("defaults", *key_path[2:])
         lines = self.lines.get(place.file, ())

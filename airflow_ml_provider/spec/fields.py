@@ -22,7 +22,8 @@ from airflow_ml_provider.spec.references import REFERENCE_PATTERN, Reference
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|[KMGTPE]i?)?")
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|[MGTPE]|[KMGTPE]i)?")
 # https://github.com/distribution/reference: domain, path, tag, digest.
 _IMAGE = re.compile(
     r"(?:(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
@@ -62,7 +63,7 @@ def _pipeline(value: Any) -> str:
 
 
 def _model_name(value: Any) -> str:
-    if not isinstance(value, str) or not _MODEL.fullmatch(value):
+    if not isinstance(value, str) or not (_MODEL.fullmatch(value) or "{{" in value):
         raise ValueError(f"{value!r} is no model's name: use letters, digits, '_', '-', '.' and spaces, 200 at most")
     return value
 
@@ -97,6 +98,13 @@ def _quantity(value: Any) -> str:
     return text
 
 
+def _count(value: Any) -> str:
+    text = str(value)
+    if isinstance(value, bool) or not text.isdecimal() or not int(text):
+        raise ValueError(f"{value!r} is no number of devices: a whole number more than 0 is wanted")
+    return text
+
+
 def _json(value: Any) -> Any:
     if isinstance(value, dt.date):
         raise ValueError(f"{value} is a date, which JSON does not know; write it in quotes, as text")
@@ -112,13 +120,13 @@ def _store(value: Any) -> str:
         raise ValueError(f"{value!r} is no store: write a URI such as s3://bucket/prefix, or an absolute path")
     scheme, _, rest = value.partition("://")
     bucket = rest.partition("/")[0]
-    if scheme in ("s3", "s3a", "gs") and not (_BUCKET.fullmatch(bucket) or "{" in bucket):
+    if scheme in ("s3", "s3a", "gs") and not (_BUCKET.fullmatch(bucket) or bucket.startswith("arn:") or "{" in bucket):
         raise ValueError(f"{value!r} has no valid bucket {bucket!r}: 3 to 63 of a-z, 0-9, '.', '-' and '_'")
     return value
 
 
 def _image(value: Any) -> str:
-    if not isinstance(value, str) or not ("{{" in value or (len(value) <= 255 and _IMAGE.fullmatch(value))):
+    if not isinstance(value, str) or not ("{{" in value or (len(value) <= 512 and _IMAGE.fullmatch(value))):
         raise ValueError(
             f"{value!r} is no image name: write registry/name:tag in lower case, such as ghcr.io/acme/train:1.4"
         )
@@ -163,6 +171,7 @@ Quantity = Annotated[
     str,
     Checked(_quantity, {"type": ["string", "number"], "pattern": f"^{_QUANTITY.pattern}$", "exclusiveMinimum": 0}),
 ]
+Count = Annotated[str, Checked(_count, {"type": ["string", "integer"], "pattern": "^[0-9]+$", "exclusiveMinimum": 0})]
 FiniteJson = Annotated[Any, Checked(_json, {"type": _ANY_JSON})]
 StoreUri = Annotated[str, Checked(_store, {"type": "string", "pattern": "://|^/", "examples": ["s3://artifacts/ml"]})]
 Duration = Annotated[
@@ -171,7 +180,7 @@ Duration = Annotated[
 ]
 Name = Annotated[str, Checked(_name, {"type": "string", "pattern": f"^{NAME_PATTERN.pattern}$"})]
 PipelineName = Annotated[str, Checked(_pipeline, {"type": "string", "pattern": f"^{_PIPELINE.pattern}$"})]
-ModelName = Annotated[str, Checked(_model_name, {"type": "string", "pattern": f"^{_MODEL.pattern}$"})]
+ModelName = Annotated[str, Checked(_model_name, {"type": "string", "pattern": f"^{_MODEL.pattern}$|{{{{"})]
 ArtifactType = Annotated[str, Checked(_artifact_type, {"type": "string", "enum": list(ARTIFACT_TYPES)})]
 ThresholdText = Annotated[
     str,
@@ -195,6 +204,6 @@ EntryPoint = Annotated[
         },
     ),
 ]
-ImageName = Annotated[str, Checked(_image, {"type": "string", "minLength": 1, "maxLength": 255})]
+ImageName = Annotated[str, Checked(_image, {"type": "string", "minLength": 1, "maxLength": 512})]
 Schedule = Annotated[str, Checked(_schedule, {"type": "string", "examples": ["@daily", "0 6 * * 1-5"]})]
 StartDate = Annotated[dt.date, Checked(_date, {"type": "string", "format": "date", "examples": ["2024-01-01"]})]

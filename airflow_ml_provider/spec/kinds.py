@@ -80,7 +80,7 @@ def _load(found: EntryPoint) -> type[StageSpec]:
     whose = f"kind {found.name!r} of package {found.dist.name if found.dist else '?'} ({found.value})"
     try:
         model = found.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module of another package may raise anything
         raise KindError(f"{whose} cannot be loaded: {error}; update or remove the package") from error
     if not (isinstance(model, type) and issubclass(model, StageSpec)):
         raise KindError(f"{whose} is no subclass of airflow_ml_provider.spec.stages.StageSpec")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from airflow_ml_provider.spec.problems import Problem, SpecError
 from airflow_ml_provider.spec.resolve import resolve
 from airflow_ml_provider.spec.shape import shape_problems
 from airflow_ml_provider.spec.yaml_source import read_yaml
+
+_ENVIRONMENT = re.compile(r"[A-Za-z0-9_\-]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,9 @@ def load(
         raise SpecError([source.problem((), "the file is empty; 'airflow-ml init' writes a pipeline to begin with")])
     if not isinstance(source.value, dict):
         raise SpecError([source.problem((), "a pipeline is a mapping with the keys pipeline and stages")])
+    if environment and not _ENVIRONMENT.fullmatch(environment):
+        message = f"{environment!r} is no environment's name: use letters, digits, '_' and '-', 100 at most"
+        raise SpecError([Problem(str(path), 0, 0, "", message)])
     overlay = overlay_of(path, environment) if environment else None
     document = resolve(
         source,

@@ -39,6 +39,32 @@ Variable = Annotated[str, Checked(_variable, {"type": "string", "pattern": f"^{_
 AbsolutePath = Annotated[str, Checked(_absolute, {"type": "string", "pattern": "^/"})]
 
 
+def _secret_use(value: Any) -> str | dict[str, str]:
+    if isinstance(value, str) and (value == "env" or value.startswith("/")):
+        return value
+    if isinstance(value, dict) and value:
+        return {str(key): _variable(variable) for key, variable in value.items()}
+    raise ValueError(
+        f"{value!r} is no use of a Secret: write env for all its keys as variables, a path to mount it, or "
+        f"{{key: VARIABLE}}"
+    )
+
+
+SecretUse = Annotated[
+    str | dict[str, str],
+    Checked(
+        _secret_use,
+        {
+            "anyOf": [
+                {"const": "env"},
+                {"type": "string", "pattern": "^/"},
+                {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
+            ]
+        },
+    ),
+]
+
+
 class VolumeSpec(BaseModel):
     """A volume: a claim, a folder of the node, or an empty one."""
 
@@ -78,7 +104,7 @@ class PodSpec(BaseModel):
     env: dict[Variable, str] = Field(
         default={}, description="Plain variables, nothing secret", examples=[{"OMP_NUM_THREADS": "2"}]
     )
-    secrets: dict[ObjectName, Literal["env"] | AbsolutePath | dict[str, Variable]] = Field(
+    secrets: dict[ObjectName, SecretUse] = Field(
         default={},
         description="Secrets that exist: 'env' for all keys as variables, a path to mount, or {key: VARIABLE}",
         examples=[{"s3-keys": "env"}],

@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from airflow_ml_provider.spec.document import Document, KeyPath
 from airflow_ml_provider.spec.load import LoadedPipeline
-
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+from airflow_ml_provider.spec.yaml_text import to_yaml
 
 
 def resolved_text(loaded: LoadedPipeline) -> str:
@@ -24,7 +21,7 @@ def resolved_text(loaded: LoadedPipeline) -> str:
 
 def render(document: Document) -> str:
     """Return a document as YAML."""
-    return yaml.dump(document.value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return to_yaml(document.value)
 
 
 def explain(document: Document, *, relative_to: Path) -> Iterator[tuple[str, str, str]]:
@@ -54,5 +51,5 @@ def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def _scalar(value: Any) -> str:
-    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10_000)
+    text = repr(value) if isinstance(value, str) and "\n" in value else to_yaml(value, flow=True, width=10_000)
     return text.removesuffix("\n").removesuffix("...").strip()

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from airflow_ml_provider.protocol.environment import WITHHELD
 from airflow_ml_provider.spec.document import Document, KeyPath, Position
 from airflow_ml_provider.spec.kinds import BUILT_IN, KindError, stage_model
 from airflow_ml_provider.spec.problems import Problem, SpecError, did_you_mean
@@ -82,6 +83,7 @@ class _Merge:
         self._positions = dict(document.positions)
         self._lines = dict(document.lines)
         self._problems: list[Problem] = []
+        self._changed = False
 
     def document(self) -> Document:
         document = replace(
@@ -89,7 +91,7 @@ class _Merge:
             value=self.value,
             positions=self._positions,
             lines=self._lines,
-            is_as_written=self.value == {k: v for k, v in self._base.value.items() if k != ENVIRONMENTS},
+            is_as_written=not self._changed,
         )
         if self._problems:
             raise SpecError(self._problems)
@@ -104,6 +106,7 @@ class _Merge:
         if nested := patch.keys() & {ENVIRONMENTS}:
             raise SpecError([source.problem((*below, *nested), "an environment has no environments of its own")])
         self._lines |= source.lines
+        self._changed = True
         self.value = self._merge(self.value, patch, (), source=source, below=below, part=part)
 
     def _merge(
@@ -124,7 +127,8 @@ class _Merge:
                 if isinstance(value, dict)
                 else value
             )
-            self._place(here, source, (*below, *here), part)
+            # What is in a mapping was placed when it was merged.
+            self._place(here, None if isinstance(value, dict) else value, source, (*below, *here), part)
         return merged
 
     def _forget(self, path: KeyPath) -> None:
@@ -132,12 +136,13 @@ class _Merge:
         for written in [written for written in self._positions if written[:depth] == path]:
             del self._positions[written]
 
-    def _place(self, path: KeyPath, source: Document, origin: KeyPath, part: str) -> None:
+    def _place(self, path: KeyPath, value: Any, source: Document, origin: KeyPath, part: str) -> None:
         """Take over where a value and all below it was written."""
-        depth = len(origin)
-        for written, place in source.positions.items():
-            if written[:depth] == origin:
-                self._positions[(*path, *written[depth:])] = place._replace(part=part)
+        if origin in source.positions:
+            self._positions[path] = source.positions[origin]._replace(part=part)
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, item in items:
+            self._place((*path, key), item, source, (*origin, key), part)
 
     def fill_stages(self) -> None:
         """Give each stage the defaults that its kind knows."""
@@ -146,6 +151,7 @@ class _Merge:
         if defaults is None or not isinstance(stages, dict):
             return
         self._require_defaults(defaults)
+        self._changed = True
         places = [(path, place) for path, place in self._positions.items() if path[:1] == (DEFAULTS,) and len(path) > 1]
         filled = {}
         for name, stage in stages.items():
@@ -184,7 +190,7 @@ class _Merge:
 
     def expand(self, variables: Mapping[str, str]) -> None:
         """Replace ``${env:NAME}``."""
-        if not any("${" in line for lines in self._lines.values() for line in lines):
+        if not self._changed and not any("${" in line for lines in self._lines.values() for line in lines):
             return
         self.value = {
             key: value if key in _NOT_EXPANDED else self._expanded(value, (key,), variables)
@@ -216,6 +222,8 @@ class _Merge:
                     f"{match[0]} would bring a connection into the file: write {{{{ conn.{wanted} }}}}, which Airflow "
                     f"reads when the stage runs"
                 )
+            elif source == "env" and name.startswith(WITHHELD):
+                message = f"{match[0]} is Airflow's own and may be secret; no pipeline may hold it"
             elif source != "env":
                 message = f"{match[0]} has an unknown source {source!r}; known is env (write $${{ for the text itself)"
             elif name in variables:
@@ -226,7 +234,9 @@ class _Merge:
                 self._problems.append(self._problem(path, message))
             return default or ""
 
-        return _VARIABLE.sub(value_of, text)
+        expanded = _VARIABLE.sub(value_of, text)
+        self._changed = self._changed or expanded != text
+        return expanded
 
 
 def _given(patch: dict[str, Any]) -> Document:

@@ -19,6 +19,7 @@ SCHEMA_FILE = "pipeline.schema.json"
 SCHEMA_ID = f"https://airflow-ml-provider.github.io/schema/{SCHEMA_VERSION}/{SCHEMA_FILE}"
 
 _STAGE = "Stage"
+_VARIABLE = r"\$\{env:"
 # Mappings whose keys become identifiers.
 _NAMED = {"inputs", "outputs", "params", "stages"}
 
@@ -33,10 +34,13 @@ def json_schema(models: Mapping[str, type[StageSpec]] = BUILT_IN) -> dict[str, A
     root = _of(PipelineSpec, definitions)
     _add(PodSpec, definitions)
     _add(TrackingSpec, definitions)
-    for model in models.values():
-        _add(model, definitions)
     for kind, model in models.items():
-        definitions[model.__name__]["properties"]["kind"]["const"] = kind
+        definitions[_name(kind)] = found = _of(model, definitions)
+        found["properties"]["kind"]["const"] = kind
+        for key, schema in found["properties"].items():
+            if key != "kind":
+                # A key without a value leaves out the default of all stages.
+                found["properties"][key] = _or(schema, {"type": "null"})
     definitions[_STAGE] = _stage(models)
     shared = {**_of(CodeStageSpec, definitions)["properties"], **_of(StageSpec, definitions)["properties"]}
     root["properties"] |= {
@@ -73,11 +77,23 @@ def _stage(models: Mapping[str, type[StageSpec]]) -> dict[str, Any]:
         "allOf": [
             {
                 "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
-                "then": {"$ref": f"#/$defs/{model.__name__}"},
+                "then": {"$ref": f"#/$defs/{_name(kind)}"},
             }
-            for kind, model in models.items()
+            for kind in models
         ],
     }
+
+
+def _name(kind: str) -> str:
+    return f"stage {kind}".title().replace("_", "").replace(" ", "")
+
+
+def _or(schema: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that another one fits too; what explains it stays outside, where editors look."""
+    told: dict[str, Any] = {key: schema[key] for key in ("description", "examples", "default") if key in schema}
+    inner = {key: item for key, item in schema.items() if key not in told}
+    branches = inner["anyOf"] if inner.keys() == {"anyOf"} else [inner]
+    return {**told, "anyOf": branches if other in branches else [*branches, other]}
 
 
 def _add(model: type[BaseModel], definitions: dict[str, Any]) -> None:
@@ -103,6 +119,9 @@ def _linked(value: Any) -> Any:
     }
     for key in _NAMED & found.get("properties", {}).keys():
         found["properties"][key]["propertyNames"] = {"pattern": f"^{NAME_PATTERN.pattern}$"}
+    if "string" in found.get("type", ()) and {"pattern", "enum"} & found.keys():
+        # The text of a variable is not known here.
+        found = _or(found, {"type": "string", "pattern": _VARIABLE})
     if "x-definition" in found:
         found["$ref"] = f"#/$defs/{found.pop('x-definition')}"
     return found

@@ -40,7 +40,7 @@ def shape_problems(document: Document, error: ValidationError) -> list[Problem]:
 
 
 def _key_path(location: tuple[int | str, ...]) -> KeyPath:
-    """Drop what pydantic adds to a location: the name of a branch of a union, ``[key]``."""
+    """Drop what pydantic adds to the location of a key: ``[key]``."""
     path: list[int | str] = []
     for part in location:
         if part == "[key]":
@@ -59,12 +59,12 @@ def _message(value: Any, path: KeyPath, details: ErrorDetails) -> str:
         return details["msg"].removeprefix("Value error, ")
     if kind == "kind":
         return details["msg"]
-    shown = repr(details["input"])
+    shown = _shown(details["input"])
     got = f", got {shown}" if len(shown) <= _SHOWN_LIMIT else ""
     if kind == "literal_error":
         allowed = [word.strip().strip("'") for word in context["expected"].replace(" or ", ", ").split(",")]
         return f"{shown[:_SHOWN_LIMIT]} is not allowed; allowed are {', '.join(allowed)}" + did_you_mean(
-            str(details["input"]), allowed
+            shown.strip("'"), allowed
         )
     if kind in ("greater_than_equal", "less_than_equal"):
         bound = f"at least {context['ge']}" if kind == "greater_than_equal" else f"at most {context['le']}"
@@ -79,6 +79,14 @@ def _message(value: Any, path: KeyPath, details: ErrorDetails) -> str:
         return f"{_WANTED[kind]}{got}{quotes}"
     message = details["msg"]
     return f"{message[0].lower()}{message[1:]}{got}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:
+        # Python prints no number of more than 4300 digits.
+        return "a number of thousands of digits"
 
 
 def _unknown_key(value: Any, path: KeyPath) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from airflow_ml_provider.spec.fields import (
     STRICT,
     ArtifactType,
+    Count,
     Duration,
     EntryPoint,
     FiniteJson,
@@ -31,7 +32,7 @@ class Resources(BaseModel):
 
     cpu: Quantity | None = Field(default=None, description="CPUs that the pod asks for", examples=[2, "500m"])
     memory: Quantity | None = Field(default=None, description="Memory, as request and limit", examples=["4Gi"])
-    gpu: Quantity | None = Field(default=None, description="GPUs (nvidia.com/gpu)", examples=[1])
+    gpu: Count | None = Field(default=None, description="GPUs (nvidia.com/gpu)", examples=[1])
     storage: Quantity | None = Field(default=None, description="Ephemeral storage", examples=["20Gi"])
     max_memory: Quantity | None = Field(
         default=None, description="A pod that ran out of memory gets twice as much, up to this", examples=["16Gi"]

@@ -18,11 +18,13 @@ def check_suite(path: Path) -> bytes:
     Raises:
         SuiteError: It is missing, over 16 MiB, no JSON (with line and column), or has no name or expectations.
     """
+    if path.exists() and not path.is_file():
+        raise SuiteError(f"suite {path} is no file")
     try:
         if path.stat().st_size > SUITE_LIMIT_BYTES:
             raise SuiteError(f"suite {path} has over {SUITE_LIMIT_BYTES:,} bytes")
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         raise SuiteError(f"suite {path} does not exist") from None
     except OSError as error:
         raise SuiteError(f"suite {path} cannot be read: {error.strerror}") from error

@@ -26,10 +26,11 @@ _AMBIGUOUS = re.compile(
     |(?P<grouped>[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?)
     |(?P<binary>[-+]?0b[01_]+)
     |(?P<clock>[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)
-    |(?P<exponent>[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+)""",
+    |(?P<octal12>0o[0-7]+)
+    |(?P<exponent>[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][0-9]+|[-+]?[0-9]+[eE][-+][0-9]+)""",
     re.VERBOSE | re.IGNORECASE,
 )
-_FIRST_OF_AMBIGUOUS = frozenset("yYnNoO0123456789+-")
+_FIRST_OF_AMBIGUOUS = frozenset("yYnNoO0123456789+-.")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -83,6 +84,11 @@ def parse_yaml(text: str, *, file: str) -> Document:
     return Document(file, value, reader.positions, {file: lines})
 
 
+def is_ambiguous(text: str) -> bool:
+    """Whether a plain scalar is read in two ways, as ``no`` or ``010`` are."""
+    return _AMBIGUOUS.fullmatch(text) is not None
+
+
 class _Reader:
     def __init__(self, file: str, lines: tuple[str, ...], loader: Any) -> None:
         self.file = file
@@ -95,10 +101,7 @@ class _Reader:
     def read(self, node: yaml.Node, path: KeyPath) -> Any:
         self._count += 1
         if self._count > NODE_LIMIT or len(path) > DEPTH_LIMIT:
-            raise _whole(
-                self.file,
-                f"more than {NODE_LIMIT:,} values or {DEPTH_LIMIT} levels once its aliases are expanded",
-            )
+            raise _too_much(self.file)
         if path not in self.positions:
             self.positions[path] = self._position(node)
         if isinstance(node, yaml.ScalarNode):
@@ -120,7 +123,7 @@ class _Reader:
             return self._loader.construct_object(node)
         except yaml.constructor.ConstructorError:
             self._problem(node, path, f"tag {node.tag.removeprefix(_PREFIX)!r} is not allowed; write a plain value")
-        except (ValueError, KeyError, OverflowError) as error:
+        except (ValueError, LookupError, OverflowError, AttributeError, TypeError) as error:
             self._problem(node, path, f"{text!r} is no {node.tag.rpartition(':')[2]}: {error}")
         return None
 
@@ -128,18 +131,22 @@ class _Reader:
         if node.tag != f"{_PREFIX}map":
             self._problem(node, path, f"tag {node.tag.removeprefix(_PREFIX)!r} is not allowed")
         written: set[str] = set()
-        merges = False
-        for key, _ in node.value:
+        own: list[tuple[yaml.Node, yaml.Node]] = []
+        merged: list[tuple[yaml.Node, yaml.Node]] = []
+        for key, value in node.value:
             if key.tag == _MERGE_TAG:
-                merges = True
-            elif isinstance(key, yaml.ScalarNode):
+                merged += self._merged(value, path)
+                continue
+            own.append((key, value))
+            if isinstance(key, yaml.ScalarNode):
                 if key.value in written:
                     self._problem(key, (*path, key.value), f"key {key.value!r} is written twice")
                 written.add(key.value)
-        if merges:
-            self._loader.flatten_mapping(node)
         values: dict[str, Any] = {}
-        for key_node, value_node in node.value:
+        # Own keys come before merged ones, and of those the first: https://yaml.org/type/merge.html
+        for number, (key_node, value_node) in enumerate((*own, *merged)):
+            if number >= len(own) and str(key_node.value) in values:
+                continue
             if not isinstance(key_node, yaml.ScalarNode):
                 line = self.lines[key_node.start_mark.line]
                 hint = "; put a template in quotes: '{{ ... }}'" if "{{" in line else ""
@@ -149,6 +156,23 @@ class _Reader:
             self.positions[(*path, key)] = self._position(key_node)
             values[key] = self.read(value_node, (*path, key))
         return values
+
+    def _merged(self, node: yaml.Node, path: KeyPath, depth: int = 0) -> list[tuple[yaml.Node, yaml.Node]]:
+        """Return the keys and values of what a merge key names, the first of each key first."""
+        sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        found: list[tuple[yaml.Node, yaml.Node]] = []
+        for source in sources:
+            if not isinstance(source, yaml.MappingNode) or depth > DEPTH_LIMIT:
+                self._problem(node, path, "<< takes a mapping, or a list of mappings")
+                continue
+            inner = [value for key, value in source.value if key.tag == _MERGE_TAG]
+            found += [(key, value) for key, value in source.value if key.tag != _MERGE_TAG]
+            for value in inner:
+                found += self._merged(value, path, depth + 1)
+            self._count += len(source.value)
+            if self._count > NODE_LIMIT:
+                raise _too_much(self.file)
+        return found
 
     def _position(self, node: yaml.Node) -> Position:
         mark = node.start_mark
@@ -171,16 +195,21 @@ _HINTS = {
 _AMBIGUITY = {
     "word": "{text!r} is text to some YAML readers and true or false to others: write true, false or '{text}'",
     "octal": "{text!r} is octal to some YAML readers and decimal to others: drop the leading zero, or write '{text}'",
+    "octal12": "{text!r} is octal to some YAML readers and text to others: write it as a decimal, or '{text}'",
     "grouped": "{text!r} is a number to some YAML readers and text to others: drop the '_', or write '{text}'",
     "binary": "{text!r} is a number to some YAML readers and text to others: write it as a decimal, or '{text}'",
     "clock": "{text!r} is a number in base 60 to some YAML readers: write '{text}'",
-    "exponent": "{text!r} is a number to some YAML readers and text to others: write it without an exponent, or "
-    "'{text}'",
+    "exponent": "{text!r} is a number to some YAML readers and text to others: write it without an exponent, as "
+    "1.0e+3, or '{text}'",
 }
 
 
 def _whole(file: Path | str, message: str) -> SpecError:
     return SpecError([Problem(str(file), 0, 0, "", message)])
+
+
+def _too_much(file: str) -> SpecError:
+    return _whole(file, f"more than {NODE_LIMIT:,} values or {DEPTH_LIMIT} levels once its aliases are expanded")
 
 
 def _unreadable(file: str, text: str, error: yaml.reader.ReaderError) -> SpecError:

@@ -66,7 +66,7 @@ def run_pipeline(
     Raises:
         PipelineRunError: The pipeline has mistakes, or the run failed and ``check`` is set.
     """
-    folder = Path(tempfile.mkdtemp(prefix="airflow-ml-run-")) if home is None else home
+    folder = Path(tempfile.mkdtemp(prefix="airflow-ml-run-")) if home is None else home.resolve()
     log = folder / "logs" / "run.log"
     request = LocalRunRequest(
         file=str(Path(pipeline).resolve()),

@@ -44,7 +44,7 @@ def airflow_ml(*arguments, folder, environment):
 def test_it_is_in_the_schema_and_checked_like_the_others(folder, environment):
     schema = json.loads(airflow_ml("schema", folder=folder, environment=environment).stdout)
     assert "row_count" in schema["$defs"]["Stage"]["properties"]["kind"]["enum"]
-    assert schema["$defs"]["RowCountSpec"]["properties"]["at_least"]["examples"] == [1000]
+    assert schema["$defs"]["StageRowCount"]["properties"]["at_least"]["examples"] == [1000]
     good = airflow_ml("validate", folder=folder, environment=environment)
     assert (good.returncode, good.stdout) == (0, "counted.yaml: counted, 2 stages, no mistakes\n")
     (folder / "counted.yaml").write_text(PIPELINE.replace("at_least", "at_leest"))

@@ -8,6 +8,7 @@ import pytest
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_ml_provider.dag_factory import build, load_dags, load_file
+from airflow_ml_provider.dag_factory import folder as folder_module
 from airflow_ml_provider.spec import load as load_module
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import SpecError
@@ -247,3 +248,61 @@ def test_fields_reach_the_operator(tmp_path):
     assert task.hyperparameters == {"depth": 4}
     assert dag.start_date is not None
     assert not dag.catchup
+
+
+def test_other_yaml_files_beside_the_pipelines_are_none(folder):
+    (folder / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nspec: {containers: [{name: base}]}\n")
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "pipeline.yaml").write_text("x: 1\n")
+    (folder / "empty.yaml").write_text("")
+    assert sorted(load_dags(str(folder / "load.py"))) == ["empty", "one", "two"]
+
+
+def test_a_link_stands_for_its_own_name(folder, tmp_path_factory):
+    data = tmp_path_factory.mktemp("..data")
+    (data / "three.yaml").write_text("pipeline: three\nstages: {a: {kind: container, command: [x]}}\n")
+    (folder / "three").mkdir()
+    (folder / "three" / "pipeline.yml").symlink_to(data / "three.yaml")
+    assert "broken" not in load_dags(str(folder / "load.py"))["three"].tags
+
+
+def test_a_continuous_pipeline_runs_once_at_a_time(folder):
+    text = 'pipeline: two\nschedule: "@continuous"\nstages: {a: {kind: container, command: [x]}}\n'
+    (folder / "two.yaml").write_text(text)
+    dag = load_dags(str(folder / "load.py"))["two"]
+    assert (dag.max_active_runs, dag.tags) == (1, {"ml"})
+
+
+def test_text_of_a_pipeline_cannot_leave_its_block_on_the_page(folder):
+    (folder / "two.yaml").write_text(
+        "pipeline: two\n# ~~~~~~~\n# <b>x</b>\nstages: {a: {kind: container, command: [x]}}\n"
+    )
+    assert load_dags(str(folder / "load.py"))["two"].doc_md.startswith("~~~~~~~~yaml\n")
+
+
+def test_a_defect_while_one_file_is_read_does_not_reach_the_others(folder, monkeypatch):
+    original = folder_module.load
+
+    def load(path, **options):
+        if path.stem == "two":
+            raise ZeroDivisionError("a defect")
+        return original(path, **options)
+
+    monkeypatch.setattr(folder_module, "load", load)
+    dags = load_dags(str(folder / "load.py"))
+    assert dags["one"].tags == {"ml"}
+    assert "please report it: ZeroDivisionError('a defect')" in dags["two"].doc_md
+    long = "x" * 251
+    (folder / f"{long}.yml").write_text("pipeline: nope\nstages: {}\n")
+    assert "broken" in load_dags(str(folder / "load.py"))[long].tags
+
+
+def test_airflows_own_variables_never_come_into_a_pipeline(folder, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "very-secret")
+    (folder / "two.yaml").write_text(
+        'pipeline: two\ndescription: x\nimage: "${env:AIRFLOW__CORE__FERNET_KEY}"\n'
+        "stages: {a: {kind: container, command: [x]}}\n"
+    )
+    dag = load_dags(str(folder / "load.py"))["two"]
+    assert "is Airflow's own and may be secret" in dag.doc_md
+    assert "very-secret" not in json.dumps(DagSerialization.to_dict(dag))
