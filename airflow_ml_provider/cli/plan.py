@@ -41,7 +41,7 @@ def print_plan(loaded: LoadedPipeline, *, as_json: bool) -> None:
             ", ".join(stage["after"]),
             ", ".join(f"{name} = {source}" for name, source in stage["inputs"].items()),
         )
-    Console(width=None if typer.get_text_stream("stdout").isatty() else 200, highlight=False).print(table)
+    Console(width=None if typer.get_text_stream("stdout").isatty() else 200, highlight=False, emoji=False).print(table)
 
 
 def _stage(spec: PipelineSpec, name: str) -> dict[str, Any]:

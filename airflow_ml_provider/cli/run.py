@@ -52,7 +52,7 @@ def run(
         begin=begin,
     )
     screen = _Screen()
-    console = Console(stderr=as_json, highlight=False)
+    console = Console(stderr=as_json, highlight=False, emoji=False)
     with _shown(screen, console):
         for event in LocalRun(request, log=log).events():
             screen.take(event)
@@ -159,7 +159,7 @@ def _end(screen: _Screen, console: Console, log: Path) -> None:
     if screen.notice:
         console.print(screen.notice, markup=False, soft_wrap=True)
     failed = [event for event in screen.events.values() if event.state == "failed"]
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(stderr=True, highlight=False, emoji=False)
     for event in failed:
         first, *rest = event.message.splitlines() or ["no reason is known"]
         errors.print(f"[red]{event.stage} failed:[/] ", end="")

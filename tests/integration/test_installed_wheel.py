@@ -2,12 +2,17 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
+
+from airflow_ml_provider.testing.airflow_api import wait_until
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -89,3 +94,47 @@ def test_the_wheel_holds_what_it_needs_and_nothing_else(installed):
     assert "airflow_ml_provider/cli/scaffold/flights.csv" in names
     assert "airflow_ml_provider/py.typed" in names
     assert not [name for name in names if name.startswith(("tests/", "demo/", "benchmarks/", "docs/"))]
+
+
+SLEEP = "import os, pathlib, time\npathlib.Path({marker!r}).write_text(str(os.getpid()))\ntime.sleep(300)\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+def test_nothing_outlives_a_run_that_is_ended(installed, tmp_path, number):
+    _, site = installed
+    typed("airflow-ml init", folder=tmp_path, site=site)
+    marker = tmp_path / "pid"
+    code = tmp_path / "flights" / "steps" / "stages.py"
+    body = SLEEP.format(marker=str(marker)).replace("\n", "\n    ").rstrip()
+    code.write_text(
+        code.read_text().replace("    rows = [row for row in json", f"    {body}\n    rows = [row for row in json", 1)
+    )
+    run = subprocess.Popen(
+        [str(BIN / "airflow-ml"), "run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_until(marker.exists, what="the stage that sleeps", seconds=120)
+    below = [
+        run.pid,
+        *(child.pid for child in psutil.Process(run.pid).children(recursive=True)),
+        int(marker.read_text()),
+    ]
+    began = time.monotonic()
+    run.send_signal(number)
+    assert run.wait(20) != 0
+    wait_until(lambda: not any(map(psutil.pid_exists, below)), what="the end of all its processes", seconds=20)
+    assert time.monotonic() - began < 15
+
+
+def test_two_first_runs_in_one_folder_do_not_meet(installed, tmp_path):
+    _, site = installed
+    typed("airflow-ml init", folder=tmp_path, site=site)
+    typed("airflow-ml init --name other", folder=tmp_path, site=site)
+    line = "airflow-ml run flights > one.log 2>&1 & first=$!; airflow-ml run other > two.log 2>&1; code=$?; "
+    done = typed(f"{line} wait $first && exit $code", folder=tmp_path, site=site)
+    logs = (tmp_path / "one.log").read_text() + (tmp_path / "two.log").read_text()
+    assert done.returncode == 0, logs

@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
+
+from airflow_ml_provider.cli.run import patch_of
 
 ROOT = Path(__file__).parents[2]
 AIRFLOW_ML = Path(sys.executable).parent / "airflow-ml"
@@ -140,6 +143,52 @@ def test_plan_says_what_would_run(folder):
     assert plan["stages"][1]["after"] == ["a"]
 
 
+def test_plan_shows_a_command_as_it_is(folder):
+    (folder / "good.yaml").write_text(
+        'pipeline: good\nstages:\n  a: {kind: container, command: [sh, -c, "ls [/tmp] | grep [a-z]*"]}\n'
+    )
+    assert "sh -c ls [/tmp] | grep [a-z]*" in airflow_ml("plan", cwd=folder).stdout
+
+
+def test_two_files_for_one_pipeline_are_a_mistake(folder):
+    (folder / "good").mkdir()
+    shutil.copy(folder / "good.yaml", folder / "good" / "pipeline.yaml")
+    done = airflow_ml("validate", cwd=folder)
+    assert done.returncode == 1
+    assert "good.yaml: good/pipeline.yaml stands for the pipeline 'good' too; rename one" in done.stderr
+
+
+def test_an_environments_file_is_checked_with_its_pipeline(folder):
+    (folder / "good.test.yaml").write_text("stages: {a: {retrys: 3}}\n")
+    done = airflow_ml("validate", "good.test.yaml", cwd=folder)
+    assert "good.test.yaml:1:14: stages.a.retrys: unknown key 'retrys'" in done.stderr
+    assert airflow_ml("validate", cwd=folder).returncode == 0
+    refused = airflow_ml("validate", "--env", "a/b", cwd=folder)
+    assert (refused.returncode, "'a/b' is no environment's name" in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "patch"),
+    [
+        ("x=3", {"params": {"x": 3}}),
+        ("x=2024-01-31", {"params": {"x": "2024-01-31"}}),
+        ("x=", {"params": {"x": ""}}),
+        ("x=null", {"params": {"x": None}}),
+        ("x=1.0e-3", {"params": {"x": 0.001}}),
+        ("a.x=[1, 2]", {"stages": {"a": {"params": {"x": [1, 2]}}}}),
+        ("x=a=b", {"params": {"x": "a=b"}}),
+    ],
+)
+def test_a_param_is_read_as_in_the_file(given, patch):
+    assert patch_of([given]) == patch
+
+
+@pytest.mark.parametrize("given", ["x=010", "x=1e-3", "x=[", "x=!!int ''"])
+def test_a_param_with_two_readings_is_refused(given):
+    with pytest.raises(typer.Exit):
+        patch_of([given])
+
+
 def test_graph_draws_data_and_order(folder):
     mermaid = airflow_ml("graph", cwd=folder).stdout
     assert "    a -- out --> b\n" in mermaid
@@ -172,6 +221,14 @@ def test_init_writes_a_pipeline_without_mistakes_and_overwrites_nothing(tmp_path
     assert "churn/pipeline.yaml" in again.stderr
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert airflow_ml("init", "--name", "other", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["2024", "yes", "1e3", "a-b", "null"])
+def test_any_name_that_is_allowed_gives_a_pipeline_without_mistakes(tmp_path, name):
+    assert airflow_ml("init", "--name", name, cwd=tmp_path).returncode == 0
+    done = airflow_ml("validate", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert airflow_ml("init", "load_pipelines.py/x", cwd=tmp_path).stderr.startswith("airflow-ml: ")
 
 
 def test_import_takes_over_a_kubeflow_pipeline(tmp_path):

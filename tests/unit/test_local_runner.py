@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import threading
 import time
 
@@ -92,3 +93,34 @@ def test_stop_ends_a_stage_that_ignores_sigterm(runner, tmp_path):
     thread.join(timeout=20)
     assert outcome[0][0] != 0
     require_end(tmp_path / "pid")
+
+
+@pytest.mark.parametrize("ignores", [False, True], ids=["ends when told", "ignores SIGTERM"])
+def test_a_stop_from_a_signal_handler_waits_for_nothing(runner, tmp_path, ignores):
+    # As Airflow calls on_kill: on the thread that waits for the process.
+    pid_file = tmp_path / "pid"
+    trap = "trap '' TERM; " if ignores else ""
+    command = ("sh", "-c", f"{trap}echo $$ > {pid_file}; sleep 100 & wait; sleep 100")
+    spent = []
+
+    def handler(*_):
+        began = time.monotonic()
+        runner.stop()
+        spent.append(time.monotonic() - began)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    threading.Thread(
+        target=lambda: (
+            wait_until(lambda: pid_file.exists() and pid_file.read_text(), what="the stage", seconds=20),
+            os.kill(os.getpid(), signal.SIGUSR1),
+        )
+    ).start()
+    try:
+        began = time.monotonic()
+        code, result = runner.run(request(tmp_path, *command), secrets={})
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (code != 0, result) == (True, None) or result.failure is not None
+    assert spent[0] < 0.5
+    assert time.monotonic() - began < 15
+    require_end(pid_file)

@@ -1,5 +1,6 @@
 """The same stage by YAML, by PipelineSpec, by an operator and by a decorator: one request, one pod."""
 
+import functools
 import inspect
 from pathlib import Path
 from types import SimpleNamespace
@@ -173,3 +174,29 @@ def test_template_fields_of_a_decorated_stage_are_in_order(world):
 def test_a_kind_that_does_not_exist_is_an_error():
     with pytest.raises(StageConfigurationError, match="no installed package brings an operator for kind 'trian'"):
         task.ml_stage(kind="trian")(fit)
+
+
+@pytest.mark.parametrize("argument", ["code", "inputs", "hyperparameters", "run", "command"])
+def test_an_argument_that_would_be_lost_is_refused(argument):
+    with DAG("p", schedule=None), pytest.raises(StageConfigurationError, match=f"{argument} is what the function"):
+        task.ml_stage(kind="train", **{argument: "x"})(fit)("file:///x")
+
+
+def test_a_decorator_that_would_not_travel_is_refused():
+    @functools.wraps(fit)
+    def wrapped(*given, **named):
+        return fit(*given, **named)
+
+    with pytest.raises(StageConfigurationError, match="'fit' has another decorator below"):
+        source_of(wrapped)
+
+
+def test_optional_paths_and_artifacts_are_inputs(world):
+    def judge(model: Path, test: Path | None = None, *, extra: str = "", depth: int = 1, **more: object) -> None: ...
+
+    with DAG("p", schedule=None):
+        made = task.ml_stage(kind="evaluate", mlflow_conn_id=None)(judge)
+        operator = made(world.data, test=world.data, extra=world.data, depth=2, other=world.data, word="w").operator
+    operator._bind()
+    assert operator.inputs.keys() == {"model", "test", "extra", "other"}
+    assert operator.hyperparameters == {"depth": 2, "word": "w"}
