@@ -198,8 +198,9 @@ def doctor(
     """See whether all that stages need answers from here: store, MLflow, cluster, rights, image."""
     import os
 
-    # Connections come from the database too, as in Airflow's own commands.
+    # Connections come from the database too, as in Airflow's own commands; what libraries log on the way is no line.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
     from airflow_ml_provider.cli.doctor import doctor as examine
 
     if not examine(namespace=namespace, connection=connection, mlflow_connection=mlflow_connection):
