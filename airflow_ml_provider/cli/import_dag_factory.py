@@ -22,7 +22,7 @@ _KNOWN = {
     *("operator", "dependencies", "task_id", "image", "cmds", "arguments", "env_vars", "retries", "retry_delay"),
     *("bash_command", "doc_md", "doc", "task_group_name", "name", "execution_timeout"),
 }
-_OF_DAG = {"description", "schedule", "schedule_interval", "tags", "default_args", "tasks", "dag_id", "task_groups"}
+_OF_DAG = {"description", "schedule", "schedule_interval", "tags", "default_args", "tasks", "dag_id"}
 
 
 def from_dag_factory(document: Mapping[str, Any]) -> list[Imported]:
@@ -60,7 +60,10 @@ def _dag(name: str, dag: Mapping[str, Any]) -> Imported:
     )
     if schedule is not None and not isinstance(schedule, str):
         imported.left_out.append(f"schedule {schedule!r}: only cron expressions and presets are taken over")
-    used = {"start_date", "retries", "owner"}
+    used = {"start_date", "retries"}
+    imported.left_out += [
+        f"the name of task {task!r}: it is {_name(task)!r} here" for task in kept if _name(task) != task
+    ]
     imported.left_out += [f"default_args.{key}" for key in sorted(arguments.keys() - used)]
     imported.left_out += [f"{key} of the DAG" for key in sorted(dag.keys() - _OF_DAG)]
     return imported

@@ -59,7 +59,10 @@ def validate(
     chosen = "json" if as_json else style
     if chosen not in list(command.Format):
         pipelines.fail(f"--format {chosen!r}: allowed are {', '.join(command.Format)}")
-    checked = [command.check(file, environment=env) for file in pipelines.files_of(paths or [HERE])]
+    files = pipelines.files_of(paths or [HERE])
+    checked = [command.check(file, environment=env) for file in files]
+    if not any(file.mistakes for file in checked):
+        pipelines.require_environment(files, env)
     checked = command.with_names_taken_once(checked)
     command.report(checked, style=command.Format(chosen))
     if any(file.mistakes or (strict and file.problems) for file in checked):
@@ -71,10 +74,14 @@ def schema() -> None:
     """Print the JSON Schema of pipeline files, with all kinds that are installed, for completion in editors."""
     import json
 
-    from airflow_ml_provider.spec.kinds import stage_models
+    from airflow_ml_provider.cli.pipelines import fail
+    from airflow_ml_provider.spec.kinds import KindError, stage_models
     from airflow_ml_provider.spec.schema import json_schema
 
-    typer.echo(json.dumps(json_schema(stage_models()), indent=2))
+    try:
+        typer.echo(json.dumps(json_schema(stage_models()), indent=2))
+    except KindError as error:
+        fail(str(error))
 
 
 @app.command(epilog="`airflow-ml render flights/ --env prod --explain`")
@@ -177,15 +184,20 @@ def reap(
     # Connections come from the database too, as in Airflow's own commands; workers may not look there.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     from airflow_ml_provider.cli import reap as reaping
+    from airflow_ml_provider.cli.pipelines import fail
+    from airflow_ml_provider.exceptions import StageConfigurationError
 
-    reaping.reap(
-        namespace=namespace,
-        connection=connection,
-        mlflow_connection=None if no_mlflow else mlflow_connection,
-        older_than=timedelta(minutes=older_than),
-        unknown_runs=unknown_runs,
-        dry_run=dry_run,
-    )
+    try:
+        reaping.reap(
+            namespace=namespace,
+            connection=connection,
+            mlflow_connection=None if no_mlflow else mlflow_connection,
+            older_than=timedelta(minutes=older_than),
+            unknown_runs=unknown_runs,
+            dry_run=dry_run,
+        )
+    except StageConfigurationError as error:
+        fail(str(error))
 
 
 @app.command(epilog="`airflow-ml doctor` · `airflow-ml doctor --namespace ml`")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import typer
 
 from airflow_ml_provider.spec.discovery import PIPELINE_FILE, PIPELINE_STEM, SUFFIXES, base_of, pipeline_files
-from airflow_ml_provider.spec.load import LoadedPipeline, load
-from airflow_ml_provider.spec.problems import SpecError
+from airflow_ml_provider.spec.load import LoadedPipeline, known_environments, load
+from airflow_ml_provider.spec.problems import SpecError, did_you_mean
 
 MISTAKES = 1
 USAGE = 2
@@ -38,16 +38,38 @@ def one_file(path: Path) -> Path:
 
 
 def load_one(path: Path, *, environment: str | None) -> LoadedPipeline:
-    """Read a pipeline; its mistakes are printed.
+    """Read a pipeline; its mistakes and warnings are printed.
 
     Raises:
-        typer.Exit: It has mistakes.
+        typer.Exit: It has mistakes, or nothing to say of the environment.
     """
+    file = one_file(path)
     try:
-        return load(one_file(path), environment=environment)
+        require_environment([file], environment)
+        loaded = load(file, environment=environment)
     except SpecError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(MISTAKES) from error
+    for warning in loaded.warnings:
+        typer.echo(str(warning), err=True)
+    return loaded
+
+
+def require_environment(files: Sequence[Path], environment: str | None) -> None:
+    """End the command when none of the pipelines has anything to say of an environment: its name is misspelt.
+
+    Raises:
+        SpecError: A file cannot be read.
+        typer.Exit: No pipeline knows the environment.
+    """
+    if environment is None:
+        return
+    known = sorted({name for file in files if base_of(file) is None for name in known_environments(file)})
+    if environment not in known:
+        fail(
+            f"no pipeline here has an environment {environment!r}; there is {', '.join(known) or 'none'}"
+            f"{did_you_mean(environment, known)}"
+        )
 
 
 def fail(message: str) -> NoReturn:

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from airflow_ml_provider.spec.kinds import BUILT_IN
 from airflow_ml_provider.spec.load import LoadedPipeline
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import PipelineSpec
@@ -46,7 +47,7 @@ def print_plan(loaded: LoadedPipeline, *, as_json: bool) -> None:
 
 def _stage(spec: PipelineSpec, name: str) -> dict[str, Any]:
     stage = spec.stages[name]
-    runs = f"built-in {stage.kind}"
+    runs = "built in" if stage.kind in BUILT_IN else "its package's"
     if isinstance(stage, CodeStageSpec) and (stage.run or stage.command):
         runs = stage.run or " ".join(stage.command or ())
     return {

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from airflow_ml_provider.cli.pipelines import USAGE, fail, load_one
 from airflow_ml_provider.dag_factory.local_run import FOLDER, LocalRun, LocalRunRequest, RunEvent, StageEvent
@@ -115,7 +116,7 @@ class _Screen:
     def tell(self, event: StageEvent | RunEvent, console: Console) -> None:
         if isinstance(event, StageEvent) and event.state != "running":
             spent = f" in {self.seconds[event.stage]:.1f} s" if event.stage in self.seconds else ""
-            console.print(f"{event.stage}: {event.state}{spent} {_metrics(event.metrics)}".rstrip(), soft_wrap=True)
+            console.print(f"{event.stage}: {event.state}{spent} {_found(event)}".rstrip(), markup=False, soft_wrap=True)
 
     def __rich__(self) -> Table:
         table = Table("stage", "state", "seconds", "metrics", box=None, pad_edge=False)
@@ -127,7 +128,7 @@ class _Screen:
                 spent = time.monotonic() - self.began[name]
             colour = _COLOURS.get(event.state, "dim")
             shown = "" if spent is None else f"{spent:.1f}"
-            table.add_row(name, f"[{colour}]{event.state}[/]", shown, _metrics(event.metrics))
+            table.add_row(name, f"[{colour}]{event.state}[/]", shown, Text(_found(event)))
         return table
 
     def summary(self) -> dict[str, Any]:
@@ -183,5 +184,10 @@ def _relative(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _metrics(metrics: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {value:.6g}" for name, value in metrics.items())
+def _found(event: StageEvent) -> str:
+    """Return what a stage measured, and what its gate said of that."""
+    found = [f"{name} {value:.6g}" for name, value in event.metrics.items()]
+    gate = event.outputs.get("gate")
+    if isinstance(gate, dict) and not gate["passed"]:
+        found.append(f"gate not passed: {'; '.join(gate['reasons'])}")
+    return "  ".join(found)

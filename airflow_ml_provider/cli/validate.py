@@ -13,7 +13,7 @@ import typer
 
 from airflow_ml_provider import __version__
 from airflow_ml_provider.spec.discovery import PIPELINE_STEM, base_of, dag_id_of
-from airflow_ml_provider.spec.load import load
+from airflow_ml_provider.spec.load import known_environments, load
 from airflow_ml_provider.spec.problems import Problem, SpecError
 
 
@@ -49,16 +49,37 @@ class Checked:
 
 
 def check(file: Path, *, environment: str | None) -> Checked:
-    """Read a file and return what is wrong with it; an environment's file is read with the pipeline that it changes."""
+    """Read a file and return what is wrong with it, in every environment unless one is named.
+
+    An environment's file is read with the pipeline that it changes.
+    """
     base = base_of(file)
-    pipeline, taken = (
-        (base, file.stem.partition(".")[2]) if base is not None and base.is_file() else (file, environment)
-    )
+    if base is not None and not base.is_file():
+        message = f"a dot in the name says that the file changes {base} for an environment, and that is not there"
+        return Checked(str(file), "", 0, (Problem(str(file), 0, 0, "", message),))
+    if base is not None:
+        return _checked(file, base, [file.stem.partition(".")[2]])
     try:
-        loaded = load(pipeline, environment=taken)
+        names: list[str | None] = [None, *known_environments(file)] if environment is None else [environment]
     except SpecError as error:
         return Checked(str(file), "", 0, error.problems)
-    return Checked(str(file), loaded.spec.pipeline, len(loaded.spec.stages), loaded.warnings)
+    return _checked(file, file, names)
+
+
+def _checked(file: Path, pipeline: Path, environments: Sequence[str | None]) -> Checked:
+    problems: dict[Problem, None] = {}
+    spec = None
+    for environment in environments:
+        try:
+            loaded = load(pipeline, environment=environment)
+        except SpecError as error:
+            problems.update(dict.fromkeys(error.problems))
+        else:
+            spec = spec or loaded.spec
+            problems.update(dict.fromkeys(loaded.warnings))
+    if spec is None or any(problem.severity == "error" for problem in problems):
+        return Checked(str(file), "", 0, tuple(sorted(problems)))
+    return Checked(str(file), spec.pipeline, len(spec.stages), tuple(sorted(problems)))
 
 
 def with_names_taken_once(checked: Sequence[Checked]) -> list[Checked]:

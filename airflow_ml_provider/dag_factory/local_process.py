@@ -7,12 +7,13 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from airflow_ml_provider.dag_factory.builder import FINISH, build
 from airflow_ml_provider.dag_factory.local_results import LocalResults
@@ -41,8 +42,9 @@ def requested() -> LocalRunRequest:
 def requested_dags() -> dict[str, DAG]:
     """Return the DAG of the request; Airflow's own look at the DAGs folder finds the same."""
     request = requested()
-    spec = _local(_spec(request))
-    results = _earlier(spec, request)
+    whole = _spec(request)
+    results = _earlier(whole, request)
+    spec = _local(whole, left_out=results.keys())
     return {spec.pipeline: build(spec, base_folder=Path(request.file).resolve().parent, results=results)}
 
 
@@ -123,7 +125,11 @@ class _Listener:
         self._end(StageEvent(stage, "success", metrics=metrics, outputs=result))
 
     def _failed(self, context: Context) -> None:
-        self._end(StageEvent(context["ti"].task_id, "failed", message=str(context.get("exception") or "")))
+        task, error = context["ti"].task, context.get("exception")
+        message = str(error or "")
+        if isinstance(error, AirflowTaskTimeout):
+            message = f"it took longer than its timeout of {task.execution_timeout}"
+        self._end(StageEvent(task.task_id, "failed", message=message))
 
     def _skipped(self, context: Context) -> None:
         self._end(StageEvent(context["ti"].task_id, "skipped"))
@@ -146,12 +152,18 @@ def _spec(request: LocalRunRequest) -> PipelineSpec:
     return load(Path(request.file), environment=request.environment, patch=request.patch).spec
 
 
-def _local(spec: PipelineSpec) -> PipelineSpec:
-    """Return the pipeline as it can run here: in processes, and untracked where MLflow is not known."""
-    stages = {name: stage.model_copy(update={"runner": "local"}) for name, stage in spec.stages.items()}
-    changes: dict[str, Any] = {"stages": stages, "runner": "local", "schedule": None}
+def _local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
+    """Return the pipeline as it can run here: in processes, without retries, its artifacts below the current folder.
+
+    It is untracked where MLflow is not known.
+    """
+    here = {"runner": "local", "retries": 0}
+    stages = {name: stage.model_copy(update=here) for name, stage in spec.stages.items()}
+    changes: dict[str, Any] = {**here, "stages": stages, "schedule": None, "store": None}
     if not _is_tracked(spec):
-        registers = [name for name, stage in spec.stages.items() if isinstance(stage, RegisterSpec)]
+        registers = [
+            name for name, stage in spec.stages.items() if isinstance(stage, RegisterSpec) and name not in left_out
+        ]
         if registers and spec.tracking is not None:
             variable = _variable(spec.tracking.connection)
             raise RefusedError(
@@ -185,9 +197,11 @@ def _earlier(spec: PipelineSpec, request: LocalRunRequest) -> Mapping[str, Mappi
             raise RefusedError(
                 f"there is no stage {name!r}; there are {', '.join(spec.stages)}{did_you_mean(name, spec.stages)}"
             )
+    if request.begin and request.stages:
+        raise RefusedError("--from runs a stage with all that follows it, --stage single ones; give one of them")
     wanted = set(request.stages) or set(spec.stages)
     if request.begin:
-        wanted &= downstream(spec, request.begin)
+        wanted = downstream(spec, request.begin)
     left_out = [name for name in in_order(spec) if name not in wanted]
     kept = LocalResults(Path(request.home), spec.pipeline)
     results = {name: kept.of(name) for name in left_out}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -16,6 +18,7 @@ from urllib.parse import quote
 
 FOLDER = ".airflow-ml"
 REQUEST_VARIABLE = "AIRFLOW_ML_LOCAL_RUN"
+_TAIL = 5
 
 _LOADER = """\
 from airflow_ml_provider.dag_factory.local_process import requested_dags
@@ -107,13 +110,21 @@ class LocalRun:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         read_end, write_end = os.pipe()
         lifeline, held = os.pipe()
+        # What stages keep while they work goes with the run, however it ends.
+        work = Path(tempfile.mkdtemp(prefix="work-", dir=home))
         request = {**asdict(self._request), "events": write_end, "lifeline": lifeline}
         last: RunEvent | None = None
         try:
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "airflow_ml_provider.dag_factory.local_process"],
-                    env={**os.environ, **_airflow(home), REQUEST_VARIABLE: json.dumps(request)},
+                    # Without the current folder on the path, whose files may be called like modules of Python.
+                    [sys.executable, "-P", "-m", "airflow_ml_provider.dag_factory.local_process"],
+                    env={
+                        **os.environ,
+                        **_airflow(home),
+                        "TMPDIR": str(work),
+                        REQUEST_VARIABLE: json.dumps(request),
+                    },
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -135,8 +146,11 @@ class LocalRun:
                 if end >= 0:
                     os.close(end)
             self.stop()
+            shutil.rmtree(work, ignore_errors=True)
         if last is None or last.state not in ("success", "failed", "refused"):
-            yield RunEvent("failed", message=f"the run's process ended with exit code {code}; see {self._log}")
+            last_lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:]
+            tail = "".join(f"\n  | {line}" for line in last_lines)
+            yield RunEvent("failed", message=f"the run's process ended with exit code {code}; see {self._log}{tail}")
 
     def stop(self) -> None:
         """End the run and all its stages."""

@@ -92,7 +92,7 @@ class LocalRunner:
         environment = child_environment(os.environ, request=request, secrets=secrets, lifeline=read_end)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "airflow_ml_provider.runtime"],
+                [sys.executable, "-P", "-m", "airflow_ml_provider.runtime"],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -43,9 +43,16 @@ def _stage(name: str, stage: CodeStageSpec, root: Path, run: str) -> Iterator[Fi
     module, _, function_name = run.partition(":")
     parts = module.split(".")
     if parts[0] != root.name:
-        if is_file(root / f"{parts[0]}.py"):
-            message = f"{root / parts[0]}.py is imported as {root.name}.{parts[0]}: write {root.name}.{run}"
-            yield Finding(where, message, severity="warning")
+        if is_file(root / f"{parts[0]}.py") or is_folder(root / parts[0]):
+            remedy = f"write {root.name}.{run}" if root.name.isidentifier() else "rename the folder, so that it can be"
+            yield Finding(where, f"what is in the folder {root.name!r} is imported as {root.name}.{parts[0]}: {remedy}")
+        elif parts[0] == root.name.replace("-", "_"):
+            yield Finding(
+                where, f"the folder is called {root.name!r}, which cannot be imported: rename it {parts[0]!r}"
+            )
+        return
+    if root.name in sys.stdlib_module_names:
+        yield Finding(where, f"the folder {root.name!r} is called like a module of Python's own: rename it")
         return
     path = root.joinpath(*parts[1:])
     files = (path.with_suffix(".py"), path / "__init__.py") if parts[1:] else (path / "__init__.py",)

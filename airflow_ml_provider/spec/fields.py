@@ -98,6 +98,14 @@ def _quantity(value: Any) -> str:
     return text
 
 
+def amount(quantity: str) -> float:
+    """Return a Kubernetes quantity as a number."""
+    number = quantity.rstrip("mkKMGTPEi")
+    unit = quantity[len(number) :]
+    power = "KMGTPE".find(unit[:1].upper()) + 1 if unit and unit != "m" else 0
+    return float(number) * (0.001 if unit == "m" else (1024 if unit.endswith("i") else 1000) ** power)
+
+
 def _count(value: Any) -> str:
     text = str(value)
     if isinstance(value, bool) or not text.isdecimal() or not int(text):
@@ -156,6 +164,8 @@ def _schedule(value: Any) -> str:
 def _date(value: Any) -> dt.date:
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return value
+    if isinstance(value, dt.datetime):
+        raise ValueError(f"{value.isoformat()} is a time, a date is wanted: write YYYY-MM-DD")
     try:
         return dt.date.fromisoformat(value)
     except (TypeError, ValueError):

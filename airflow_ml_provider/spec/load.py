@@ -12,15 +12,28 @@ from typing import Any
 from pydantic import ValidationError
 
 from airflow_ml_provider.spec.checks import check_pipeline
-from airflow_ml_provider.spec.discovery import overlay_of, pipeline_name
+from airflow_ml_provider.spec.discovery import SUFFIXES, overlay_of, pipeline_name
 from airflow_ml_provider.spec.document import Document
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import Problem, SpecError
-from airflow_ml_provider.spec.resolve import resolve
+from airflow_ml_provider.spec.resolve import ENVIRONMENTS, resolve
 from airflow_ml_provider.spec.shape import shape_problems
+from airflow_ml_provider.spec.template_checks import check_templates
 from airflow_ml_provider.spec.yaml_source import read_yaml
 
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9_\-]{1,100}")
+
+
+def known_environments(path: Path) -> list[str]:
+    """Return the environments that a pipeline's file or the files beside it describe.
+
+    Raises:
+        SpecError: The file cannot be read.
+    """
+    value = read_yaml(path).value
+    described = value.get(ENVIRONMENTS) if isinstance(value, dict) else None
+    beside = (file.stem.partition(".")[2] for suffix in SUFFIXES for file in path.parent.glob(f"{path.stem}.*{suffix}"))
+    return sorted({*(map(str, described) if isinstance(described, dict) else ()), *filter(None, beside)})
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,10 @@ def load(
     spec, problems, unread = _shaped(document)
     problems += [
         document.problem(finding.path, finding.message, severity=finding.severity)
-        for finding in check_pipeline(spec, folder=path.parent, unread=unread)
+        for finding in (
+            *check_pipeline(spec, folder=path.parent, unread=unread),
+            *check_templates(document.value, spec.params),
+        )
     ]
     if spec.pipeline != pipeline_name(path):
         message = f"the pipeline is called {spec.pipeline!r}, its file stands for {pipeline_name(path)!r}; rename one"

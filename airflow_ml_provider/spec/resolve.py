@@ -107,7 +107,21 @@ class _Merge:
             raise SpecError([source.problem((*below, *nested), "an environment has no environments of its own")])
         self._lines |= source.lines
         self._changed = True
+        self._require_stages(source, patch, below)
         self.value = self._merge(self.value, patch, (), source=source, below=below, part=part)
+
+    def _require_stages(self, source: Document, patch: dict[str, Any], below: KeyPath) -> None:
+        """A stage that is changed is there; a new one says its kind."""
+        stages, changed = self.value.get("stages"), patch.get("stages")
+        if not (isinstance(stages, dict) and isinstance(changed, dict)):
+            return
+        for name, stage in changed.items():
+            if name not in stages and isinstance(stage, dict) and "kind" not in stage:
+                message = (
+                    f"there is no stage {name!r} to change; there are {', '.join(stages)} (a new one needs a kind)"
+                )
+                path = (*below, "stages", name)
+                self._problems.append(source.problem(path, message + did_you_mean(str(name), stages)))
 
     def _merge(
         self, target: Any, patch: Any, path: KeyPath, *, source: Document, below: KeyPath, part: str
@@ -235,6 +249,9 @@ class _Merge:
             return default or ""
 
         expanded = _VARIABLE.sub(value_of, text)
+        if "${env" in _VARIABLE.sub("", text):
+            message = f"{text!r} holds no variable: write ${{env:NAME}} or ${{env:NAME:-default}}"
+            self._problems.append(self._problem(path, message))
         self._changed = self._changed or expanded != text
         return expanded
 

@@ -20,6 +20,7 @@ from airflow_ml_provider.spec.fields import (
     Quantity,
     StageReference,
     ThresholdText,
+    amount,
 )
 from airflow_ml_provider.spec.pod import PodSettings
 from airflow_ml_provider.spec.references import Reference
@@ -37,6 +38,12 @@ class Resources(BaseModel):
     max_memory: Quantity | None = Field(
         default=None, description="A pod that ran out of memory gets twice as much, up to this", examples=["16Gi"]
     )
+
+    @model_validator(mode="after")
+    def _room_to_grow(self) -> Resources:
+        if self.max_memory and amount(self.max_memory) < amount(self.memory or "0"):
+            raise ValueError(f"max_memory: {self.max_memory} is less than memory, {self.memory}")
+        return self
 
 
 class StageSpec(BaseModel):

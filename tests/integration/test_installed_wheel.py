@@ -44,6 +44,7 @@ def test_init_validate_and_run_as_typed(installed, tmp_path):
     assert "flights/pipeline.yaml: flights, 4 stages, no mistakes" in done.stdout
     assert "evaluate: success" in done.stdout
     assert "rmse 18." in done.stdout
+    assert not list((tmp_path / ".airflow-ml").glob("work-*"))
     part = typed("airflow-ml run --json --from train --param train.longest_delay=30", folder=tmp_path, site=site)
     stages = json.loads(part.stdout)["stages"]
     assert list(stages) == ["train", "evaluate"]
@@ -58,6 +59,8 @@ def test_a_run_that_cannot_begin_says_so(installed, tmp_path):
     assert "there is no stage 'trian'" in typed("airflow-ml run --stage trian", folder=tmp_path, site=site).stderr
     unknown = typed("airflow-ml run --param depth=3", folder=tmp_path, site=site)
     assert (unknown.returncode, unknown.stderr.startswith("the pipeline has no param 'depth'")) == (2, True)
+    both = typed("airflow-ml run --stage train --from train", folder=tmp_path, site=site)
+    assert "give one of them" in both.stderr
     alone = typed("airflow-ml run --stage evaluate", folder=tmp_path, site=site)
     assert "reads train.model, and no earlier run here left it" in alone.stderr
     pipeline = tmp_path / "flights" / "pipeline.yaml"
@@ -138,3 +141,22 @@ def test_two_first_runs_in_one_folder_do_not_meet(installed, tmp_path):
     done = typed(f"{line} wait $first && exit $code", folder=tmp_path, site=site)
     logs = (tmp_path / "one.log").read_text() + (tmp_path / "two.log").read_text()
     assert done.returncode == 0, logs
+
+
+def test_a_run_here_keeps_to_this_folder_and_to_the_stages_that_were_asked_for(installed, tmp_path):
+    _, site = installed
+    typed("airflow-ml init", folder=tmp_path, site=site)
+    # Names of Python's own, which the current folder must not give to Airflow.
+    (tmp_path / "secrets.py").write_text("x = 1\n")
+    pipeline = tmp_path / "flights" / "pipeline.yaml"
+    text = pipeline.read_text().replace("code: ./steps", f"code: ./steps\nstore: file://{tmp_path}/elsewhere")
+    text = text.replace('"< baseline_rmse"}', '"< 3"}\n    on_failure: warn')
+    pipeline.write_text(text + "  register: {kind: register, model: train.model, name: m, needs: [evaluate]}\n")
+    done = typed("airflow-ml run --stage ingest", folder=tmp_path, site=site)
+    assert done.returncode == 0, done.stderr
+    pipeline.write_text(text)
+    done = typed("airflow-ml run", folder=tmp_path, site=site)
+    assert done.returncode == 0, done.stderr
+    assert "gate not passed: rmse is 18.3158, not < 3" in done.stdout
+    assert f"train.model: file://{tmp_path}/.airflow-ml/artifacts/" in done.stdout
+    assert not (tmp_path / "elsewhere").exists()

@@ -12,7 +12,7 @@ from airflow_ml_provider.spec.problems import SpecError
 NAME = "demo.yaml"
 GOOD = """\
 pipeline: demo
-code: ./code
+code: ./steps
 stages:
   ingest:
     kind: ingest
@@ -23,12 +23,12 @@ stages:
     suite: suite.json
   train:
     kind: train
-    run: code.stages:train
+    run: steps.stages:train
     inputs: {train: check.data}
     params: {depth: 4}
   evaluate:
     kind: evaluate
-    run: code.stages:evaluate
+    run: steps.stages:evaluate
     inputs: {model: train.model}
     gate: {rmse: "< 20"}
   register:
@@ -133,11 +133,11 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a reserved output name", TRAIN, beside_train("outputs: {metrics: file}")),
     ],
     "Code": [
-        Mistake("a code folder that does not exist", "code: ./code", "code: ./cod"),
-        Mistake("a module that does not exist", "code.stages:train", "code.stage:train"),
-        Mistake("a function that does not exist", "code.stages:train", "code.stages:trian"),
-        Mistake("an entry point without a function", "run: code.stages:train", "run: train", in_schema=True),
-        Mistake("neither function nor command", "    run: code.stages:train\n", ""),
+        Mistake("a code folder that does not exist", "code: ./steps", "code: ./step"),
+        Mistake("a module that does not exist", "steps.stages:train", "steps.stage:train"),
+        Mistake("a function that does not exist", "steps.stages:train", "steps.stages:trian"),
+        Mistake("an entry point without a function", "run: steps.stages:train", "run: train", in_schema=True),
+        Mistake("neither function nor command", "    run: steps.stages:train\n", ""),
         Mistake("function and command", TRAIN, beside_train("command: [x]")),
         Mistake("a param that the function does not take", "{depth: 4}", "{dept: 4}"),
         Mistake("an input that the function does not take", "{train: check.data}", "{training: check.data}"),
@@ -145,7 +145,13 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a name used for input and param", "{depth: 4}", "{train: 4}"),
         Mistake("a param that is no name", "{depth: 4}", "{1x: 4}", in_schema=True),
         Mistake("an artifact type that does not exist", TRAIN, beside_train("outputs: {model: modle}"), in_schema=True),
-        Mistake("a command that is text", "run: code.stages:train", "command: python train.py", in_schema=True),
+        Mistake("a module without its folder", "run: steps.stages:train", "run: stages:train"),
+        Mistake(
+            "a folder that is called like a module of Python",
+            "    run: steps.stages:train\n",
+            "    run: email.stages:train\n    code: ./email\n",
+        ),
+        Mistake("a command that is text", "run: steps.stages:train", "command: python train.py", in_schema=True),
         Mistake("checkpoints of a staged stage", TRAIN, beside_train("io: staged\n    checkpoints: 5m")),
     ],
     "Gates and suites": [
@@ -153,12 +159,12 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a gate on a metric that is not returned", "{rmse:", "{rsme:"),
         Mistake("a gate against a metric that is not returned", '"< 20"', '"< baseline"'),
         Mistake("a suite that does not exist", "suite: suite.json", "suite: nope.json"),
-        Mistake("a suite that is no JSON", "suite: suite.json", "suite: code/stages.py"),
+        Mistake("a suite that is no JSON", "suite: suite.json", "suite: steps/stages.py"),
         Mistake(
             "a failing check without a branch", "    suite: suite.json", "    suite: suite.json\n    if_failed: [train]"
         ),
         Mistake("warn without a gate", '    gate: {rmse: "< 20"}', "    on_failure: warn"),
-        Mistake("a registration without MLflow", "code: ./code", "code: ./code\ntracking: false"),
+        Mistake("a registration without MLflow", "code: ./steps", "code: ./steps\ntracking: false"),
     ],
     "Values": [
         Mistake("a number that is text", TRAIN, beside_train("retries: many"), in_schema=True),
@@ -167,19 +173,23 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a duration with an unknown unit", TRAIN, beside_train("timeout: 3 weeks"), in_schema=True),
         Mistake("a choice that does not exist", TRAIN, beside_train("runner: kubernets"), in_schema=True),
         Mistake("no Kubernetes quantity", TRAIN, beside_train("resources: {memory: lots}"), in_schema=True),
+        Mistake("max_memory less than memory", TRAIN, beside_train("resources: {memory: 8Gi, max_memory: 4Gi}")),
+        Mistake("half a GPU", TRAIN, beside_train("resources: {gpu: 0.5}"), in_schema=True),
         Mistake("a quantity of nothing", TRAIN, beside_train("resources: {cpu: 0}"), in_schema=True),
         Mistake(
             "no image name",
             TRAIN,
             beside_train("image: My Image"),
         ),
-        Mistake("no cron expression", "code: ./code", 'code: ./code\nschedule: "61 * * * *"'),
-        Mistake("a misspelt preset", "code: ./code", 'code: ./code\nschedule: "@dayly"'),
-        Mistake("no date", "code: ./code", "code: ./code\nstart_date: 2024-02-30"),
+        Mistake("no cron expression", "code: ./steps", 'code: ./steps\nschedule: "61 * * * *"'),
+        Mistake("a misspelt preset", "code: ./steps", 'code: ./steps\nschedule: "@dayly"'),
+        Mistake("no date", "code: ./steps", "code: ./steps\nstart_date: 2024-02-30"),
         Mistake("a date in a param", "{depth: 4}", "{depth: 2024-01-01}"),
+        Mistake("a param of a template that the pipeline does not have", "data/*.csv", '"{{ params.dta }}"'),
+        Mistake("a template that is not closed", "data/*.csv", '"{{ ds "'),
         Mistake("a number that JSON does not know", "{depth: 4}", "{depth: .nan}"),
-        Mistake("a store that is no URI", "code: ./code", "code: ./code\nstore: ./here", in_schema=True),
-        Mistake("a bucket that no store accepts", "code: ./code", "code: ./code\nstore: s3://ml/here"),
+        Mistake("a store that is no URI", "code: ./steps", "code: ./steps\nstore: ./here", in_schema=True),
+        Mistake("a bucket that no store accepts", "code: ./steps", "code: ./steps\nstore: s3://ml/here"),
         Mistake(
             "a volume of two sources", TRAIN, beside_train("pod: {volumes: {v: {path: /d, claim: c, empty: 1Gi}}}")
         ),
@@ -195,7 +205,7 @@ SECTIONS: dict[str, list[Mistake]] = {
     ],
     "YAML": [
         Mistake("a tab", TRAIN, f"{TRAIN}\tretries: 1\n"),
-        Mistake("wrong indentation", "    run: code.stages:train", "   run: code.stages:train"),
+        Mistake("wrong indentation", "    run: steps.stages:train", "   run: steps.stages:train"),
         Mistake("an open bracket", "kind: train", "kind: [train"),
         Mistake("text with a colon", TRAIN, beside_train("doc: trains: the model")),
         Mistake("a template without quotes", TRAIN, beside_train("doc: {{ ds }}")),
@@ -229,30 +239,40 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("brackets that never end", "", b"[" * 5000, shown="5,000 times `[`"),
     ],
     "Environments, defaults, variables": [
-        Mistake("a default that no kind knows", "code: ./code", "code: ./code\ndefaults: {retrys: 2}", in_schema=False),
         Mistake(
-            "a wrong value among defaults", "code: ./code", "code: ./code\ndefaults: {retries: many}", in_schema=True
+            "a default that no kind knows", "code: ./steps", "code: ./steps\ndefaults: {retrys: 2}", in_schema=False
         ),
-        Mistake("defaults that are no mapping", "code: ./code", "code: ./code\ndefaults: 3", in_schema=True),
+        Mistake(
+            "a wrong value among defaults", "code: ./steps", "code: ./steps\ndefaults: {retries: many}", in_schema=True
+        ),
+        Mistake("defaults that are no mapping", "code: ./steps", "code: ./steps\ndefaults: 3", in_schema=True),
         Mistake(
             "a wrong value of an environment",
-            "code: ./code",
-            "code: ./code\nenvironments: {prod: {runner: pods}}",
+            "code: ./steps",
+            "code: ./steps\nenvironments: {prod: {runner: pods}}",
             environment="prod",
         ),
         Mistake(
             "an environment within an environment",
-            "code: ./code",
-            "code: ./code\nenvironments: {prod: {environments: {}}}",
+            "code: ./steps",
+            "code: ./steps\nenvironments: {prod: {environments: {}}}",
             environment="prod",
         ),
         Mistake(
             "an environment that is no mapping",
-            "code: ./code",
-            "code: ./code\nenvironments: {prod: 3}",
+            "code: ./steps",
+            "code: ./steps\nenvironments: {prod: 3}",
             environment="prod",
             in_schema=True,
         ),
+        Mistake(
+            "a misspelt stage of an environment",
+            "code: ./steps",
+            "code: ./steps\nenvironments: {prod: {stages: {trian: {retries: 3}}}}",
+            environment="prod",
+        ),
+        Mistake("a variable without its end", "data/*.csv", '"${env:DATA/*.csv"'),
+        Mistake("a variable of Airflow's own", "data/*.csv", '"${env:AIRFLOW__CORE__FERNET_KEY}"'),
         Mistake("a variable that is not set", "data/*.csv", '"${env:NOWHERE}/*.csv"'),
         Mistake("a connection in the file", "data/*.csv", '"${conn:s3.host}/*.csv"'),
         Mistake("a variable of an unknown source", "data/*.csv", '"${vault:path}/*.csv"'),
@@ -262,8 +282,9 @@ SECTIONS: dict[str, list[Mistake]] = {
 
 def told(mistake: Mistake, folder: Path) -> str:
     """Return what the author of a mistake is told, file names without the folder; empty when it is nothing."""
-    (folder / "code").mkdir(exist_ok=True)
-    (folder / "code" / "stages.py").write_text(CODE)
+    (folder / "steps").mkdir(exist_ok=True)
+    (folder / "steps" / "stages.py").write_text(CODE)
+    (folder / "email").mkdir(exist_ok=True)
     (folder / "suite.json").write_text(json.dumps(SUITE))
     (folder / NAME).write_bytes(mistake.content)
     try:

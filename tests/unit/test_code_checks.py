@@ -7,10 +7,10 @@ from airflow_ml_provider.spec.problems import SpecError
 
 PIPELINE = """\
 pipeline: p
-code: ./code
+code: ./steps
 stages:
   i: {kind: ingest, uri: x}
-  t: {kind: train, run: code.stages:train, inputs: {data: i.data}}
+  t: {kind: train, run: steps.stages:train, inputs: {data: i.data}}
 """
 
 
@@ -19,8 +19,8 @@ def checked(tmp_path):
     """What is said of a module with the function of stage t."""
 
     def of(code, pipeline=PIPELINE):
-        (tmp_path / "code").mkdir(exist_ok=True)
-        (tmp_path / "code" / "stages.py").write_text(code)
+        (tmp_path / "steps").mkdir(exist_ok=True)
+        (tmp_path / "steps" / "stages.py").write_text(code)
         (tmp_path / "p.yaml").write_text(pipeline)
         try:
             return [(found.severity, found.message) for found in load(tmp_path / "p.yaml").warnings]
@@ -78,7 +78,7 @@ def test_code_of_a_newer_python_is_a_warning_only(checked):
 
 
 def test_code_that_no_parser_takes_is_told(checked, tmp_path):
-    assert checked("x = " + "-" * 100_000 + "1")[0][1].startswith(f"{tmp_path}/code/stages.py cannot be read: ")
+    assert checked("x = " + "-" * 100_000 + "1")[0][1].startswith(f"{tmp_path}/steps/stages.py cannot be read: ")
 
 
 def test_user_code_is_never_run(checked, tmp_path):
@@ -87,7 +87,7 @@ def test_user_code_is_never_run(checked, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-EVALUATE = PIPELINE + '  e: {kind: evaluate, run: code.stages:judge, inputs: {model: t.model}, gate: {rmse: "< 1"}}\n'
+EVALUATE = PIPELINE + '  e: {kind: evaluate, run: steps.stages:judge, inputs: {model: t.model}, gate: {rmse: "< 1"}}\n'
 
 
 @pytest.mark.parametrize(

@@ -162,9 +162,21 @@ def test_an_environments_file_is_checked_with_its_pipeline(folder):
     (folder / "good.test.yaml").write_text("stages: {a: {retrys: 3}}\n")
     done = airflow_ml("validate", "good.test.yaml", cwd=folder)
     assert "good.test.yaml:1:14: stages.a.retrys: unknown key 'retrys'" in done.stderr
-    assert airflow_ml("validate", cwd=folder).returncode == 0
+    # Without a name, every environment is looked into.
+    assert "good.test.yaml:1:14" in airflow_ml("validate", cwd=folder).stderr
+    assert airflow_ml("validate", "--env", "prod", cwd=folder).returncode == 0
     refused = airflow_ml("validate", "--env", "a/b", cwd=folder)
     assert (refused.returncode, "'a/b' is no environment's name" in refused.stderr) == (1, True)
+    (folder / "gone.prod.yaml").write_text("retries: 1\n")
+    orphan = airflow_ml("validate", "gone.prod.yaml", cwd=folder)
+    assert "a dot in the name says that the file changes gone.yaml for an environment" in orphan.stderr
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "render", "graph", "run"])
+def test_an_environment_that_no_pipeline_has_is_refused(folder, command):
+    done = airflow_ml(command, "--env", "prodd", cwd=folder)
+    assert done.returncode == 2
+    assert "no pipeline here has an environment 'prodd'; there is prod; did you mean 'prod'?" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ def folder(tmp_path):
     example = ROOT / "example_dags" / "flight_delays"
     for part in ("flights", "suites"):
         shutil.copytree(example / part, tmp_path / part)
-    (tmp_path / "code").mkdir()
+    (tmp_path / "steps").mkdir()
     stages = "".join(f"def {name}(**given): ...\n" for name in ("features", "train", "evaluate"))
-    (tmp_path / "code" / "stages.py").write_text(stages)
+    (tmp_path / "steps" / "stages.py").write_text(stages)
     (tmp_path / "load.py").write_text((ROOT / "example_dags" / "load_pipelines.py").read_text())
     return tmp_path
 

@@ -19,8 +19,8 @@ SECONDS = 2.0
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("fuzz")
-    (made / "code").mkdir()
-    (made / "code" / "stages.py").write_text(CODE)
+    (made / "steps").mkdir()
+    (made / "steps" / "stages.py").write_text(CODE)
     (made / "suite.json").write_text(json.dumps(SUITE))
     return made
 

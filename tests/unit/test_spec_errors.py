@@ -11,7 +11,7 @@ from airflow_ml_provider.spec.yaml_source import read_yaml
 
 GOOD = """\
 pipeline: demo
-code: ./code
+code: ./steps
 stages:
   ingest:
     kind: ingest
@@ -22,12 +22,12 @@ stages:
     suite: suite.json
   train:
     kind: train
-    run: code.stages:train
+    run: steps.stages:train
     inputs: {train: check.data}
     params: {depth: 4}
   evaluate:
     kind: evaluate
-    run: code.stages:evaluate
+    run: steps.stages:evaluate
     inputs: {model: train.model}
     gate: {rmse: "< 20"}
   register:
@@ -40,8 +40,8 @@ stages:
 
 @pytest.fixture
 def write(tmp_path):
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "stages.py").write_text(
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "stages.py").write_text(
         "def train(**given): ...\ndef evaluate(**given): return measured(given)\n"
     )
     suite = {"name": "s", "expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "a"}}]}
@@ -86,12 +86,12 @@ def test_a_good_file_is_a_pipeline(write):
         ),
         ("needs: [evaluate]", "needs: [evaluat]", "25:13", "there is no stage 'evaluat'"),
         ("uri: data/*.csv", "uri: x\n    needs: [train]", "4:3", "wait for each other: ingest -> "),
-        ("code: ./code", "code: ./cod", "2:1", "there is no folder"),
-        ("run: code.stages:train", "run: code.stage:train", "13:5", "there is no file"),
-        ("run: code.stages:train", "run: train", "13:5", "'train' is no entry point: write module:function"),
-        ("    run: code.stages:train\n", "", "11:3", "nothing to run"),
+        ("code: ./steps", "code: ./step", "2:1", "there is no folder"),
+        ("run: steps.stages:train", "run: steps.stage:train", "13:5", "there is no file"),
+        ("run: steps.stages:train", "run: train", "13:5", "'train' is no entry point: write module:function"),
+        ("    run: steps.stages:train\n", "", "11:3", "nothing to run"),
         ("suite: suite.json", "suite: nope.json", "10:5", "does not exist"),
-        ("suite: suite.json", "suite: code/stages.py", "10:5", "stages.py:1:1 is no JSON"),
+        ("suite: suite.json", "suite: steps/stages.py", "10:5", "stages.py:1:1 is no JSON"),
         ('"< 20"', '"20"', "20:12", "'20' is no threshold"),
         ("{depth: 4}", "{train: 4}", "11:3", "'train' names two of input, output and param"),
         ("{depth: 4}", "{1x: 4}", "15:14", "name '1x' is not allowed"),
