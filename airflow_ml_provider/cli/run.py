@@ -45,7 +45,7 @@ def run(
     log = home / "logs" / f"{pipeline_name(file)}-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
     load_one(file, environment=environment)
     request = LocalRunRequest(
-        file=str(file.resolve()),
+        file=str(file.absolute()),
         home=str(home),
         environment=environment,
         patch=patch_of(params),

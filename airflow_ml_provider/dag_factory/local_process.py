@@ -45,7 +45,7 @@ def requested_dags() -> dict[str, DAG]:
     whole = _spec(request)
     results = _earlier(whole, request)
     spec = _local(whole, left_out=results.keys())
-    return {spec.pipeline: build(spec, base_folder=Path(request.file).resolve().parent, results=results)}
+    return {spec.pipeline: build(spec, base_folder=Path(request.file).parent, results=results)}
 
 
 def main() -> int:

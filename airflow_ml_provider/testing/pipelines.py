@@ -69,7 +69,7 @@ def run_pipeline(
     folder = Path(tempfile.mkdtemp(prefix="airflow-ml-run-")) if home is None else home.resolve()
     log = folder / "logs" / "run.log"
     request = LocalRunRequest(
-        file=str(Path(pipeline).resolve()),
+        file=str(Path(pipeline).absolute()),
         home=str(folder),
         environment=environment,
         patch=dict(overrides or {}),
