@@ -112,25 +112,29 @@ def test_nothing_outlives_a_run_that_is_ended(installed, tmp_path, number):
     code.write_text(
         code.read_text().replace("    rows = [row for row in json", f"    {body}\n    rows = [row for row in json", 1)
     )
+    # A shell that runs tests in the background lets them ignore SIGINT.
     run = subprocess.Popen(
-        [str(BIN / "airflow-ml"), "run"],
+        ["env", "--default-signal=INT", str(BIN / "airflow-ml"), "run"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(site)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_until(marker.exists, what="the stage that sleeps", seconds=120)
-    below = [
-        run.pid,
-        *(child.pid for child in psutil.Process(run.pid).children(recursive=True)),
-        int(marker.read_text()),
-    ]
-    began = time.monotonic()
-    run.send_signal(number)
-    assert run.wait(20) != 0
-    wait_until(lambda: not any(map(psutil.pid_exists, below)), what="the end of all its processes", seconds=20)
-    assert time.monotonic() - began < 15
+    try:
+        wait_until(marker.exists, what="the stage that sleeps", seconds=120)
+        below = [
+            run.pid,
+            *(child.pid for child in psutil.Process(run.pid).children(recursive=True)),
+            int(marker.read_text()),
+        ]
+        began = time.monotonic()
+        run.send_signal(number)
+        assert run.wait(20) != 0
+        wait_until(lambda: not any(map(psutil.pid_exists, below)), what="the end of all its processes", seconds=20)
+        assert time.monotonic() - began < 15
+    finally:
+        run.kill()
 
 
 def test_two_first_runs_in_one_folder_do_not_meet(installed, tmp_path):
