@@ -12,6 +12,9 @@ RESERVED_OUTPUTS = ("gate", "metrics", "pod_name", "pod_namespace", "return_valu
 BODIES = ("ingest", "register", "validate")
 """Bodies of stages that the runtime itself has."""
 
+CHECKPOINTS = "checkpoints"
+"""The argument of a function that takes the folder of its checkpoints."""
+
 NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
 

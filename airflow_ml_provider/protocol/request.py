@@ -10,11 +10,8 @@ from typing import Any
 from airflow_ml_provider.protocol.artifact import ARTIFACT_TYPES, ArtifactRef
 from airflow_ml_provider.protocol.codec import from_json, to_json
 from airflow_ml_provider.protocol.errors import ProtocolError
-from airflow_ml_provider.protocol.names import require_name
+from airflow_ml_provider.protocol.names import CHECKPOINTS, require_name
 from airflow_ml_provider.protocol.version import PROTOCOL_VERSION, REQUEST_LIMIT_BYTES
-
-CHECKPOINTS = "checkpoints"
-"""The argument of a function that takes the folder of its checkpoints."""
 
 
 @dataclass(frozen=True)

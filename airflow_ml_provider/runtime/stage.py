@@ -16,7 +16,8 @@ from airflow_ml_provider.artifacts.objects import create_or_match
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.environment import command_variables, tracking_variables
 from airflow_ml_provider.protocol.errors import ProtocolError
-from airflow_ml_provider.protocol.request import CHECKPOINTS, StageRequest
+from airflow_ml_provider.protocol.names import CHECKPOINTS
+from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
 from airflow_ml_provider.runtime.binding import bind
 from airflow_ml_provider.runtime.checkpoints import forget_checkpoints, kept_checkpoints

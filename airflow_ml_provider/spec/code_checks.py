@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from airflow_ml_provider.decisions.gate import Threshold
-from airflow_ml_provider.protocol.request import CHECKPOINTS
+from airflow_ml_provider.protocol.names import CHECKPOINTS
 from airflow_ml_provider.spec.findings import Finding
 from airflow_ml_provider.spec.paths import is_file, is_folder
 from airflow_ml_provider.spec.pipeline import PipelineSpec
