@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_ml_provider.cli.imports import Imported, without_empty
+from airflow_ml_provider.cli.imports import Imported, identifier, without_empty
 
 _POD = {
     "namespace": "namespace",
@@ -38,11 +38,11 @@ def from_dag_factory(document: Mapping[str, Any]) -> list[Imported]:
 
 def _dag(name: str, dag: Mapping[str, Any]) -> Imported:
     arguments = {**(dag.get("default_args") or {})}
-    imported = Imported(_name(name), {})
+    imported = Imported(identifier(name), {})
     tasks = {str(task.get("task_id", key)): task for key, task in _tasks(dag["tasks"])}
     kept = {task: stage for task, given in tasks.items() if (stage := _stage(task, given, imported)) is not None}
     for task, stage in kept.items():
-        needs = [_name(other) for other in _needed(task, tasks, kept)]
+        needs = [identifier(other) for other in _needed(task, tasks, kept)]
         if needs:
             stage["needs"] = needs
     schedule = dag.get("schedule", dag.get("schedule_interval"))
@@ -55,14 +55,14 @@ def _dag(name: str, dag: Mapping[str, Any]) -> Imported:
             "start_date": str(start)[:10] if re.match(r"\d{4}-\d\d-\d\d", str(start)) else None,
             "tags": [str(tag) for tag in dag.get("tags") or ()],
             "retries": arguments.get("retries") if isinstance(arguments.get("retries"), int) else None,
-            "stages": {_name(task): stage for task, stage in kept.items()},
+            "stages": {identifier(task): stage for task, stage in kept.items()},
         }
     )
     if schedule is not None and not isinstance(schedule, str):
         imported.left_out.append(f"schedule {schedule!r}: only cron expressions and presets are taken over")
     used = {"start_date", "retries"}
     imported.left_out += [
-        f"the name of task {task!r}: it is {_name(task)!r} here" for task in kept if _name(task) != task
+        f"the name of task {task!r}: it is {identifier(task)!r} here" for task in kept if identifier(task) != task
     ]
     imported.left_out += [f"default_args.{key}" for key in sorted(arguments.keys() - used)]
     imported.left_out += [f"{key} of the DAG" for key in sorted(dag.keys() - _OF_DAG)]
@@ -123,8 +123,3 @@ def _needed(task: str, tasks: Mapping[str, Mapping[str, Any]], kept: Mapping[str
 
     follow(task)
     return list(found)
-
-
-def _name(text: str) -> str:
-    cleaned = re.sub(r"\W", "_", text, flags=re.ASCII)
-    return cleaned if re.match(r"[A-Za-z]", cleaned) else f"stage_{cleaned}"

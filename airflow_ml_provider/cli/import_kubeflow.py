@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_ml_provider.cli.imports import Imported, without_empty
+from airflow_ml_provider.cli.imports import Imported, identifier, without_empty
 
 _TYPES = {
     "system.Dataset": "dataset",
@@ -29,21 +29,21 @@ def is_kubeflow(document: Mapping[str, Any]) -> bool:
 
 def from_kubeflow(document: Mapping[str, Any]) -> Imported:
     """Return the pipeline; the source of Python components becomes code of the pipeline."""
-    name = _name(str((document.get("pipelineInfo") or {}).get("name", "imported")))
+    name = identifier(str((document.get("pipelineInfo") or {}).get("name", "imported")))
     imported = Imported(name, {})
     tasks: dict[str, Any] = document["root"].get("dag", {}).get("tasks", {})
     stages = {}
     for key, task in tasks.items():
         stage = _stage(key, task, document, imported)
         if stage is not None:
-            stages[_name(key)] = stage
+            stages[identifier(key)] = stage
     inputs = document["root"].get("inputDefinitions", {}).get("parameters", {})
     imported.value = without_empty(
         {
             "pipeline": name,
             "description": (document["pipelineInfo"].get("description") or "").partition("\n")[0],
             "code": "./steps" if imported.files else None,
-            "params": {_name(key): _default(given) for key, given in inputs.items()},
+            "params": {identifier(key): _default(given) for key, given in inputs.items()},
             "stages": stages,
         }
     )
@@ -72,7 +72,7 @@ def _stage(key: str, task: Mapping[str, Any], document: Mapping[str, Any], impor
         imported.left_out.append(f"task {key!r}: its condition {task['triggerPolicy'].get('condition', '')!r}")
     action = _action(key, container, imported)
     outputs = {
-        _name(name): _TYPES.get(given.get("artifactType", {}).get("schemaTitle"), "file")
+        identifier(name): _TYPES.get(given.get("artifactType", {}).get("schemaTitle"), "file")
         for name, given in component.get("outputDefinitions", {}).get("artifacts", {}).items()
     }
     for name in component.get("outputDefinitions", {}).get("parameters", {}):
@@ -86,7 +86,7 @@ def _stage(key: str, task: Mapping[str, Any], document: Mapping[str, Any], impor
     for name, given in task.get("inputs", {}).get("artifacts", {}).items():
         source = given.get("taskOutputArtifact")
         if source:
-            inputs[_name(name)] = f"{_name(source['producerTask'])}.{_name(source['outputArtifactKey'])}"
+            inputs[identifier(name)] = f"{identifier(source['producerTask'])}.{identifier(source['outputArtifactKey'])}"
         else:
             imported.left_out.append(
                 f"task {key!r}: the input {name!r} from outside; read it with a stage of kind ingest"
@@ -102,7 +102,7 @@ def _stage(key: str, task: Mapping[str, Any], document: Mapping[str, Any], impor
             "inputs": inputs,
             "outputs": outputs,
             "params": params,
-            "needs": [found for other in task.get("dependentTasks", ()) if (found := _name(other)) not in read],
+            "needs": [found for other in task.get("dependentTasks", ()) if (found := identifier(other)) not in read],
             "resources": without_empty(
                 {
                     "cpu": resources.get("resourceCpuRequest") or resources.get("cpuRequest"),
@@ -122,14 +122,14 @@ def _action(key: str, container: Mapping[str, Any], imported: Imported) -> dict[
         function = arguments[arguments.index(_FUNCTION) + 1]
         source = next((word for word in command if f"def {function}(" in word), None)
         if source is not None:
-            imported.files[f"steps/{_name(function)}.py"] = _plain(source)
+            imported.files[f"steps/{identifier(function)}.py"] = _plain(source)
             packages = re.findall(r"'([^']+)'", next((word for word in command if "pip install" in word), ""))
             wanted = [package for package in packages if not package.startswith(("kfp", "-", "typing-extensions"))]
             if wanted:
                 imported.left_out.append(
                     f"task {key!r}: it installs {', '.join(wanted)} at its start; put it in the image"
                 )
-            return {"run": f"steps.{_name(function)}:{function}"}
+            return {"run": f"steps.{identifier(function)}:{function}"}
     words = [*command, *arguments]
     if any("{{$" in word for word in words):
         imported.left_out.append(
@@ -160,14 +160,9 @@ def _params(key: str, task: Mapping[str, Any], component: Mapping[str, Any], imp
     for name, given in task.get("inputs", {}).get("parameters", {}).items():
         if "runtimeValue" in given:
             value = given["runtimeValue"].get("constant")
-            params[_name(name)] = int(value) if types.get(name) == "NUMBER_INTEGER" else value
+            params[identifier(name)] = int(value) if types.get(name) == "NUMBER_INTEGER" else value
         elif "componentInputParameter" in given:
-            params[_name(name)] = f"{{{{ params.{_name(given['componentInputParameter'])} }}}}"
+            params[identifier(name)] = f"{{{{ params.{identifier(given['componentInputParameter'])} }}}}"
         else:
             imported.left_out.append(f"task {key!r}: the param {name!r} from another task's output")
     return params
-
-
-def _name(text: str) -> str:
-    cleaned = re.sub(r"\W", "_", text, flags=re.ASCII)
-    return cleaned if re.match(r"[A-Za-z]", cleaned) else f"stage_{cleaned}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,3 +94,9 @@ def _write(path: Path, pipeline: Imported) -> None:
 def without_empty(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return a mapping without its empty values."""
     return {key: item for key, item in value.items() if item not in (None, {}, [], "")}
+
+
+def identifier(text: str) -> str:
+    """Return a name of another tool as one that a stage, an output or a param may have."""
+    cleaned = re.sub(r"\W", "_", text, flags=re.ASCII)
+    return cleaned if re.match(r"[A-Za-z]", cleaned) else f"stage_{cleaned}"

@@ -12,6 +12,8 @@ import typer
 import yaml
 
 from airflow_ml_provider.cli.run import patch_of
+from airflow_ml_provider.cli.validate import Checked, Format, report
+from airflow_ml_provider.spec.problems import Problem
 
 ROOT = Path(__file__).parents[2]
 AIRFLOW_ML = Path(sys.executable).parent / "airflow-ml"
@@ -74,11 +76,10 @@ def test_validate_for_programs(two_files):
     )
 
 
-def test_a_text_in_an_annotation_cannot_begin_another_one(folder):
-    (folder / "good.yaml").write_text('pipeline: good\nstages:\n  a: {kind: "x\\n::error::y"}\n')
-    lines = airflow_ml("validate", "--format", "github", cwd=folder).stdout.splitlines()
-    assert len(lines) == 1
-    assert "%25" not in lines[0]
+def test_a_text_in_an_annotation_cannot_begin_another_one(capsys):
+    problem = Problem("a,b:c.yaml", 3, 7, "", "50% of it\n::error::is mine")
+    report([Checked("a,b:c.yaml", "", 0, (problem,))], style=Format.GITHUB)
+    assert capsys.readouterr().out == ("::error file=a%2Cb%3Ac.yaml,line=3,col=7::50%25 of it%0A::error::is mine\n")
 
 
 def test_strict_makes_mistakes_of_warnings(folder):

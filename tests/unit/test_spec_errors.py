@@ -8,34 +8,7 @@ import pytest
 from airflow_ml_provider.spec.load import load_pipeline
 from airflow_ml_provider.spec.problems import SpecError
 from airflow_ml_provider.spec.yaml_source import read_yaml
-
-GOOD = """\
-pipeline: demo
-code: ./steps
-stages:
-  ingest:
-    kind: ingest
-    uri: data/*.csv
-  check:
-    kind: validate
-    inputs: {data: ingest.data}
-    suite: suite.json
-  train:
-    kind: train
-    run: steps.stages:train
-    inputs: {train: check.data}
-    params: {depth: 4}
-  evaluate:
-    kind: evaluate
-    run: steps.stages:evaluate
-    inputs: {model: train.model}
-    gate: {rmse: "< 20"}
-  register:
-    kind: register
-    model: train.model
-    name: demo
-    needs: [evaluate]
-"""
+from tests.mistakes.cases import GOOD, SUITE
 
 
 @pytest.fixture
@@ -44,8 +17,7 @@ def write(tmp_path):
     (tmp_path / "steps" / "stages.py").write_text(
         "def train(**given): ...\ndef evaluate(**given): return measured(given)\n"
     )
-    suite = {"name": "s", "expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "a"}}]}
-    (tmp_path / "suite.json").write_text(json.dumps(suite))
+    (tmp_path / "suite.json").write_text(json.dumps(SUITE))
 
     def written(text, name="demo.yaml"):
         path = tmp_path / name
