@@ -61,7 +61,7 @@ def _stage(name: str, stage: CodeStageSpec, root: Path, run: str) -> Iterator[Fi
         yield Finding(where, f"there is no file {files[0]}{did_you_mean(module, _modules(path.parent, parts[:-1]))}")
         return
     try:
-        tree = _parsed(file, file.stat().st_mtime_ns)
+        tree, names = _parsed(file, file.stat().st_mtime_ns)
     except SyntaxError as error:
         # The stage's image may have a newer Python than this one.
         place = f"{file}:{error.lineno or 1}:{error.offset or 1}"
@@ -71,7 +71,6 @@ def _stage(name: str, stage: CodeStageSpec, root: Path, run: str) -> Iterator[Fi
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         yield Finding(where, f"{file} cannot be read: {str(error) or type(error).__name__}")
         return
-    names = bound_names(tree)
     if names is None:
         return
     if not names[function_name]:
@@ -97,10 +96,11 @@ def _modules(folder: Path, package: list[str]) -> list[str]:
 
 
 @lru_cache(maxsize=256)
-def _parsed(file: Path, changed: int) -> ast.Module:
+def _parsed(file: Path, changed: int) -> tuple[ast.Module, Counter[str] | None]:
     if file.stat().st_size > SOURCE_LIMIT_BYTES:
         raise ValueError(f"it has over {SOURCE_LIMIT_BYTES:,} bytes")
-    return ast.parse(file.read_bytes(), filename=str(file))
+    tree = ast.parse(file.read_bytes(), filename=str(file))
+    return tree, bound_names(tree)
 
 
 def bound_names(tree: ast.Module) -> Counter[str] | None:

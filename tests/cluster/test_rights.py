@@ -1,5 +1,11 @@
 """The rights that ``airflow-ml manifests`` grants: all other tests here run under them, and none can be left out."""
 
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
 import pytest
 import yaml
 from kubernetes import client, config
@@ -63,3 +69,28 @@ def test_a_missing_right_is_named_with_its_remedy(kubernetes, verb, resource):
     pods = Pods(client.CoreV1Api(client_of), namespace=namespace)
     with pytest.raises(ClusterForbiddenError, match=rf"refused to {verb} {resource} .* grant it: airflow-ml manifests"):
         CALLS[verb, resource](pods)
+
+
+def test_the_manifests_are_applied_as_the_page_says(cluster, kubernetes):
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "run-on-your-cluster.md"
+    (line,) = [line.strip() for line in page.read_text().splitlines() if "| kubectl apply" in line]
+    shared = Path(__file__).parents[3] / "shared" / "cluster" / "cluster"
+    kubectl = shutil.which("kubectl") or f"{shared} kubectl"
+    namespace = f"ml-{uuid.uuid4().hex[:8]}"
+    line = line.replace("--namespace ml ", f"--namespace {namespace} ").replace("kubectl", kubectl)
+    # Where Airflow itself runs.
+    line = line.replace("--account-namespace airflow", f"--account-namespace {kubernetes.namespace}")
+    try:
+        command = f"set -o pipefail; {Path(sys.executable).parent}/{line}"
+        done = subprocess.run(
+            ["bash", "-c", command],
+            env={"KUBECONFIG": str(cluster.kubeconfig), "PATH": "/usr/bin:/bin", "HOME": str(Path.home())},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert f"namespace/{namespace} created" in done.stdout
+        assert "rolebinding.rbac.authorization.k8s.io/airflow-ml created" in done.stdout
+    finally:
+        kubernetes.api.delete_namespace(namespace)

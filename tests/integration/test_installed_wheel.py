@@ -164,3 +164,10 @@ def test_a_run_here_keeps_to_this_folder_and_to_the_stages_that_were_asked_for(i
     assert "gate not passed: rmse is 18.3158, not < 3" in done.stdout
     assert f"train.model: file://{tmp_path}/.airflow-ml/artifacts/" in done.stdout
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_wheel_brings_its_extras(installed):
+    wheel, site = installed
+    command = [str(BIN / "uv"), "pip", "install", "--dry-run", "--target", str(site), f"{wheel}[s3]"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "+ s3fs==" in done.stderr
