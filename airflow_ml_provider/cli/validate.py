@@ -100,7 +100,10 @@ def with_names_taken_once(checked: Sequence[Checked]) -> list[Checked]:
 def report(checked: Sequence[Checked], *, style: Format) -> None:
     """Print what was found: data to stdout, mistakes for people to stderr."""
     if style is Format.JSON:
-        files = [{**asdict(file), "mistakes": file.mistakes} for file in checked]
+        files = [
+            {**asdict(file), "problems": [found._asdict() for found in file.problems], "mistakes": file.mistakes}
+            for file in checked
+        ]
         typer.echo(json.dumps({"mistakes": sum(file.mistakes for file in checked), "files": files}, indent=2))
     elif style is Format.SARIF:
         typer.echo(json.dumps(_sarif(checked), indent=2))

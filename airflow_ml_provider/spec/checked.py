@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 
@@ -20,10 +20,12 @@ class Checked:
     Args:
         check: Returns the value, or raises a ValueError.
         json_schema: The JSON Schema.
+        model: Returns the model of the value, where it has one.
     """
 
     check: Callable[[Any], Any]
     json_schema: Mapping[str, Any]
+    model: Callable[[], type[BaseModel]] | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return a schema that calls the function."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from airflow_ml_provider.spec.document import KeyPath
 from airflow_ml_provider.spec.problems import Severity
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """What is wrong with a value of a pipeline.
 
     Attributes:

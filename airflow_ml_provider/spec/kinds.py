@@ -133,6 +133,8 @@ def model_at(path: tuple[str | int, ...], *, root: type[BaseModel], value: Any) 
 def _model_of(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
+    if isinstance(annotation, Checked):
+        return annotation.model() if annotation.model else None
     return next((found for part in get_args(annotation) if (found := _model_of(part)) is not None), None)
 
 

@@ -21,7 +21,7 @@ from airflow_ml_provider.spec.fields import (
     StoreUri,
 )
 from airflow_ml_provider.spec.kinds import AnyStage
-from airflow_ml_provider.spec.pod import PodSettings
+from airflow_ml_provider.spec.pod_settings import PodSettings
 from airflow_ml_provider.spec.stages import CodeStageSpec
 
 DEFAULT_START = dt.date(2024, 1, 1)

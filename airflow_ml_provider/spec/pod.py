@@ -166,11 +166,3 @@ class PodSpec(BaseModel):
             else:
                 merged[name] = mine if name in self.model_fields_set else theirs
         return PodSpec.model_construct(**merged)
-
-
-def _pod(value: Any) -> Any:
-    return value if value is None or isinstance(value, PodSpec) else PodSpec.model_validate(value)
-
-
-# A schema of it within each kind's would be built at every parse of a DAG, and most pipelines say little of pods.
-PodSettings = Annotated[PodSpec, Checked(_pod, {"x-definition": "PodSpec"})]

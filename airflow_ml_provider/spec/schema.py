@@ -12,6 +12,7 @@ from airflow_ml_provider.spec.kinds import BUILT_IN
 from airflow_ml_provider.spec.pipeline import PipelineSpec, TrackingSpec
 from airflow_ml_provider.spec.pod import PodSpec
 from airflow_ml_provider.spec.resolve import DEFAULTS, ENVIRONMENTS
+from airflow_ml_provider.spec.resources import Resources
 from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec
 
 SCHEMA_VERSION = 1
@@ -33,6 +34,7 @@ def json_schema(models: Mapping[str, type[StageSpec]] = BUILT_IN) -> dict[str, A
     definitions: dict[str, Any] = {}
     root = _of(PipelineSpec, definitions)
     _add(PodSpec, definitions)
+    _add(Resources, definitions)
     _add(TrackingSpec, definitions)
     for kind, model in models.items():
         definitions[_name(kind)] = found = _of(model, definitions)
