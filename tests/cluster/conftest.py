@@ -21,6 +21,7 @@ from airflow_ml_provider.testing.airflow_server import AirflowServer
 from airflow_ml_provider.testing.mlflow_server import MlflowServer
 from airflow_ml_provider.testing.server_process import ServerProcess, free_port
 from tests.live.airflow import Airflow
+from tests.live.api_proxy import ApiProxy
 from tests.live.kubernetes import Kubernetes
 from tests.live.mlflow import Mlflow
 from tests.live.world import World
@@ -208,7 +209,14 @@ def nobody(kubernetes):
 
 
 @pytest.fixture(scope="session")
-def world(kubernetes, pod_mlflow, airflow):
+def api_proxy(kubernetes):
+    proxy = ApiProxy(kubernetes.kubeconfig_of("airflow"))
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(scope="session")
+def world(kubernetes, pod_mlflow, airflow, api_proxy):
     """What faults reach beyond one stage."""
     home = Path(os.environ.get("CLUSTER_HOME", Path.home() / ".cache" / "ml-cluster"))
     live = World(
@@ -217,6 +225,7 @@ def world(kubernetes, pod_mlflow, airflow):
         airflow=airflow,
         shared_cluster=shared_cluster,
         cluster_home=home,
+        api_proxy=api_proxy,
         store=lambda command: subprocess.run([SHARED.parent / "s3" / "s3", command], check=True, capture_output=True),
     )
     yield live
@@ -256,8 +265,14 @@ def deferrable_flights(examples):
     pipeline.write_text(text + "pod: {deferrable: true}\n")
 
 
+def kubernetes_connection(kubeconfig):
+    return json.dumps({"conn_type": "kubernetes", "extra": {"kube_config": json.dumps(kubeconfig)}})
+
+
 @pytest.fixture(scope="session")
-def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, shared_volume, tmp_path_factory):
+def airflow(
+    cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, api_proxy, shared_volume, tmp_path_factory
+):
     """A real Airflow that runs stages as pods, with the rights of the manifests and no others."""
     folder = tmp_path_factory.mktemp("dags")
     ignore = shutil.ignore_patterns("__pycache__")
@@ -278,12 +293,9 @@ def airflow(cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, s
             "AIRFLOW__ML__IMAGE": cluster.image,
             "AIRFLOW__ML__NAMESPACE": kubernetes.namespace,
             "AIRFLOW__ML__POD_TEMPLATE": str(pod_template),
-            "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps(
-                {"conn_type": "kubernetes", "extra": {"kube_config": json.dumps(kubernetes.kubeconfig_of("airflow"))}}
-            ),
-            "AIRFLOW_CONN_KUBERNETES_NOBODY": json.dumps(
-                {"conn_type": "kubernetes", "extra": {"kube_config": json.dumps(nobody)}}
-            ),
+            "AIRFLOW_CONN_KUBERNETES_DEFAULT": kubernetes_connection(kubernetes.kubeconfig_of("airflow")),
+            "AIRFLOW_CONN_KUBERNETES_NOBODY": kubernetes_connection(nobody),
+            "AIRFLOW_CONN_KUBERNETES_PROXIED": kubernetes_connection(api_proxy.kubeconfig),
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "3",

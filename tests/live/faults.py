@@ -1,20 +1,11 @@
 """Faults: what is done to a stage in a pod, and what is expected of it."""
 
-import signal
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-import psutil
-
-from airflow_ml_provider.testing.airflow_api import wait_until
+from tests.live import fault_acts
 
 BOTH = ("sync", "deferrable")
-
-
-@contextmanager
-def nothing(world):
-    yield
 
 
 @dataclass(frozen=True)
@@ -23,7 +14,7 @@ class Fault:
     act: Callable
     case: str = "slow"
     seconds: int = 8
-    before: Callable = nothing
+    before: Callable = fault_acts.nothing
     modes: tuple = BOTH
     ends: str = "success"
     tries: int = 1
@@ -35,158 +26,11 @@ class Fault:
     every_line_once: bool = False
 
 
-def leave(stage, world):
-    """Do nothing: the fault is there before the stage."""
-
-
-def task_process(stage):
-    instance = stage.airflow.api.tasks(stage.dag, stage.run_id)["work"]["id"]
-    wanted = f"airflow worker -- {instance}"
-    found = [p for p in psutil.process_iter(["cmdline"]) if wanted in " ".join(p.info["cmdline"] or ())]
-    assert found, f"there is no process {wanted!r}"
-    return found[0]
-
-
-def kill_worker(stage, world):
-    stage.pod()
-    process = task_process(stage)
-    supervisor = process.parent()
-    supervisor.kill()
-    process.kill()
-
-
-def mark(state):
-    def act(stage, world):
-        stage.pod()
-        stage.wait_for_state("running", "deferred")
-        stage.watch_pods()
-        stage.airflow.api.mark(stage.dag, stage.run_id, "work", state)
-        stage.kubernetes.wait_for_no_pods(run=stage.run_id, seconds=60)
-
-    return act
-
-
-def clear(stage, world):
-    stage.pod()
-    stage.wait_for_state("running", "deferred")
-    stage.watch_pods()
-    stage.airflow.api.clear(stage.dag, stage.run_id, "work")
-
-
-def terminate_worker(stage, world):
-    stage.pod()
-    task_process(stage).send_signal(signal.SIGTERM)
-
-
-def kill_component(name):
-    def act(stage, world):
-        stage.pod()
-        stage.wait_for_state("deferred")
-        world.kill_component(name)
-
-    return act
-
-
-def delete_pod(stage, world):
-    pod = stage.pod()
-    stage.watch_pods()
-    stage.kubernetes.api.delete_namespaced_pod(pod.metadata.name, pod.metadata.namespace, grace_period_seconds=0)
-
-
-def evict(stage, world):
-    pod = stage.pod()
-    stage.watch_pods()
-    body = {"metadata": {"name": pod.metadata.name, "namespace": pod.metadata.namespace}}
-    stage.kubernetes.api.create_namespaced_pod_eviction(pod.metadata.name, pod.metadata.namespace, body)
-
-
-@contextmanager
-def quota(world):
-    body = {"metadata": {"name": "small"}, "spec": {"hard": {"pods": "0"}}}
-    world.kubernetes.api.create_namespaced_resource_quota(world.kubernetes.namespace, body)
-    try:
-        yield
-    finally:
-        if world.kubernetes.api.list_namespaced_resource_quota(world.kubernetes.namespace).items:
-            world.kubernetes.api.delete_namespaced_resource_quota("small", world.kubernetes.namespace)
-
-
-def free_quota(stage, world):
-    stage.wait_for_state("running", "deferred")
-    world.wait(8)
-    world.kubernetes.api.delete_namespaced_resource_quota("small", world.kubernetes.namespace)
-
-
-def restart_api_server(stage, world):
-    stage.pod()
-    world.kill_daemon("apiserver")
-    world.cluster_up()
-
-
-def pause_kubelet(stage, world):
-    stage.pod()
-    with world.paused("kubelet"):
-        world.wait(6)
-
-
-@contextmanager
-def mlflow_down(world):
-    world.mlflow_server.stop()
-    try:
-        yield
-    finally:
-        if not world.mlflow_answers():
-            world.mlflow_server.start()
-
-
-def mlflow_back_at_retry(stage, world):
-    stage.wait_for_state("up_for_retry")
-    world.mlflow_server.start()
-
-
-def mlflow_away_in_the_middle(stage, world):
-    stage.pod()
-    world.mlflow_server.stop()
-    world.wait(2)
-    world.mlflow_server.start()
-
-
-def mlflow_away_at_the_end(stage, world):
-    stage.pod()
-    stage.watch_pods()
-    world.mlflow_server.stop()
-    stage.wait_for_state("up_for_retry")
-    world.mlflow_server.start()
-
-
-def store_away_at_commit(stage, world):
-    pod = stage.pod()
-    stage.watch_pods()
-    world.stop_store()
-    try:
-        wait_until(
-            lambda: "is tried again" in stage.kubernetes.log(pod), what="the stage to miss its store", seconds=120
-        )
-    finally:
-        world.start_store()
-
-
-def second_run(stage, world):
-    stage.pod()
-    stage.watch_pods()
-    other = type(stage)(stage.airflow, stage.kubernetes, stage.dag, 4)
-    task = other.wait_for_end()
-    assert task["state"] == "success", other.log()
-    uri = stage.airflow.api.xcom(other.dag, other.run_id, "work", "model")["uri"]
-    wait_until(lambda: stage.airflow.api.xcom(stage.dag, stage.run_id, "work", "model"), what="the first", seconds=120)
-    assert stage.airflow.api.xcom(stage.dag, stage.run_id, "work", "model")["uri"] != uri
-
-
 FAULTS = {
-    "nothing": Fault("nothing", leave, case="quick"),
+    "nothing": Fault("nothing", fault_acts.leave, case="quick"),
     "worker_killed": Fault(
         "SIGKILL of the worker",
-        kill_worker,
+        fault_acts.kill_worker,
         modes=("sync",),
         seconds=40,
         tries=2,
@@ -196,7 +40,7 @@ FAULTS = {
     ),
     "worker_terminated": Fault(
         "SIGTERM of the worker",
-        terminate_worker,
+        fault_acts.terminate_worker,
         modes=("sync",),
         seconds=15,
         tries=2,
@@ -204,9 +48,41 @@ FAULTS = {
         says="the task was told to end",
         means="the pod dies; the next try runs another",
     ),
+    "worker_killed_before_it_defers": Fault(
+        "SIGKILL of the worker that has made the pod",
+        fault_acts.kill_before_it_defers,
+        modes=("deferrable",),
+        seconds=40,
+        tries=2,
+        says="still runs: following it",
+        means="the next try follows the same pod",
+    ),
+    "worker_killed_while_it_resumes": Fault(
+        "SIGKILL of the worker that takes the result",
+        fault_acts.kill_while_it_resumes,
+        modes=("deferrable",),
+        tries=2,
+        says="finished but was not delivered: taking its result",
+        means="the next try takes the result",
+    ),
+    "worker_terminated_before_it_defers": Fault(
+        "SIGTERM of the worker that has made the pod",
+        fault_acts.terminate_before_it_defers,
+        modes=("deferrable",),
+        tries=2,
+        pods=2,
+        says="the task was told to end",
+        means="the pod dies; the next try runs another",
+    ),
+    "worker_terminated_while_it_resumes": Fault(
+        "SIGTERM of the worker that takes the result",
+        fault_acts.terminate_while_it_resumes,
+        modes=("deferrable",),
+        means="the result is taken all the same",
+    ),
     "marked_failed": Fault(
         "marked failed",
-        mark("failed"),
+        fault_acts.mark("failed"),
         seconds=40,
         ends="failed",
         marked=True,
@@ -214,14 +90,14 @@ FAULTS = {
     ),
     "marked_success": Fault(
         "marked success",
-        mark("success"),
+        fault_acts.mark("success"),
         seconds=40,
         marked=True,
         means="the pod dies with the task",
     ),
     "cleared": Fault(
         "cleared while it runs",
-        clear,
+        fault_acts.clear,
         seconds=15,
         tries=2,
         pods=2,
@@ -229,7 +105,7 @@ FAULTS = {
     ),
     "triggerer_killed": Fault(
         "SIGKILL of the triggerer",
-        kill_component("triggerer"),
+        fault_acts.kill_component("triggerer"),
         modes=("deferrable",),
         seconds=20,
         reaches_others=True,
@@ -237,7 +113,7 @@ FAULTS = {
     ),
     "scheduler_killed": Fault(
         "SIGKILL of the scheduler",
-        kill_component("scheduler"),
+        fault_acts.kill_component("scheduler"),
         modes=("deferrable",),
         seconds=20,
         reaches_others=True,
@@ -245,7 +121,7 @@ FAULTS = {
     ),
     "user_code": Fault(
         "the user's code raises",
-        leave,
+        fault_acts.leave,
         case="broken",
         ends="failed",
         tries=2,
@@ -255,7 +131,7 @@ FAULTS = {
     ),
     "no_memory": Fault(
         "out of memory",
-        leave,
+        fault_acts.leave,
         case="greedy",
         ends="failed",
         tries=2,
@@ -265,7 +141,7 @@ FAULTS = {
     ),
     "no_node": Fault(
         "no node has room",
-        leave,
+        fault_acts.leave,
         case="no_room",
         ends="failed",
         tries=2,
@@ -275,7 +151,7 @@ FAULTS = {
     ),
     "timeout": Fault(
         "the stage takes longer than its timeout",
-        leave,
+        fault_acts.leave,
         case="late",
         seconds=60,
         ends="failed",
@@ -284,21 +160,21 @@ FAULTS = {
     ),
     "pod_deleted": Fault(
         "the pod is deleted",
-        delete_pod,
+        fault_acts.delete_pod,
         pods=2,
         says="Another pod is started within this try",
         means="replaced within the try",
     ),
     "pod_evicted": Fault(
         "the pod is evicted",
-        evict,
+        fault_acts.evict,
         pods=2,
         says="Another pod is started within this try",
         means="replaced within the try",
     ),
     "evicted_with_checkpoints": Fault(
         "the pod is evicted, checkpoints kept",
-        evict,
+        fault_acts.evict,
         case="resuming",
         pods=2,
         says="Resumed from checkpoint",
@@ -306,7 +182,7 @@ FAULTS = {
     ),
     "out_of_memory": Fault(
         "out of memory, max_memory given",
-        leave,
+        fault_acts.leave,
         case="growing",
         pods=None,
         says="out of memory",
@@ -314,7 +190,7 @@ FAULTS = {
     ),
     "image_missing": Fault(
         "the image does not exist",
-        leave,
+        fault_acts.leave,
         case="no_image",
         ends="failed",
         tries=2,
@@ -324,16 +200,16 @@ FAULTS = {
     ),
     "quota": Fault(
         "a quota is used up for some seconds",
-        free_quota,
+        fault_acts.free_quota,
         case="no_quota",
-        before=quota,
+        before=fault_acts.quota,
         says="Waiting for room",
         reaches_others=True,
         means="waits up to capacity_timeout",
     ),
     "no_rights": Fault(
         "a right is missing",
-        leave,
+        fault_acts.leave,
         case="no_rights",
         ends="failed",
         pods=0,
@@ -342,7 +218,7 @@ FAULTS = {
     ),
     "api_server_killed": Fault(
         "SIGKILL of the API server, back in seconds",
-        restart_api_server,
+        fault_acts.restart_api_server,
         seconds=15,
         reaches_others=True,
         every_line_once=True,
@@ -350,17 +226,25 @@ FAULTS = {
     ),
     "kubelet_paused": Fault(
         "the kubelet, and with it the log, stands still for 6 s",
-        pause_kubelet,
+        fault_acts.pause_kubelet,
         seconds=12,
         reaches_others=True,
         every_line_once=True,
         means="waits for it; no line is lost or told twice",
     ),
+    "log_frozen": Fault(
+        "the log stream stands still, and nothing else",
+        fault_acts.freeze_log,
+        case="proxied",
+        seconds=12,
+        every_line_once=True,
+        means="the task ends as it should; the rest of the log is read after the end",
+    ),
     "mlflow_down_at_start": Fault(
         "MLflow is down at the start",
-        mlflow_back_at_retry,
+        fault_acts.mlflow_back_at_retry,
         case="slow_start",
-        before=mlflow_down,
+        before=fault_acts.mlflow_down,
         tries=2,
         pods=1,
         says="does not answer",
@@ -369,14 +253,14 @@ FAULTS = {
     ),
     "mlflow_down_in_the_middle": Fault(
         "MLflow is away while the stage works",
-        mlflow_away_in_the_middle,
+        fault_acts.mlflow_away_in_the_middle,
         seconds=20,
         reaches_others=True,
         means="not noticed",
     ),
     "mlflow_down_at_the_end": Fault(
         "MLflow is down at the end",
-        mlflow_away_at_the_end,
+        fault_acts.mlflow_away_at_the_end,
         case="slow_start",
         tries=2,
         says="finished but was not delivered: taking its result",
@@ -385,11 +269,11 @@ FAULTS = {
     ),
     "store_down_at_commit": Fault(
         "the store is away at the commit",
-        store_away_at_commit,
+        fault_acts.store_away_at_commit,
         case="slow_start",
         says="is tried again",
         reaches_others=True,
         means="the commit is tried again for five minutes; nothing half-written is seen",
     ),
-    "two_runs": Fault("two runs at once", second_run, seconds=14, means="a directory and a pod each"),
+    "two_runs": Fault("two runs at once", fault_acts.second_run, seconds=14, means="a directory and a pod each"),
 }

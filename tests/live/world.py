@@ -13,13 +13,14 @@ import psutil
 class World:
     """What faults reach beyond the stage."""
 
-    def __init__(self, *, kubernetes, mlflow_server, airflow, shared_cluster, cluster_home, store):
+    def __init__(self, *, kubernetes, mlflow_server, airflow, shared_cluster, cluster_home, store, api_proxy):
         self.kubernetes = kubernetes
         self.mlflow_server = mlflow_server
         self._airflow = airflow
         self._shared = shared_cluster
         self._home = cluster_home
         self._store = store
+        self.api_proxy = api_proxy
         self._components = []
 
     def daemon(self, name):

@@ -11,6 +11,11 @@ from airflow_ml_provider.operators import FinishOperator, ReapOperator, TrainOpe
 CASES = {
     "quick": {"run": "work:quick", "hyperparameters": {"lines": 300}},
     "slow": {"run": "work:slow", "hyperparameters": {"seconds": "{{ params.seconds }}"}},
+    "proxied": {
+        "run": "work:slow",
+        "hyperparameters": {"seconds": "{{ params.seconds }}"},
+        "kubernetes_conn_id": "kubernetes_proxied",
+    },
     "resuming": {
         "run": "work:resuming",
         "hyperparameters": {"seconds": "{{ params.seconds }}"},

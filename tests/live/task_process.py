@@ -1,0 +1,45 @@
+"""The process in which Airflow runs a task."""
+
+import signal
+from pathlib import Path
+
+import psutil
+
+from airflow_ml_provider.testing.airflow_api import wait_until
+
+SLICE = 0.01
+
+
+def find(stage):
+    instance = stage.airflow.api.tasks(stage.dag, stage.run_id)["work"]["id"]
+    wanted = f"airflow worker -- {instance}"
+    return [p for p in psutil.process_iter(["cmdline"]) if wanted in " ".join(p.info["cmdline"] or ())]
+
+
+def task_process(stage):
+    found = find(stage)
+    assert found, f"no process runs {stage.dag} {stage.run_id}"
+    return found[0]
+
+
+def hears_sigterm(process):
+    """Whether the task has come to where Airflow hands it a SIGTERM: its own code runs next."""
+    (caught_mask,) = [
+        line.split()[1]
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        if line.startswith("SigCgt")
+    ]
+    return int(caught_mask, 16) >> (signal.SIGTERM - 1) & 1
+
+
+def caught(stage, world, *, when):
+    """Return the task's process, suspended at a moment: it is let run in slices until the condition holds."""
+    wait_until(lambda: find(stage), what=f"a process for {stage.dag}", seconds=120, every=0.05)
+    process = task_process(stage)
+    process.suspend()
+    while not when(process):
+        process.resume()
+        world.wait(SLICE)
+        process.suspend()
+    assert stage.state == "running", f"{stage.dag} was too quick: {stage.state}"
+    return process
