@@ -71,6 +71,29 @@ class ArtifactStore:
         """
         return self._record(uri).ref(uri)
 
+    def require_whole(self, ref: ArtifactRef) -> None:
+        """Look whether every file of an artifact is there with its size; the content is read when it is fetched.
+
+        Raises:
+            ArtifactNotCommittedError: There is no commit record at ``ref.uri``.
+            ArtifactCorruptError: The record is another artifact's, or a file is gone or has another size.
+            StoreUnavailableError: The store did not answer.
+        """
+        record = self._record_of(ref)
+        fs, root = filesystem(ref.uri)
+        fs.invalidate_cache()
+        with store_errors("look for", ref.uri):
+            found = fs.find(root, detail=True)
+        # Another protocol's names may carry the bucket or not: what follows the artifact's own path counts.
+        sizes = {path.rpartition(root)[2].lstrip("/"): entry["size"] for path, entry in found.items()}
+        for entry in record.files:
+            if sizes.get(entry.path) != entry.size:
+                has = f"{sizes[entry.path]:,} bytes" if entry.path in sizes else "nothing"
+                raise ArtifactCorruptError(
+                    f"{join(ref.uri, entry.path) if entry.path else ref.uri} has {has}, "
+                    f"{entry.size:,} bytes were committed"
+                )
+
     def fetch(self, ref: ArtifactRef, destination: Path) -> None:
         """Bring an artifact to a local path that does not exist yet; it appears whole or not at all.
 
@@ -79,11 +102,7 @@ class ArtifactStore:
             ArtifactCorruptError: The content is not what the reference says.
             StoreUnavailableError: The store did not answer.
         """
-        record = self._record(ref.uri)
-        if record.digest != ref.digest:
-            raise ArtifactCorruptError(
-                f"{ref.uri} holds {record.digest}, its reference says {ref.digest}: run the stage that made it again"
-            )
+        record = self._record_of(ref)
         fs, root = filesystem(ref.uri)
         destination.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".fetch-") as folder:
@@ -145,6 +164,14 @@ class ArtifactStore:
         if f"sha256:{hashlib.sha256(content).hexdigest()}" != ref.digest:
             raise ArtifactCorruptError(f"{ref.uri} does not have the digest {ref.digest}")
         return content
+
+    def _record_of(self, ref: ArtifactRef) -> CommitRecord:
+        record = self._record(ref.uri)
+        if record.digest != ref.digest:
+            raise ArtifactCorruptError(
+                f"{ref.uri} holds {record.digest}, its reference says {ref.digest}: run the stage that made it again"
+            )
+        return record
 
     def _record(self, uri: str) -> CommitRecord:
         record_uri = commit_record_uri(uri)

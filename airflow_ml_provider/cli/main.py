@@ -103,13 +103,21 @@ def plan(
     *,
     pipeline: Pipeline = HERE,
     env: Environment = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of the pipeline's params, STAGE.NAME=VALUE of a stage's")
+    ] = None,
+    airflow: Annotated[
+        bool, typer.Option("--airflow", help="What Airflow would reuse from its store, not a run on this machine")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON")] = False,
 ) -> None:
-    """Say what a run would do, stage by stage."""
+    """Say what a run would do, stage by stage: what is reused from which run, what runs and why."""
+    from airflow_ml_provider.cli.params import patch_of
     from airflow_ml_provider.cli.pipelines import load_one
     from airflow_ml_provider.cli.plan import print_plan
 
-    print_plan(load_one(pipeline, environment=env), as_json=as_json)
+    loaded = load_one(pipeline, environment=env, patch=patch_of(param or []))
+    print_plan(loaded, as_json=as_json, in_airflow=airflow)
 
 
 @app.command(epilog="`airflow-ml run` · `airflow-ml run flights/ --from train --param train.depth=4`")
@@ -122,6 +130,7 @@ def run(
     param: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of the pipeline's params, STAGE.NAME=VALUE of a stage's")
     ] = None,
+    no_reuse: Annotated[bool, typer.Option("--no-reuse", help="Take no result of an earlier run")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The outcome as JSON; progress goes to stderr")] = False,
 ) -> None:
     """Run a pipeline on this machine, without a scheduler. What it makes lies in .airflow-ml/."""
@@ -129,9 +138,66 @@ def run(
     from airflow_ml_provider.cli.run import run as run_here
 
     code = run_here(
-        one_file(pipeline), environment=env, params=param or [], stages=stage or [], begin=begin, as_json=as_json
+        one_file(pipeline),
+        environment=env,
+        params=param or [],
+        stages=stage or [],
+        begin=begin,
+        reuse=not no_reuse,
+        as_json=as_json,
     )
     raise typer.Exit(code)
+
+
+cache = typer.Typer(no_args_is_help=True, help="The results that are kept to be reused.", rich_markup_mode="markdown")
+app.add_typer(cache, name="cache")
+
+Store = Annotated[str | None, typer.Option("--store", help="URI of an artifact store")]
+InAirflow = Annotated[bool, typer.Option("--airflow", help="Airflow's store, not that of runs on this machine")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON")]
+
+
+@cache.command(name="list", epilog="`airflow-ml cache list` · `airflow-ml cache list --store s3://ml/artifacts`")
+def cache_list(*, store: Store = None, airflow: InAirflow = False, as_json: AsJson = False) -> None:
+    """List the results that are kept, and what is wrong with those that cannot be reused."""
+    from airflow_ml_provider.cli import cache as command
+
+    command.print_entries(command.store_uri(store, in_airflow=airflow), as_json=as_json)
+
+
+@cache.command(name="why", epilog="`airflow-ml cache why flights` · `airflow-ml cache why flights --stage train`")
+def cache_why(
+    *,
+    pipeline: Pipeline = HERE,
+    stage: Annotated[list[str] | None, typer.Option(help="Only this stage")] = None,
+    store: Store = None,
+    airflow: InAirflow = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say why each stage ran when it ran last, or from where its result was taken, and what that depends on."""
+    from airflow_ml_provider.cli import cache as command
+    from airflow_ml_provider.cli.pipelines import load_one
+
+    spec = load_one(pipeline, environment=None).spec
+    where = command.store_uri(store or (spec.store if airflow else None), in_airflow=airflow)
+    command.print_why(where, pipeline=spec.pipeline, stages=stage or list(spec.stages), as_json=as_json)
+
+
+@cache.command(name="prune", epilog="`airflow-ml cache prune --dry-run` · `airflow-ml cache prune --older-than 30`")
+def cache_prune(
+    *,
+    older_than: Annotated[int | None, typer.Option(min=0, help="Also what is older, in days")] = None,
+    store: Store = None,
+    airflow: InAirflow = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, remove nothing")] = False,
+) -> None:
+    """Remove results that cannot be reused any more. Artifacts stay where they are."""
+    import datetime as dt
+
+    from airflow_ml_provider.cli import cache as command
+
+    age = None if older_than is None else dt.timedelta(days=older_than)
+    command.prune(command.store_uri(store, in_airflow=airflow), older_than=age, dry_run=dry_run)
 
 
 @app.command(epilog="`airflow-ml graph` · `airflow-ml graph flights/ --format svg > flights.svg`")

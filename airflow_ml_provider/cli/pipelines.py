@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -37,8 +37,13 @@ def one_file(path: Path) -> Path:
     return files[0]
 
 
-def load_one(path: Path, *, environment: str | None) -> LoadedPipeline:
+def load_one(path: Path, *, environment: str | None, patch: Mapping[str, Any] | None = None) -> LoadedPipeline:
     """Read a pipeline; its mistakes and warnings are printed.
+
+    Args:
+        path: The file, or its folder.
+        environment: Whose changes to take.
+        patch: A JSON Merge Patch over it.
 
     Raises:
         typer.Exit: It has mistakes, or nothing to say of the environment.
@@ -46,7 +51,7 @@ def load_one(path: Path, *, environment: str | None) -> LoadedPipeline:
     file = one_file(path)
     try:
         require_environment([file], environment)
-        loaded = load(file, environment=environment)
+        loaded = load(file, environment=environment, patch=patch)
     except SpecError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(MISTAKES) from error

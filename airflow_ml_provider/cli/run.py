@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 import time
@@ -17,11 +16,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from airflow_ml_provider.cli.pipelines import USAGE, fail, load_one
+from airflow_ml_provider.cli.params import patch_of
+from airflow_ml_provider.cli.pipelines import USAGE, load_one
 from airflow_ml_provider.dag_factory.local_run import FOLDER, LocalRun, LocalRunRequest, RunEvent, StageEvent
 from airflow_ml_provider.spec.discovery import pipeline_name
-from airflow_ml_provider.spec.problems import SpecError
-from airflow_ml_provider.spec.yaml_source import parse_yaml
 
 _COLOURS = {"success": "green", "failed": "red", "upstream_failed": "yellow", "running": "cyan"}
 _TAIL = 12
@@ -34,6 +32,7 @@ def run(
     params: Sequence[str],
     stages: Sequence[str],
     begin: str | None,
+    reuse: bool,
     as_json: bool,
 ) -> int:
     """Run a pipeline and return the exit code: 0 when every stage succeeded, 1 when not, 2 when it could not begin.
@@ -51,6 +50,7 @@ def run(
         patch=patch_of(params),
         stages=list(stages),
         begin=begin,
+        reuse=reuse,
     )
     screen = _Screen()
     console = Console(stderr=as_json, highlight=False, emoji=False)
@@ -67,25 +67,6 @@ def run(
     else:
         _end(screen, console, log)
     return 0 if screen.run.state == "success" else 1
-
-
-def patch_of(params: Sequence[str]) -> dict[str, Any]:
-    """Return what ``NAME=VALUE`` and ``STAGE.NAME=VALUE`` change, as a merge patch; values are read as YAML."""
-    patch: dict[str, Any] = {}
-    for given in params:
-        name, equals, text = given.partition("=")
-        if not equals or not name.strip():
-            fail(f"--param {given!r}: write NAME=VALUE for a param of the pipeline, STAGE.NAME=VALUE for a stage's")
-        try:
-            value = parse_yaml(text, file=f"--param {name}").value
-        except SpecError as error:
-            fail(f"--param {given!r}: {error.problems[0].message}")
-        if value is None or isinstance(value, dt.date):
-            value = text if value is not None or text.strip() != "null" else None
-        stage, dot, key = name.strip().partition(".")
-        target = patch.setdefault("stages", {}).setdefault(stage, {}) if dot else patch
-        target.setdefault("params", {})[key if dot else stage] = value
-    return patch
 
 
 class _Screen:
@@ -140,6 +121,7 @@ class _Screen:
                     "seconds": self.seconds.get(name),
                     "metrics": event.metrics,
                     "outputs": event.outputs,
+                    **({"cache": event.cache} if event.cache else {}),
                     **({"message": event.message} if event.message else {}),
                 }
                 for name, event in self.events.items()
@@ -190,4 +172,6 @@ def _found(event: StageEvent) -> str:
     gate = event.outputs.get("gate")
     if isinstance(gate, dict) and not gate["passed"]:
         found.append(f"gate not passed: {'; '.join(gate['reasons'])}")
+    if event.cache:
+        found.append(f"({event.cache})")
     return "  ".join(found)

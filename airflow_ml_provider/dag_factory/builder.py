@@ -13,6 +13,7 @@ from airflow_ml_provider.dag_factory.markdown import fenced
 from airflow_ml_provider.dag_factory.stage_arguments import stage_arguments
 from airflow_ml_provider.operators import FinishOperator, StageOperator
 from airflow_ml_provider.operators.kinds import operator_of
+from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import DEFAULT_START, PipelineSpec
 
@@ -44,7 +45,7 @@ def build(
         schedule=spec.schedule,
         start_date=dt.datetime.combine(start, dt.time(), dt.UTC) if start else None,
         catchup=False,
-        params=dict(spec.params),
+        params={**spec.params, **_switches(spec)},
         tags=sorted({"ml", *spec.tags}),
         doc_md=fenced(source, language="yaml") if source else None,
         **limits,
@@ -61,3 +62,12 @@ def build(
             finish = FinishOperator(task_id=FINISH, mlflow_conn_id=spec.tracking.connection, store=spec.store)
             list(built.values()) >> finish.as_teardown()
     return dag
+
+
+def _switches(spec: PipelineSpec) -> dict[str, Any]:
+    if not any(spec.caches(name) for name in spec.stages):
+        return {}
+    from airflow.sdk import Param
+
+    told = "Whether stages take results of earlier runs that did the same work"
+    return {REUSE_PARAM: Param(True, type="boolean", title="Reuse earlier results", description=told)}

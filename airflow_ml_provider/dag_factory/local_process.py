@@ -19,7 +19,10 @@ from airflow_ml_provider.dag_factory.builder import FINISH, build
 from airflow_ml_provider.dag_factory.local_results import LocalResults
 from airflow_ml_provider.dag_factory.local_run import REQUEST_VARIABLE, LocalRunRequest, RunEvent, StageEvent
 from airflow_ml_provider.dag_factory.stage_arguments import gates_before
+from airflow_ml_provider.decisions.reuse import Reuse
 from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.reuse import CACHE_XCOM
+from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.spec.load import load
 from airflow_ml_provider.spec.order import downstream, in_order
 from airflow_ml_provider.spec.pipeline import PipelineSpec
@@ -44,7 +47,7 @@ def requested_dags() -> dict[str, DAG]:
     request = requested()
     whole = _spec(request)
     results = _earlier(whole, request)
-    spec = _local(whole, left_out=results.keys())
+    spec = as_local(whole, left_out=results.keys())
     return {spec.pipeline: build(spec, base_folder=Path(request.file).parent, results=results)}
 
 
@@ -67,7 +70,7 @@ def main() -> int:
     for name in stages:
         listener.follow(dag.get_task(name), outputs=list(spec.stages[name].output_types()))
     tell(RunEvent("running", stages, message=_notice(spec)))
-    run = dag.test()
+    run = dag.test(run_conf=None if request.reuse or REUSE_PARAM not in dag.params else {REUSE_PARAM: False})
     states = {task.task_id: str(task.state) for task in run.get_task_instances()}
     for name in stages:
         if name not in listener.ended:
@@ -117,12 +120,14 @@ class _Listener:
     def _succeeded(self, context: Context) -> None:
         instance = context["ti"]
         stage = instance.task_id
-        keys = (*self._outputs[stage], "metrics", "gate", "model")
+        keys = (*self._outputs[stage], "metrics", "gate", "model", CACHE_XCOM)
         found = {key: instance.xcom_pull(task_ids=stage, key=key) for key in keys}
         result = {key: value for key, value in found.items() if value is not None}
+        considered = result.pop(CACHE_XCOM, None)
         self._results.keep(stage, result)
         metrics = result.pop("metrics", {})
-        self._end(StageEvent(stage, "success", metrics=metrics, outputs=result))
+        told = str(Reuse(**considered)) if considered else ""
+        self._end(StageEvent(stage, "success", metrics=metrics, outputs=result, cache=told))
 
     def _failed(self, context: Context) -> None:
         task, error = context["ti"].task, context.get("exception")
@@ -152,7 +157,7 @@ def _spec(request: LocalRunRequest) -> PipelineSpec:
     return load(Path(request.file), environment=request.environment, patch=request.patch).spec
 
 
-def _local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
+def as_local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
     """Return the pipeline as it can run here: in processes, without retries, its artifacts below the current folder.
 
     It is untracked where MLflow is not known.

@@ -38,6 +38,7 @@ class LocalRunRequest:
         patch: A JSON Merge Patch over the pipeline (``{"stages": {"train": {"params": {"depth": 3}}}}``).
         stages: Run these alone; what others put out is taken from the last run.
         begin: Run this stage and all that follows it.
+        reuse: Whether stages whose cache is on take earlier results.
         events: The file descriptor that events go to.
         lifeline: The file descriptor that reads nothing while the caller lives.
     """
@@ -48,6 +49,7 @@ class LocalRunRequest:
     patch: Mapping[str, Any] = field(default_factory=dict)
     stages: Sequence[str] = ()
     begin: str | None = None
+    reuse: bool = True
     events: int = -1
     lifeline: int = -1
 
@@ -62,6 +64,7 @@ class StageEvent:
         metrics: The metrics that it returned.
         outputs: Its outputs as references, by name.
         message: Why it failed.
+        cache: Where its result was taken from, or why it ran; empty when its cache is off.
     """
 
     stage: str
@@ -69,6 +72,7 @@ class StageEvent:
     metrics: Mapping[str, float] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
+    cache: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class LocalRun:
                     [sys.executable, "-P", "-m", "airflow_ml_provider.dag_factory.local_process"],
                     env={
                         **os.environ,
-                        **_airflow(home),
+                        **local_environment(home),
                         "TMPDIR": str(work),
                         REQUEST_VARIABLE: json.dumps(request),
                     },
@@ -170,7 +174,7 @@ def _read(line: str) -> StageEvent | RunEvent:
     return StageEvent(**event) if "stage" in event else RunEvent(**event)
 
 
-def _airflow(home: Path) -> dict[str, str]:
+def local_environment(home: Path) -> dict[str, str]:
     """Return the settings of an Airflow that is there for this run alone; the caller's own come first."""
     settings = {
         "AIRFLOW__ML__STORE": f"file://{home / 'artifacts'}",

@@ -65,6 +65,10 @@ def stage_arguments(
     image = stage.image or spec.image
     if image:
         arguments["image"] = image
+    if spec.caches(name):
+        from airflow_ml_provider.spec.cache import cache_argument
+
+        arguments["cache"] = cache_argument(spec.cache, stage.cache)
     if stage.resources:
         arguments["stage_resources"] = stage.resources.model_dump(exclude_none=True)
     arguments |= {key: _with_outputs(value, output) for key, value in stage.arguments().items()}

@@ -29,6 +29,7 @@ from airflow_ml_provider.operators.attempt import Attempt
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.local_runner import LocalRunner
 from airflow_ml_provider.operators.pod_runner import PodRunner
+from airflow_ml_provider.operators.reuse import StageReuse
 from airflow_ml_provider.operators.runner import Ended, Runner, read_result
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.stage_request import stage_request
@@ -65,6 +66,11 @@ class StageExecution:
         self._settings = MlSettings.read(store=operator.store, runner=operator.runner)
         self._identity = StageIdentity.of(context, store=self._settings.store)
         self._stopped = False
+        self._reuse = (
+            None
+            if operator.cache_policy is None
+            else StageReuse(operator, context, identity=self._identity, settings=self._settings)
+        )
         self._runner: Runner = (
             PodRunner(operator, context) if self._settings.runner == "kubernetes" else LocalRunner(operator.log)
         )
@@ -93,6 +99,7 @@ class StageExecution:
         found = None if earlier is None else self._result_of(earlier)
         goes_on = found is None and earlier is not None and self._runner.is_running(earlier)
         taken = earlier if found is not None or goes_on else None
+        kept = None if taken is not None or self._reuse is None else self._reuse.consider(request)
         tracked = TrackedStage.open(
             mlflow_conn_id=operator.mlflow_conn_id,
             experiment=operator.experiment or self._identity.pipeline,
@@ -101,13 +108,16 @@ class StageExecution:
             settings=self._settings,
             context=self._context,
             needed=operator.needs_tracking,
-            attempt_run=None if taken is None else "" if taken.runs is None else taken.runs.attempt,
+            attempt_run="" if kept else None if taken is None else "" if taken.runs is None else taken.runs.attempt,
         )
         with tracked:
             if found is not None:
                 result = found
                 operator.log.info("Attempt %s finished but was not delivered: taking its result", result.attempt)
                 self._discard(taken)
+            elif kept is not None:
+                self._discard(earlier)
+                result = kept.result
             else:
                 if taken is None:
                     self._discard(earlier)
@@ -168,6 +178,8 @@ class StageExecution:
         identity, log = self._identity, self._operator.log
         number, uri = identity.claim_attempt()
         work = request.work_digest()
+        if self._reuse is not None:
+            self._reuse.note(uri, request)
         checkpoints = request.checkpoints
         if checkpoints is not None and before is not None:
             checkpoints = replace(checkpoints, resume=self._checkpoints_of(before))
@@ -286,12 +298,17 @@ class StageExecution:
         operator, context = self._operator, self._context
         self._push(result)
         tracked.finish(result, hyperparameters=operator.hyperparameters)
+        if self._reuse is not None:
+            tracked.tag(self._reuse.tags(result))
         try:
-            return operator.accept(context, result)
+            branch = operator.accept(context, result)
         except AirflowFailException:
             # The result was delivered, and refused: a clear of this task runs anew.
             Attempt.forget(context)
             raise
+        if self._reuse is not None:
+            self._reuse.delivered(mlflow_run=tracked.runs.child if tracked.runs else "")
+        return branch
 
     def _leave(self, branch: Sequence[str] | None) -> None:
         Attempt.forget(self._context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.stage import StageOperator
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
     from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.protocol.request import StageRequest
 
 
 class IngestOperator(StageOperator):
@@ -43,3 +45,18 @@ class IngestOperator(StageOperator):
         if not self.uri:
             raise StageConfigurationError(f"stage {self.task_id!r}: uri is empty once its templates are rendered")
         return {"uri": self.path_beside(context, self.uri)}
+
+    def result_depends_on(self, context: Context, request: StageRequest) -> Mapping[str, Any] | str:
+        """Return what tells the versions of the files apart, without reading them.
+
+        An object's ETag where the store has one, else size and time of change; and of a local file its inode.
+        """
+        if self.run or self.command:
+            return "what code fetches from outside may have changed"
+        from airflow_ml_provider.artifacts.listing import fingerprint
+
+        uri = request.options["uri"]
+        try:
+            return {"uri": self.uri, "files": fingerprint(uri)}
+        except StoreError as error:
+            return f"its files cannot be listed from here: {error}"

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from kubernetes.client import V1Pod
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
+    from airflow_ml_provider.decisions.reuse import CachePolicy
     from airflow_ml_provider.operators.execution import StageExecution
     from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.protocol.request import StageRequest
     from airflow_ml_provider.protocol.result import StageResult
 
 _POD_ARGUMENTS = frozenset(inspect.signature(KubernetesPodOperator.__init__).parameters) - {
@@ -63,6 +65,8 @@ class StageOperator(KubernetesPodOperator):
         checkpoints: How often the stage's folder of checkpoints is brought to the store; an attempt that follows one
             that was cut short finds its content again. ``None`` keeps nothing.
         io_image: Image of those two containers; default from ``[ml] image``.
+        cache: Whether an earlier result of the same work is taken instead of running it: ``True``, or
+            ``{"ttl": timedelta(days=7), "ignore": ["params.seed"], "version": "2", "image": "trust-tag"}``.
         base_folder: Where relative paths start; default is the folder of the DAG's file.
         do_xcom_push: Push one XCom an output, and ``metrics``.
 
@@ -74,6 +78,8 @@ class StageOperator(KubernetesPodOperator):
     body: ClassVar[str | None] = None
     needs_tracking: ClassVar[bool] = False
     default_outputs: ClassVar[Mapping[str, str]] = {}
+    never_reused: ClassVar[str] = ""
+    """Why results of this kind are never taken from an earlier run; empty where they may be."""
     template_fields: Sequence[str] = tuple(
         sorted({*KubernetesPodOperator.template_fields, "code", "command", "hyperparameters", "inputs", "run"})
     )
@@ -104,6 +110,7 @@ class StageOperator(KubernetesPodOperator):
         io: Literal["direct", "staged"] | None = None,
         io_image: str | None = None,
         checkpoints: timedelta | None = None,
+        cache: bool | Mapping[str, Any] = False,
         base_folder: str | None = None,
         do_xcom_push: bool = True,
         **kwargs: Any,
@@ -130,6 +137,7 @@ class StageOperator(KubernetesPodOperator):
         self.io = io
         self.io_image = io_image
         self.checkpoints = checkpoints
+        self.cache = cache
         self.base_folder = base_folder
         self.only_in_pods = sorted(_POD_ARGUMENTS & kwargs.keys())
         self._execution: StageExecution | None = None
@@ -188,6 +196,21 @@ class StageOperator(KubernetesPodOperator):
     def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
         """Return the settings of the built-in body, JSON values."""
         return {}
+
+    def result_depends_on(self, context: Context, request: StageRequest) -> Mapping[str, Any] | str:
+        """Return what a result of this kind depends on beside code, params and inputs; or why that is not known."""
+        return request.options
+
+    @property
+    def cache_policy(self) -> CachePolicy | None:
+        """How results of this stage are reused, ``None`` when they are not.
+
+        Raises:
+            StageConfigurationError: ``cache`` holds what it may not.
+        """
+        from airflow_ml_provider.operators.cache_policy import cache_policy
+
+        return cache_policy(self.cache, task_id=self.task_id)
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> V1Pod:
         """Return the pod of the arguments, template, connection and config, without what makes it a stage's."""
@@ -265,6 +288,8 @@ class StageOperator(KubernetesPodOperator):
                 f"stage {self.task_id!r}: checkpoints are for run and command with io='direct': somebody has to "
                 f"bring them to the store while the stage works"
             )
+        if self.cache:
+            self.cache_policy  # noqa: B018
         unknown = sorted(set(self.no_retry) - set(NO_RETRY))
         if unknown:
             raise StageConfigurationError(

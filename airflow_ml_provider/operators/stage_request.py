@@ -20,19 +20,22 @@ if TYPE_CHECKING:
     from airflow_ml_provider.operators.stage import StageOperator
 
 
-def stage_request(operator: StageOperator, context: Context, identity: StageIdentity) -> StageRequest:
+def stage_request(
+    operator: StageOperator, context: Context, identity: StageIdentity, *, store: ArtifactStore | None = None
+) -> StageRequest:
     """Return the request of a stage, its attempt still open; the code folder is in the store then.
 
     Args:
         operator: The stage, its templates rendered.
         context: The task's context.
         identity: Which stage of which run it is.
+        store: Where code and suites go to; one that only reads makes the same request.
 
     Raises:
         StageConfigurationError: The arguments make no request.
         StoreUnavailableError: The store did not answer.
     """
-    store = ArtifactStore()
+    store = store or ArtifactStore()
     for name in ("inputs", "hyperparameters"):
         value = getattr(operator, name)
         if not isinstance(value, Mapping):

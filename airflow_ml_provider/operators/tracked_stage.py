@@ -55,6 +55,7 @@ class TrackedStage:
         self._closes_parent = closes_parent
         self._result: StageResult | None = None
         self._hyperparameters: Mapping[str, Any] = {}
+        self._more_tags: dict[str, str] = {}
         self.tracking: Tracking | None = None if stage is None or runs is None else stage.request_part(runs)
         self.secrets: dict[str, str] = {} if hook is None else hook.client_environment()
 
@@ -136,6 +137,10 @@ class TrackedStage:
         self._result = result
         self._hyperparameters = hyperparameters
 
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Add tags of the stage's run; they are written when the block ends."""
+        self._more_tags |= {key: value[:MESSAGE_LIMIT] for key, value in tags.items()}
+
     def __enter__(self) -> TrackedStage:
         return self
 
@@ -165,7 +170,7 @@ class TrackedStage:
             log.warning("The MLflow run could not be closed after the stage failed: %s", closing)
 
     def _tags(self, error: BaseException | None) -> dict[str, str]:
-        tags = {}
+        tags = dict(self._more_tags)
         if self._result is not None:
             tags["airflow_ml.attempt"] = self._result.attempt
             for name, ref in self._result.outputs.items():

@@ -20,6 +20,8 @@ RUNTIME_LIMIT_BYTES = 32 * 1024
 
 _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = ("protocol", "artifacts", "runtime")
+# What of the store only Airflow's side uses.
+_AIRFLOW_SIDE = {"listing.py", "results.py"}
 # Bodies that need more than their own module.
 _BODY_MODULES = {"validate": ("validate", "frames")}
 
@@ -82,7 +84,7 @@ def without_docstrings(path: Path) -> str:
 def _shipped_files(body: str | None) -> Iterator[Path]:
     yield _PACKAGE / "__init__.py"
     for folder in _SHIPPED:
-        yield from sorted((_PACKAGE / folder).glob("*.py"))
+        yield from sorted(path for path in (_PACKAGE / folder).glob("*.py") if path.name not in _AIRFLOW_SIDE)
     stages = _PACKAGE / "runtime" / "stages"
     yield stages / "__init__.py"
     if body in BODIES:

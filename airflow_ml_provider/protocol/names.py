@@ -6,8 +6,11 @@ import re
 
 from airflow_ml_provider.protocol.errors import ProtocolError
 
-RESERVED_OUTPUTS = ("gate", "metrics", "pod_name", "pod_namespace", "return_value", "validation")
+RESERVED_OUTPUTS = ("cache", "gate", "metrics", "pod_name", "pod_namespace", "return_value", "validation")
 """Names of XComs that a stage pushes beside its outputs."""
+
+REUSE_PARAM = "reuse"
+"""The DAG's param that says whether a run takes results of earlier ones."""
 
 BODIES = ("ingest", "register", "validate")
 """Bodies of stages that the runtime itself has."""

@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
+from pydantic import BaseModel
+
+from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS, REUSE_PARAM
 from airflow_ml_provider.spec.code_checks import check_code
 from airflow_ml_provider.spec.findings import Finding
 from airflow_ml_provider.spec.paths import is_file, is_folder
@@ -40,12 +42,33 @@ def check_pipeline(spec: PipelineSpec, *, folder: Path, unread: Collection[str] 
         unread: Names of stages that are in the file and not in ``spec``, because their shape is wrong.
     """
     return [
+        *_params(spec),
         *_stages(spec, unread),
         *_files(spec, folder),
         *_cycle(spec),
         *_unused(spec, unread),
         *check_code(spec, folder=folder),
     ]
+
+
+def _params(spec: PipelineSpec) -> Iterator[Finding]:
+    if REUSE_PARAM in spec.params and any(spec.caches(name) for name in spec.stages):
+        yield Finding(
+            ("params", REUSE_PARAM), f"{REUSE_PARAM!r} is the switch of the cache in the trigger form; rename the param"
+        )
+
+
+def _ignored(where: tuple[str, ...], stage: StageSpec) -> Iterator[Finding]:
+    if not isinstance(stage.cache, BaseModel) or not isinstance(stage, CodeStageSpec):
+        return
+    known = {f"params.{key}" for key in stage.params} | {f"inputs.{key}" for key in stage.inputs}
+    for index, name in enumerate(stage.cache.ignore):
+        if name.startswith(("params.", "inputs.")) and name not in known:
+            kind = name.partition(".")[0]
+            yield Finding(
+                (*where, "cache", "ignore", index),
+                f"the stage has no {kind.rstrip('s')} {name.partition('.')[2]!r}{did_you_mean(name, known)}",
+            )
 
 
 def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
@@ -66,6 +89,7 @@ def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
             yield from _branch(spec, name, stage, unread)
         if isinstance(stage, RegisterSpec) and spec.tracking is None:
             yield Finding(where, "register needs MLflow: remove 'tracking: false'")
+        yield from _ignored(where, stage)
         for reserved in set(RESERVED_OUTPUTS) & stage.output_types().keys():
             yield Finding((*where, "outputs", reserved), f"output {reserved!r} is a reserved name; rename it")
 

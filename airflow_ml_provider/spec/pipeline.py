@@ -21,7 +21,7 @@ from airflow_ml_provider.spec.fields import (
     StoreUri,
 )
 from airflow_ml_provider.spec.kinds import AnyStage
-from airflow_ml_provider.spec.pod_settings import PodSettings
+from airflow_ml_provider.spec.lazy_parts import CacheSetting, PodSettings
 from airflow_ml_provider.spec.stages import CodeStageSpec
 
 DEFAULT_START = dt.date(2024, 1, 1)
@@ -76,6 +76,11 @@ class PipelineSpec(BaseModel):
     image: ImageName | None = Field(default=None, description="Container image, for pods", examples=["ml/stage:1.4"])
     code: str | None = Field(default=None, description="Folder of code, shipped by its digest", examples=["./flights"])
     pod: PodSettings | None = Field(default=None, description="The pods of all stages", examples=[{"namespace": "ml"}])
+    cache: CacheSetting = Field(
+        default=False,
+        description="Whether earlier results of the same work are taken, in all stages that do not say otherwise",
+        examples=[True, {"ttl": "7d"}],
+    )
     tracking: Tracking = Field(
         default=TrackingSpec(), description="MLflow, or false", examples=[{"experiment": "flights"}, False]
     )
@@ -94,6 +99,11 @@ class PipelineSpec(BaseModel):
         description="The stages by name, the ids of their tasks",
         examples=[{"train": {"kind": "train", "run": "flights.stages:train"}}],
     )
+
+    def caches(self, stage: str) -> bool:
+        """Whether earlier results of a stage are taken."""
+        said = self.stages[stage].cache
+        return (self.cache if said is None else said) is not False
 
     def upstream(self, stage: str) -> set[str]:
         """Return the stages that must end before ``stage`` begins."""

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from airflow_ml_provider.protocol.names import NAME_PATTERN
+from airflow_ml_provider.spec.cache import CacheSpec
 from airflow_ml_provider.spec.kinds import BUILT_IN
 from airflow_ml_provider.spec.pipeline import PipelineSpec, TrackingSpec
 from airflow_ml_provider.spec.pod import PodSpec
@@ -33,6 +34,7 @@ def json_schema(models: Mapping[str, type[StageSpec]] = BUILT_IN) -> dict[str, A
     """
     definitions: dict[str, Any] = {}
     root = _of(PipelineSpec, definitions)
+    _add(CacheSpec, definitions)
     _add(PodSpec, definitions)
     _add(Resources, definitions)
     _add(TrackingSpec, definitions)

@@ -19,7 +19,7 @@ from airflow_ml_provider.spec.fields import (
     StageReference,
     ThresholdText,
 )
-from airflow_ml_provider.spec.pod_settings import PodSettings, StageResources
+from airflow_ml_provider.spec.lazy_parts import CacheSetting, PodSettings, StageResources
 from airflow_ml_provider.spec.references import Reference
 
 
@@ -46,6 +46,9 @@ class StageSpec(BaseModel):
     )
     pod: PodSettings | None = Field(
         default=None, description="The stage's pod, before the pipeline's", examples=[{"spot": "gke"}]
+    )
+    cache: CacheSetting | None = Field(
+        default=None, description="Whether an earlier result of the same work is taken", examples=[True, {"ttl": "7d"}]
     )
     no_retry: list[Literal["bad_data", "out_of_memory", "user_code"]] = Field(
         default=[], description="Kinds of failure after which no retry is wanted", examples=[["bad_data"]]

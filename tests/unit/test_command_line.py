@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 
-from airflow_ml_provider.cli.run import patch_of
+from airflow_ml_provider.cli.params import patch_of
 from airflow_ml_provider.cli.validate import Checked, Format, report
 from airflow_ml_provider.spec.problems import Problem
 

@@ -1,21 +1,29 @@
-"""The keys ``pod`` and ``resources``; what they may hold is imported and built where a pipeline has them.
+"""The keys ``pod``, ``resources`` and ``cache``; what they may hold is imported and built where a pipeline has them.
 
-A stage's models are built at every parse of a DAG, and most stages say nothing of pods.
+A stage's models are built at every parse of a DAG, and most stages say nothing of these.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from airflow_ml_provider.spec.checked import Checked
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.spec.cache import CacheSpec
     from airflow_ml_provider.spec.pod import PodSpec
     from airflow_ml_provider.spec.resources import Resources
 
+    CacheSetting = bool | CacheSpec
     PodSettings = PodSpec
     StageResources = Resources
 else:
+
+    def _cache_model():
+        from airflow_ml_provider.spec.cache import CacheSpec
+
+        return CacheSpec
 
     def _pod_model():
         from airflow_ml_provider.spec.pod import PodSpec
@@ -33,6 +41,17 @@ else:
 
         return check
 
+    def _cache(value):
+        if isinstance(value, bool):
+            return value
+        if not isinstance(value, Mapping | _cache_model()):
+            raise ValueError(f"{value!r} is neither true, false nor a mapping with ttl, ignore, version and image")
+        return _of(_cache_model)(value)
+
+    CacheSetting = Annotated[
+        Any,
+        Checked(_cache, {"anyOf": [{"type": "boolean"}, {"x-definition": "CacheSpec"}]}, model=_cache_model),
+    ]
     PodSettings = Annotated[Any, Checked(_of(_pod_model), {"x-definition": "PodSpec"}, model=_pod_model)]
     StageResources = Annotated[
         Any, Checked(_of(_resources_model), {"x-definition": "Resources"}, model=_resources_model)
