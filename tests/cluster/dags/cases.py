@@ -16,6 +16,13 @@ CASES = {
         "hyperparameters": {"seconds": "{{ params.seconds }}"},
         "kubernetes_conn_id": "kubernetes_proxied",
     },
+    "cached": {
+        "run": "work:quick",
+        "image": "{{ params.image }}",
+        "hyperparameters": {"lines": "{{ params.lines }}"},
+        "cache": {"image": "trust-tag"},
+    },
+    "untrusted": {"run": "work:quick", "cache": True},
     "resuming": {
         "run": "work:resuming",
         "hyperparameters": {"seconds": "{{ params.seconds }}"},
@@ -56,7 +63,7 @@ for mode in ("sync", "deferrable"):
         with DAG(
             name,
             schedule=None,
-            params={"seconds": 20},
+            params={"seconds": 20, "lines": 3, "image": os.environ["AIRFLOW__ML__IMAGE"]},
             render_template_as_native_obj=True,
             dagrun_timeout=timedelta(seconds=12) if case == "slow_run" else None,
         ) as dag:
