@@ -61,13 +61,13 @@ def _params(spec: PipelineSpec) -> Iterator[Finding]:
 def _ignored(where: tuple[str, ...], stage: StageSpec) -> Iterator[Finding]:
     if not isinstance(stage.cache, BaseModel) or not isinstance(stage, CodeStageSpec):
         return
-    known = {f"params.{key}" for key in stage.params} | {f"inputs.{key}" for key in stage.inputs}
-    for index, name in enumerate(stage.cache.ignore):
-        if name.startswith(("params.", "inputs.")) and name not in known:
-            kind = name.partition(".")[0]
+    for index, component in enumerate(stage.cache.ignore):
+        section, _, name = component.partition(".")
+        known = {"params": stage.params, "inputs": stage.inputs}.get(section, {name: None})
+        if name and name not in known:
             yield Finding(
                 (*where, "cache", "ignore", index),
-                f"the stage has no {kind.rstrip('s')} {name.partition('.')[2]!r}{did_you_mean(name, known)}",
+                f"the stage has no {section.rstrip('s')} {name!r}{did_you_mean(name, known)}",
             )
 
 

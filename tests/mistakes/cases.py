@@ -97,6 +97,18 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a name that does not fit the file", "pipeline: demo", "pipeline: other"),
         Mistake("a name that no DAG may have", "pipeline: demo", "pipeline: de mo", in_schema=True),
     ],
+    "Cache": [
+        Mistake("a cache that is no yes or no", TRAIN, beside_train("cache: always"), in_schema=True),
+        Mistake("a misspelt key of the cache", TRAIN, beside_train("cache: {tll: 7d}"), in_schema=True),
+        Mistake("an age without a unit", TRAIN, beside_train("cache: {ttl: 7}"), in_schema=True),
+        Mistake("something to ignore that is nothing", TRAIN, beside_train("cache: {ignore: [parms]}"), in_schema=True),
+        Mistake("an ignored param that the stage lacks", TRAIN, beside_train("cache: {ignore: [params.sed]}")),
+        Mistake(
+            "a param with the name of the switch",
+            "pipeline: demo",
+            "pipeline: demo\ncache: true\nparams: {reuse: false}",
+        ),
+    ],
     "Kinds": [
         Mistake("a misspelt kind", "kind: train", "kind: trian", in_schema=True),
         Mistake("no kind", TRAIN, "", in_schema=True),
