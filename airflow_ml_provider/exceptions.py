@@ -18,6 +18,7 @@ AirflowException
     ├── StageConfigurationError   the stage is put together wrongly, or does not fit its code
     ├── ValidationFailedError     the data does not meet its suite
     ├── GateFailedError           the model does not pass its gate
+    ├── ClaimReleasedError        what a run was given of a source was given back meanwhile
     ├── MlflowAuthorizationError  MLflow refused the connection's credentials
     └── ClusterForbiddenError     Kubernetes refused the connection's credentials, or they lack a right
 """
@@ -99,6 +100,10 @@ class ValidationFailedError(AirflowFailException):
 
 class GateFailedError(AirflowFailException):
     """The model does not pass its gate. A retry does not help: the same model and data give the same metrics."""
+
+
+class ClaimReleasedError(AirflowFailException):
+    """What a run was given of a source was given back and may belong to another run. No retry helps."""
 
 
 class MlflowAuthorizationError(AirflowFailException):

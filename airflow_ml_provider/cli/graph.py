@@ -70,7 +70,7 @@ def _edges(spec: PipelineSpec) -> Iterator[tuple[str, str, str]]:
     for name in in_order(spec):
         carried: dict[str, list[str]] = {other: [] for other in sorted(spec.upstream(name))}
         for reference in spec.stages[name].references().values():
-            if reference.output not in carried[reference.stage]:
+            if reference.stage in carried and reference.output not in carried[reference.stage]:
                 carried[reference.stage].append(reference.output)
         for other, outputs in carried.items():
             yield other, name, ", ".join(outputs)

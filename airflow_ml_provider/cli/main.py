@@ -200,6 +200,43 @@ def cache_prune(
     command.prune(command.store_uri(store, in_airflow=airflow), older_than=age, dry_run=dry_run)
 
 
+data = typer.Typer(no_args_is_help=True, help="Which run was given which new data.", rich_markup_mode="markdown")
+app.add_typer(data, name="data")
+
+
+@data.command(name="status", epilog="`airflow-ml data status flights` · `airflow-ml data status flights --json`")
+def data_status(
+    *,
+    pipeline: Pipeline = HERE,
+    env: Environment = None,
+    source: Annotated[list[str] | None, typer.Option(help="Only this source")] = None,
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is new in the sources of a pipeline, and which runs hold what is not done yet."""
+    from airflow_ml_provider.cli import data as command
+    from airflow_ml_provider.cli.pipelines import load_one
+
+    loaded = load_one(pipeline, environment=env)
+    command.print_status(loaded, sources=source or list(loaded.spec.sources), store=store, as_json=as_json)
+
+
+@data.command(name="release", epilog="`airflow-ml data release flights --source flights --claim 7`")
+def data_release(
+    *,
+    pipeline: Pipeline = HERE,
+    env: Environment = None,
+    source: Annotated[str, typer.Option(help="The source")],
+    claim: Annotated[int, typer.Option(min=1, help="The number that `status` says")],
+    store: Store = None,
+) -> None:
+    """Give back what a failed run was given: the next run gets it, and the failed one cannot go on."""
+    from airflow_ml_provider.cli import data as command
+    from airflow_ml_provider.cli.pipelines import load_one
+
+    command.release(load_one(pipeline, environment=env), source, claim, store=store)
+
+
 @app.command(epilog="`airflow-ml graph` · `airflow-ml graph flights/ --format svg > flights.svg`")
 def graph(
     *,

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, BaseOperator
 
 from airflow_ml_provider.dag_factory.markdown import fenced
 from airflow_ml_provider.dag_factory.stage_arguments import stage_arguments
-from airflow_ml_provider.operators import FinishOperator, StageOperator
+from airflow_ml_provider.operators import CommitOperator, FinishOperator, StageOperator
 from airflow_ml_provider.operators.kinds import operator_of
 from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import DEFAULT_START, PipelineSpec
 
 FINISH = "finish"
+COMMIT = "commit"
 
 
 def build(
@@ -26,6 +27,7 @@ def build(
     base_folder: Path,
     source: str | None = None,
     results: Mapping[str, Mapping[str, Any]] | None = None,
+    exclusive: bool = True,
 ) -> DAG:
     """Build the DAG of a pipeline.
 
@@ -34,6 +36,7 @@ def build(
         base_folder: Where its relative paths start.
         source: The YAML text, shown on the DAG in Airflow's UI.
         results: Stages that are not to run, with what they put out in an earlier run.
+        exclusive: Whether runs claim what is new in their sources; without, each gets all there is.
     """
     done = results or {}
     # Airflow takes this schedule with one run at a time only.
@@ -42,7 +45,7 @@ def build(
     with DAG(
         dag_id=spec.pipeline,
         description=spec.description,
-        schedule=spec.schedule,
+        schedule=_schedule(spec, base_folder),
         start_date=dt.datetime.combine(start, dt.time(), dt.UTC) if start else None,
         catchup=False,
         params={**spec.params, **_switches(spec)},
@@ -51,6 +54,12 @@ def build(
         **limits,
     ) as dag:
         built: dict[str, StageOperator] = {}
+        if spec.sources:
+            # Most pipelines have none, and their parse loads nothing of it.
+            from airflow_ml_provider.dag_factory.data import source_tasks
+
+            built |= source_tasks(spec, base_folder=str(base_folder), exclusive=exclusive)
+        sources = list(built.values())
         for name in in_order(spec):
             if name in done:
                 continue
@@ -58,10 +67,26 @@ def build(
             built[name] = operator_of(spec.stages[name].kind)(**arguments)
             if upstream := [built[other] for other in sorted(spec.upstream(name)) if other in built]:
                 built[name].set_upstream(upstream)
+            elif sources:
+                # Without new data nothing of the run is to run.
+                built[name].set_upstream(sources)
+        last: list[BaseOperator] = list(built.values())
+        if sources and exclusive:
+            commit = CommitOperator(task_id=COMMIT, sources=sorted(spec.sources), store=spec.store)
+            commit.set_upstream(last)
+            last.append(commit)
         if spec.tracking is not None:
             finish = FinishOperator(task_id=FINISH, mlflow_conn_id=spec.tracking.connection, store=spec.store)
-            list(built.values()) >> finish.as_teardown()
+            last >> finish.as_teardown()
     return dag
+
+
+def _schedule(spec: PipelineSpec, base_folder: Path) -> Any:
+    if not spec.data_schedule:
+        return spec.schedule
+    from airflow_ml_provider.dag_factory.data import data_schedule
+
+    return data_schedule(spec, base_folder=base_folder)
 
 
 def _switches(spec: PipelineSpec) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from airflow_ml_provider.operators.reuse import CACHE_XCOM
 from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.spec.load import load
 from airflow_ml_provider.spec.order import downstream, in_order
-from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.problems import SpecError, did_you_mean
 from airflow_ml_provider.spec.stages import RegisterSpec
 
@@ -48,7 +48,7 @@ def requested_dags() -> dict[str, DAG]:
     whole = _spec(request)
     results = _earlier(whole, request)
     spec = as_local(whole, left_out=results.keys())
-    return {spec.pipeline: build(spec, base_folder=Path(request.file).parent, results=results)}
+    return {spec.pipeline: build(spec, base_folder=Path(request.file).parent, results=results, exclusive=False)}
 
 
 def main() -> int:
@@ -65,10 +65,14 @@ def main() -> int:
         tell(RunEvent("refused", message=str(error)))
         return 2
     _prepare_database(Path(request.home))
-    stages = [name for name in in_order(spec) if name in dag.task_dict]
+    outputs = {
+        **{f"{SOURCES}.{name}": ["data", "manifest"] for name in spec.sources},
+        **{name: list(spec.stages[name].output_types()) for name in in_order(spec) if name in dag.task_dict},
+    }
+    stages = list(outputs)
     listener = _Listener(tell, LocalResults(Path(request.home), spec.pipeline))
     for name in stages:
-        listener.follow(dag.get_task(name), outputs=list(spec.stages[name].output_types()))
+        listener.follow(dag.get_task(name), outputs=outputs[name])
     tell(RunEvent("running", stages, message=_notice(spec)))
     run = dag.test(run_conf=None if request.reuse or REUSE_PARAM not in dag.params else {REUSE_PARAM: False})
     states = {task.task_id: str(task.state) for task in run.get_task_instances()}

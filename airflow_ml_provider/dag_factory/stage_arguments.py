@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
 from pydantic import BaseModel
 
 from airflow_ml_provider.operators import StageOperator
-from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.stages import (
     CodeStageSpec,
     EvaluateSpec,
     RegisterSpec,
 )
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.spec.pod import PodSpec
 
 
 def stage_arguments(
@@ -37,31 +40,23 @@ def stage_arguments(
     """
 
     def output(reference: Reference) -> Any:
+        if reference.stage == SOURCES:
+            return XComArg(built[str(reference)], key="data")
         if reference.stage in results:
             return results[reference.stage][reference.output]
         return XComArg(built[reference.stage], key=reference.output)
 
     stage = spec.stages[name]
+    pod = stage.pod.over(spec.pod) if stage.pod and spec.pod else stage.pod or spec.pod
     arguments: dict[str, Any] = {
-        "task_id": name,
-        "base_folder": base_folder,
-        "store": spec.store,
+        **shared_arguments(spec, name, pod=pod, base_folder=base_folder),
         "runner": stage.runner or spec.runner,
-        "mlflow_conn_id": None if spec.tracking is None else spec.tracking.connection,
-        "experiment": None if spec.tracking is None else spec.tracking.experiment,
         "retries": spec.retries if stage.retries is None else stage.retries,
         "retry_delay": spec.retry_delay if stage.retry_delay is None else stage.retry_delay,
         "execution_timeout": stage.timeout,
         "doc_md": stage.doc,
         "no_retry": list(stage.no_retry),
     }
-    if stage.pod or spec.pod:
-        # Most pipelines say nothing of pods, and their parse loads nothing of it.
-        from airflow_ml_provider.dag_factory.pod_arguments import pod_arguments
-
-        pod = stage.pod.over(spec.pod) if stage.pod and spec.pod else stage.pod or spec.pod
-        assert pod is not None
-        arguments |= pod_arguments(pod, base_folder=base_folder)
     image = stage.image or spec.image
     if image:
         arguments["image"] = image
@@ -77,6 +72,47 @@ def stage_arguments(
         arguments["io_image"] = spec.image
     if isinstance(stage, RegisterSpec):
         arguments["gates"] = [output(Reference(gate, "gate")) for gate in gates_before(spec, name)]
+    return arguments
+
+
+def source_arguments(spec: PipelineSpec, name: str, *, base_folder: str) -> dict[str, Any]:
+    """Return the constructor's arguments of the task that claims a source's new data.
+
+    Args:
+        spec: The pipeline.
+        name: The source.
+        base_folder: Where its relative paths start.
+    """
+    source = spec.sources[name]
+    arguments: dict[str, Any] = {
+        **shared_arguments(spec, name, pod=spec.pod, base_folder=base_folder),
+        "source": name,
+        "uri": source.uri,
+        "settle": source.settle,
+        "max_objects": source.max_objects,
+    }
+    if spec.image:
+        arguments["image"] = spec.image
+    return arguments
+
+
+def shared_arguments(spec: PipelineSpec, task_id: str, *, pod: PodSpec | None, base_folder: str) -> dict[str, Any]:
+    """Return what tasks take from their pipeline."""
+    arguments: dict[str, Any] = {
+        "task_id": task_id,
+        "base_folder": base_folder,
+        "store": spec.store,
+        "runner": spec.runner,
+        "mlflow_conn_id": None if spec.tracking is None else spec.tracking.connection,
+        "experiment": None if spec.tracking is None else spec.tracking.experiment,
+        "retries": spec.retries,
+        "retry_delay": spec.retry_delay,
+    }
+    if pod is not None:
+        # Most pipelines say nothing of pods, and their parse loads nothing of it.
+        from airflow_ml_provider.dag_factory.pod_arguments import pod_arguments
+
+        arguments |= pod_arguments(pod, base_folder=base_folder)
     return arguments
 
 

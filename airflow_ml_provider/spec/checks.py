@@ -12,7 +12,7 @@ from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS, REUSE_PARAM
 from airflow_ml_provider.spec.code_checks import check_code
 from airflow_ml_provider.spec.findings import Finding
 from airflow_ml_provider.spec.paths import is_file, is_folder
-from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.stages import (
     CodeStageSpec,
@@ -25,7 +25,7 @@ from airflow_ml_provider.spec.stages import (
 )
 from airflow_ml_provider.spec.suite import SuiteError, check_suite
 
-RESERVED_STAGES = ("finish", "sources")
+RESERVED_STAGES = ("commit", "finish", SOURCES)
 
 # A model is a result by itself, data is not.
 _MAKE_DATA = (IngestSpec, FeatureEngineeringSpec)
@@ -43,6 +43,7 @@ def check_pipeline(spec: PipelineSpec, *, folder: Path, unread: Collection[str] 
     """
     return [
         *_params(spec),
+        *_sources(spec),
         *_stages(spec, unread),
         *_files(spec, folder),
         *_cycle(spec),
@@ -56,6 +57,24 @@ def _params(spec: PipelineSpec) -> Iterator[Finding]:
         yield Finding(
             ("params", REUSE_PARAM), f"{REUSE_PARAM!r} is the switch of the cache in the trigger form; rename the param"
         )
+
+
+def _sources(spec: PipelineSpec) -> Iterator[Finding]:
+    for name in spec.data_schedule:
+        if name not in spec.sources:
+            known = ", ".join(spec.sources) or "none"
+            yield Finding(
+                ("schedule", "data"), f"there is no source {name!r}; there is {known}{did_you_mean(name, spec.sources)}"
+            )
+    read = {
+        reference.output
+        for stage in spec.stages.values()
+        for reference in stage.references().values()
+        if reference.stage == SOURCES
+    }
+    for name in spec.sources:
+        if name not in read:
+            yield Finding((SOURCES, name), f"no stage reads {SOURCES}.{name}", severity="warning")
 
 
 def _ignored(where: tuple[str, ...], stage: StageSpec) -> Iterator[Finding]:
@@ -95,8 +114,12 @@ def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
 
 
 def _reference(spec: PipelineSpec, reader: StageSpec, stage: str, output: str) -> str | None:
-    if stage == "sources":
-        return "sources are not there in this version; read data with a stage of kind ingest"
+    if stage == SOURCES:
+        wanted = reader.wanted_types
+        if output not in spec.sources:
+            known = ", ".join(spec.sources) or "none"
+            return f"there is no source {output!r}; there is {known}{did_you_mean(output, spec.sources)}"
+        return f"{stage}.{output} is a dataset, a {wanted[0]} is wanted" if wanted and "dataset" not in wanted else None
     if stage not in spec.stages:
         return _no_stage(spec, stage)
     types = spec.stages[stage].output_types()

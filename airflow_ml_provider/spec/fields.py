@@ -141,7 +141,12 @@ def _image(value: Any) -> str:
     return value
 
 
-def _schedule(value: Any) -> str:
+def cron_or_preset(value: Any) -> str:
+    """Return a schedule that is a cron expression or one of Airflow's presets.
+
+    Raises:
+        ValueError: It is neither.
+    """
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no schedule: write a cron expression in quotes, or a preset")
     if value.startswith("@"):
@@ -215,5 +220,4 @@ EntryPoint = Annotated[
     ),
 ]
 ImageName = Annotated[str, Checked(_image, {"type": "string", "minLength": 1, "maxLength": 512})]
-Schedule = Annotated[str, Checked(_schedule, {"type": "string", "examples": ["@daily", "0 6 * * 1-5"]})]
 StartDate = Annotated[dt.date, Checked(_date, {"type": "string", "format": "date", "examples": ["2024-01-01"]})]

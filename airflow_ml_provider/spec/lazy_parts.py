@@ -1,4 +1,4 @@
-"""The keys ``pod``, ``resources`` and ``cache``; what they may hold is imported and built where a pipeline has them.
+"""Keys whose content is imported and built where a pipeline has it: pod, resources, cache, sources, schedule: {data}.
 
 A stage's models are built at every parse of a DAG, and most stages say nothing of these.
 """
@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import BaseModel
+
 from airflow_ml_provider.spec.checked import Checked
+from airflow_ml_provider.spec.fields import cron_or_preset
 
 if TYPE_CHECKING:
     from airflow_ml_provider.spec.cache import CacheSpec
     from airflow_ml_provider.spec.pod import PodSpec
     from airflow_ml_provider.spec.resources import Resources
+    from airflow_ml_provider.spec.sources import DataSchedule, SourceSpec
 
     CacheSetting = bool | CacheSpec
+    Schedule = str | DataSchedule
+    Sources = dict[str, SourceSpec]
     PodSettings = PodSpec
     StageResources = Resources
 else:
@@ -35,6 +41,16 @@ else:
 
         return Resources
 
+    def _source_model():
+        from airflow_ml_provider.spec.sources import SourceSpec
+
+        return SourceSpec
+
+    def _data_schedule():
+        from airflow_ml_provider.spec.sources import DataSchedule
+
+        return DataSchedule
+
     def _of(model):
         def check(value):
             return value if isinstance(value, model()) else model().model_validate(value)
@@ -48,6 +64,18 @@ else:
             raise ValueError(f"{value!r} is neither true, false nor a mapping with ttl, ignore, version and image")
         return _of(_cache_model)(value)
 
+    def _sources(value):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{value!r} is no mapping: write NAME: {{uri: ...}}")
+        if not value:
+            return {}
+        from airflow_ml_provider.spec.sources import SOURCES
+
+        return SOURCES.validate_python(value)
+
+    def _schedule(value):
+        return _of(_data_schedule)(value) if isinstance(value, Mapping | BaseModel) else cron_or_preset(value)
+
     CacheSetting = Annotated[
         Any,
         Checked(_cache, {"anyOf": [{"type": "boolean"}, {"x-definition": "CacheSpec"}]}, model=_cache_model),
@@ -55,4 +83,20 @@ else:
     PodSettings = Annotated[Any, Checked(_of(_pod_model), {"x-definition": "PodSpec"}, model=_pod_model)]
     StageResources = Annotated[
         Any, Checked(_of(_resources_model), {"x-definition": "Resources"}, model=_resources_model)
+    ]
+    Sources = Annotated[
+        Any,
+        Checked(
+            _sources,
+            {"type": "object", "additionalProperties": {"x-definition": "SourceSpec"}},
+            model=_source_model,
+        ),
+    ]
+    Schedule = Annotated[
+        Any,
+        Checked(
+            _schedule,
+            {"anyOf": [{"type": "string"}, {"x-definition": "DataSchedule"}]},
+            model=_data_schedule,
+        ),
     ]

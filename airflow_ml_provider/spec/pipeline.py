@@ -16,14 +16,15 @@ from airflow_ml_provider.spec.fields import (
     ImageName,
     Name,
     PipelineName,
-    Schedule,
     StartDate,
     StoreUri,
 )
 from airflow_ml_provider.spec.kinds import AnyStage
-from airflow_ml_provider.spec.lazy_parts import CacheSetting, PodSettings
+from airflow_ml_provider.spec.lazy_parts import CacheSetting, PodSettings, Schedule, Sources
 from airflow_ml_provider.spec.stages import CodeStageSpec
 
+SOURCES = "sources"
+"""What a reference to a source begins with."""
 DEFAULT_START = dt.date(2024, 1, 1)
 
 
@@ -63,8 +64,8 @@ class PipelineSpec(BaseModel):
     )
     schedule: Schedule | None = Field(
         default=None,
-        description="cron expression or preset; leave out to start by hand",
-        examples=["@daily", "0 6 * * 1-5"],
+        description="cron expression, preset, or new data; leave out to start by hand",
+        examples=["@daily", "0 6 * * 1-5", {"data": "flights"}],
     )
     start_date: StartDate | None = Field(default=None, description="First day of a schedule", examples=["2024-01-01"])
     store: StoreUri | None = Field(
@@ -76,6 +77,11 @@ class PipelineSpec(BaseModel):
     image: ImageName | None = Field(default=None, description="Container image, for pods", examples=["ml/stage:1.4"])
     code: str | None = Field(default=None, description="Folder of code, shipped by its digest", examples=["./flights"])
     pod: PodSettings | None = Field(default=None, description="The pods of all stages", examples=[{"namespace": "ml"}])
+    sources: Sources = Field(
+        default={},
+        description="Where new data comes from, by name: stages read sources.NAME",
+        examples=[{"flights": {"uri": "s3://raw/flights/*.csv", "settle": "2m"}}],
+    )
     cache: CacheSetting = Field(
         default=False,
         description="Whether earlier results of the same work are taken, in all stages that do not say otherwise",
@@ -108,7 +114,13 @@ class PipelineSpec(BaseModel):
     def upstream(self, stage: str) -> set[str]:
         """Return the stages that must end before ``stage`` begins."""
         spec = self.stages[stage]
-        return {reference.stage for reference in spec.references().values()} | set(spec.needs)
+        read = {reference.stage for reference in spec.references().values()} - {SOURCES}
+        return read | set(spec.needs)
+
+    @property
+    def data_schedule(self) -> list[str]:
+        """The sources whose new data starts a run; empty when something else does, or nothing."""
+        return [] if self.schedule is None or isinstance(self.schedule, str) else self.schedule.sources()
 
     def pod_templates(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Return the key paths and values of all pod templates."""

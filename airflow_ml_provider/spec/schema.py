@@ -14,6 +14,7 @@ from airflow_ml_provider.spec.pipeline import PipelineSpec, TrackingSpec
 from airflow_ml_provider.spec.pod import PodSpec
 from airflow_ml_provider.spec.resolve import DEFAULTS, ENVIRONMENTS
 from airflow_ml_provider.spec.resources import Resources
+from airflow_ml_provider.spec.sources import DataSchedule, SourceSpec
 from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec
 
 SCHEMA_VERSION = 1
@@ -35,8 +36,10 @@ def json_schema(models: Mapping[str, type[StageSpec]] = BUILT_IN) -> dict[str, A
     definitions: dict[str, Any] = {}
     root = _of(PipelineSpec, definitions)
     _add(CacheSpec, definitions)
+    _add(DataSchedule, definitions)
     _add(PodSpec, definitions)
     _add(Resources, definitions)
+    _add(SourceSpec, definitions)
     _add(TrackingSpec, definitions)
     for kind, model in models.items():
         definitions[_name(kind)] = found = _of(model, definitions)

@@ -1,21 +1,28 @@
-"""Ingest: bring the files of a URI pattern into the store, names kept."""
+"""Ingest: bring the files of a URI pattern, or exactly those of a manifest, into the store, names kept."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from airflow_ml_provider.artifacts.digest import require_relative
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
+from airflow_ml_provider.artifacts.listing import literal_prefix, version_of
 from airflow_ml_provider.artifacts.objects import filesystem, store_errors
+from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.manifest import SourceObject, from_lines, to_lines
 from airflow_ml_provider.runtime.errors import BadDataError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 
 
 def run(context: BodyContext) -> BodyOutcome:
-    """Copy every file that ``options.uri`` matches into the output ``data``.
+    """Copy every file that ``options.uri`` matches, or ``options.manifest`` lists, into the output ``data``.
 
     Raises:
         BadDataError: Nothing matches, or a file is empty.
         StoreUnavailableError: The source does not answer.
     """
+    if "manifest" in context.request.options:
+        return _of_manifest(context)
     uri = context.request.options["uri"]
     fs, pattern = filesystem(uri)
     with store_errors("list", uri):
@@ -37,6 +44,43 @@ def run(context: BodyContext) -> BodyOutcome:
             raise BadDataError(f"ingest: {path} is empty (0 bytes); remove it or write it again")
         total += size
     return BodyOutcome(metrics={"files": float(len(found)), "bytes": float(total)})
+
+
+def _of_manifest(context: BodyContext) -> BodyOutcome:
+    options = context.request.options
+    manifest = context.store.fetch_content(ArtifactRef.from_plain(options["manifest"]))
+    folder = literal_prefix(filesystem(options["uri"])[1]).rpartition("/")[0] + "/"
+    copied: list[SourceObject] = []
+    for listed in from_lines(manifest):
+        target = context.outputs["data"] / _name(filesystem(listed.uri)[1], folder)
+        if _copy_version(listed, target):
+            copied.append(listed)
+        else:
+            print(f"{listed.uri} is not the version any more that this run was given: left out", flush=True)
+    if not copied:
+        raise BadDataError(f"ingest: nothing of what this run was given of {options['uri']} is there any more")
+    context.outputs["manifest"].write_bytes(to_lines(copied))
+    counts = {"objects": len(copied), "bytes": sum(listed.size for listed in copied)}
+    return BodyOutcome(metrics={name: float(count) for name, count in counts.items()})
+
+
+def _copy_version(listed: SourceObject, target: Path) -> bool:
+    """Copy a version of an object; another version that took its place is another run's."""
+    fs, path = filesystem(listed.uri)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for _ in ("before", "after"):
+        fs.invalidate_cache()
+        try:
+            with store_errors("read", listed.uri):
+                if version_of(fs.info(path)) != listed.version:
+                    target.unlink(missing_ok=True)
+                    return False
+                if not target.exists():
+                    fs.get_file(path, str(target))
+        except FileNotFoundError:
+            target.unlink(missing_ok=True)
+            return False
+    return True
 
 
 def _common_folder(paths: list[str]) -> str:

@@ -1,0 +1,45 @@
+"""Where new data comes from."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from airflow_ml_provider.spec.fields import STRICT, Duration, Name
+
+
+class SourceSpec(BaseModel):
+    """Objects of a URI pattern; each version is given to one run."""
+
+    model_config = STRICT
+
+    uri: str = Field(
+        min_length=1, description="fsspec URI or relative path, with * and **", examples=["s3://raw/*.csv"]
+    )
+    settle: Duration = Field(
+        default=dt.timedelta(minutes=1),
+        description="How long an object must not have been written before it is taken",
+        examples=["2m"],
+    )
+    poll: Duration = Field(
+        default=dt.timedelta(seconds=30), description="How often a schedule looks for new objects", examples=["10s"]
+    )
+    max_objects: int = Field(
+        default=10_000, ge=1, le=100_000, description="The most objects of one run", examples=[100]
+    )
+
+
+class DataSchedule(BaseModel):
+    """A schedule that new data makes."""
+
+    model_config = STRICT
+
+    data: Name | list[Name] = Field(description="Sources of this pipeline", examples=["flights"])
+
+    def sources(self) -> list[str]:
+        """Return the sources whose new data starts a run."""
+        return [self.data] if isinstance(self.data, str) else list(self.data)
+
+
+SOURCES = TypeAdapter(dict[Name, SourceSpec])
