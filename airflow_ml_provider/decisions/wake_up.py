@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from airflow_ml_provider.decisions.new_data import Look
 
-LONGEST_SECONDS = 600.0
+SHORTEST_SECONDS, LONGEST_SECONDS = 10.0, 600.0
+"""Between two wake-ups for the same; a run takes some seconds from the event to its claim."""
 
 
 @dataclass
@@ -36,7 +37,7 @@ class WakeUps:
             return False
         if claims != self._claims:
             # Somebody claimed since, and something is left or came: begin anew.
-            self._claims, self._pause = claims, self.poll
+            self._claims, self._pause = claims, max(self.poll, SHORTEST_SECONDS)
         elif now < self._again_at:
             return False
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
@@ -41,7 +41,7 @@ def manifest_of(
     if not operator.exclusive:
         seen = look(objects(uri), is_handed_out=lambda found: False, now=time.time(), settle=0.0, limit=limit)
         if not seen.new:
-            raise AirflowSkipException(f"no object matches {uri}")
+            _skip(f"no object matches {uri}")
         return seen.new
     claims = source_claims(identity.store, pipeline=identity.pipeline, source=operator.source)
     while True:
@@ -55,7 +55,7 @@ def manifest_of(
         seen = look(objects(uri), is_handed_out=ledger.is_handed_out, now=now, settle=settle, limit=limit)
         if not seen.new:
             waiting = f"; {seen.unsettled} still settle ({operator.settle})" if seen.unsettled else ""
-            raise AirflowSkipException(f"nothing is new in {uri}{waiting}")
+            _skip(f"nothing is new in {uri}{waiting}")
         claim = claims.claim(ledger, dag_run=identity.dag_run, objects=seen.new, now=now)
         if claim is not None:
             oldest = now - seen.new[0].changed
@@ -99,6 +99,12 @@ def source_claims(store: str, *, pipeline: str, source: str) -> SourceClaims:
             f"{', '.join(EXCLUSIVE_STORES)}"
         )
     return SourceClaims(store, pipeline=pipeline, source=source)
+
+
+def _skip(reason: str) -> NoReturn:
+    # Airflow does not log what a skipped task was skipped for.
+    log.info("This run is skipped: %s", reason)
+    raise AirflowSkipException(reason)
 
 
 def _again(claim: Claim, end: End | None) -> Sequence[SourceObject]:

@@ -122,7 +122,7 @@ def model_at(path: tuple[str | int, ...], *, root: type[BaseModel], value: Any) 
         path = path[2:]
     for part in path[:-1]:
         field = root.model_fields.get(str(part))
-        inner = None if field is None else _model_of(field.annotation)
+        inner = None if field is None else _model_of((field.annotation, *field.metadata))
         if inner is not None:
             root = inner
         elif field is not None:
@@ -135,7 +135,8 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
         return annotation
     if isinstance(annotation, Checked):
         return annotation.model() if annotation.model else None
-    return next((found for part in get_args(annotation) if (found := _model_of(part)) is not None), None)
+    parts = annotation if isinstance(annotation, tuple) else get_args(annotation)
+    return next((found for part in parts if (found := _model_of(part)) is not None), None)
 
 
 # One validator a kind, built when a pipeline first uses it: a union of all would be built at every parse.

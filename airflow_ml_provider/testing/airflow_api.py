@@ -93,9 +93,13 @@ class AirflowApi:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
         self._client.patch(path, json={"new_state": state}).raise_for_status()
 
-    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
-        """Clear a task, as a user does in the UI, so that it runs anew."""
-        body = {"dag_run_id": run_id, "task_ids": [task_id], "dry_run": False, "only_failed": False}
+    def pause(self, dag_id: str, *, paused: bool = True) -> None:
+        """Pause a DAG, or let it go on."""
+        self._client.patch(f"/dags/{dag_id}", json={"is_paused": paused}).raise_for_status()
+
+    def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
+        """Clear tasks, as a user does in the UI, so that they run anew."""
+        body = {"dag_run_id": run_id, "task_ids": list(task_ids), "dry_run": False, "only_failed": False}
         self._client.post(f"/dags/{dag_id}/clearTaskInstances", json=body).raise_for_status()
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:

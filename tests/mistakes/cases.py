@@ -78,6 +78,13 @@ class Mistake:
 TRAIN = "    kind: train\n"
 
 
+SOURCE = """\
+pipeline: demo
+schedule: {data: raw}
+sources:
+  raw: {uri: data/*.csv, settle: 2m}"""
+
+
 def beside_train(line: str) -> str:
     """Return the beginning of stage train with a line more."""
     return f"{TRAIN}    {line}\n"
@@ -96,6 +103,16 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a key written twice", TRAIN, beside_train("kind: train")),
         Mistake("a name that does not fit the file", "pipeline: demo", "pipeline: other"),
         Mistake("a name that no DAG may have", "pipeline: demo", "pipeline: de mo", in_schema=True),
+    ],
+    "Sources": [
+        Mistake(
+            "a schedule by a source that does not exist", "pipeline: demo", SOURCE.replace("data: raw", "data: row")
+        ),
+        Mistake("a source that nobody reads", "pipeline: demo", SOURCE),
+        Mistake("a misspelt key of a source", "pipeline: demo", SOURCE.replace("settle", "settel"), in_schema=True),
+        Mistake("a source without a URI", "pipeline: demo", SOURCE.replace("uri: data/*.csv, ", ""), in_schema=True),
+        Mistake("a misspelt key of a schedule", "pipeline: demo", SOURCE.replace("{data:", "{date:"), in_schema=True),
+        Mistake("sources that are no mapping", "pipeline: demo", "pipeline: demo\nsources: [raw]", in_schema=True),
     ],
     "Cache": [
         Mistake("a cache that is no yes or no", TRAIN, beside_train("cache: always"), in_schema=True),
@@ -126,7 +143,7 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a reference without an output", "check.data}", "check}", in_schema=True),
         Mistake("a report where a model is wanted", "    model: train.model", "    model: check.report"),
         Mistake("a model where a dataset is wanted", "{data: ingest.data}", "{data: train.model}"),
-        Mistake("a source, which is not there yet", "check.data}", "sources.flights}"),
+        Mistake("a source that does not exist", "check.data}", "sources.flights}"),
         Mistake("a needed stage that does not exist", "needs: [evaluate]", "needs: [evaluat]"),
         Mistake("stages that wait for each other", "uri: data/*.csv", "uri: x\n    needs: [train]"),
         Mistake("a stage that waits for itself", "uri: data/*.csv", "uri: x\n    needs: [ingest]"),
