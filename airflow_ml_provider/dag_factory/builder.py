@@ -11,8 +11,9 @@ from airflow.sdk import DAG, BaseOperator
 
 from airflow_ml_provider.dag_factory.markdown import fenced
 from airflow_ml_provider.dag_factory.stage_arguments import stage_arguments
-from airflow_ml_provider.operators import CommitOperator, FinishOperator, StageOperator
+from airflow_ml_provider.operators.finish import FinishOperator
 from airflow_ml_provider.operators.kinds import operator_of
+from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import DEFAULT_START, PipelineSpec
@@ -72,6 +73,8 @@ def build(
                 built[name].set_upstream(sources)
         last: list[BaseOperator] = list(built.values())
         if sources and exclusive:
+            from airflow_ml_provider.operators.commit import CommitOperator
+
             commit = CommitOperator(task_id=COMMIT, sources=sorted(spec.sources), store=spec.store)
             commit.set_upstream(last)
             last.append(commit)

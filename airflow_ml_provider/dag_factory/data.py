@@ -8,9 +8,9 @@ from airflow.sdk import Asset, AssetAny, AssetWatcher, TaskGroup
 from airflow.sdk.definitions.asset import BaseAsset
 
 from airflow_ml_provider.dag_factory.stage_arguments import source_arguments
-from airflow_ml_provider.operators import StageOperator
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.source import SourceOperator
+from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.triggers.new_data import NewDataTrigger
 

@@ -18,10 +18,10 @@ from airflow_ml_provider.artifacts.layout import content_uri
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators import StageOperator
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.reuse import StageReuse
 from airflow_ml_provider.operators.settings import MlSettings
+from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.operators.stage_request import stage_request
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.result import StageResult

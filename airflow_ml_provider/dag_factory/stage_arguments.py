@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import XComArg
 from pydantic import BaseModel
 
-from airflow_ml_provider.operators import StageOperator
+from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.stages import (

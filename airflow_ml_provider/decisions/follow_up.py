@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 OnFailure = Literal["fail", "warn", "branch"]
 ON_FAILURE: tuple[OnFailure, ...] = ("fail", "warn", "branch")
 
 
-@dataclass(frozen=True)
-class FollowUp:
+class FollowUp(NamedTuple):
     """What to do.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -17,8 +17,7 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _THRESHOLD = re.compile(rf"\s*(?P<sign><=|>=|<|>)\s*(?:(?P<number>{_NUMBER})|(?P<metric>[A-Za-z_][A-Za-z0-9_./-]*))\s*")
 
 
-@dataclass(frozen=True)
-class Threshold:
+class Threshold(NamedTuple):
     """A rule for one metric: ``< 20``, or ``< baseline_rmse`` to compare with another metric.
 
     Attributes:
@@ -50,8 +49,7 @@ class Threshold:
         return f"{self.comparison} {limit}"
 
 
-@dataclass(frozen=True)
-class GateVerdict:
+class GateVerdict(NamedTuple):
     """The outcome of a gate.
 
     Attributes:

@@ -1,17 +1,23 @@
 """Operators, one a stage kind."""
 
-from airflow_ml_provider.operators.commit import CommitOperator
-from airflow_ml_provider.operators.container import ContainerOperator
-from airflow_ml_provider.operators.evaluate import EvaluateOperator
-from airflow_ml_provider.operators.feature_engineering import FeatureEngineeringOperator
-from airflow_ml_provider.operators.finish import FinishOperator
-from airflow_ml_provider.operators.ingest import IngestOperator
-from airflow_ml_provider.operators.reap import ReapOperator
-from airflow_ml_provider.operators.register import RegisterOperator
-from airflow_ml_provider.operators.source import SourceOperator
-from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.operators.train import TrainOperator
-from airflow_ml_provider.operators.validate import ValidateOperator
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.operators.commit import CommitOperator
+    from airflow_ml_provider.operators.container import ContainerOperator
+    from airflow_ml_provider.operators.evaluate import EvaluateOperator
+    from airflow_ml_provider.operators.feature_engineering import FeatureEngineeringOperator
+    from airflow_ml_provider.operators.finish import FinishOperator
+    from airflow_ml_provider.operators.ingest import IngestOperator
+    from airflow_ml_provider.operators.reap import ReapOperator
+    from airflow_ml_provider.operators.register import RegisterOperator
+    from airflow_ml_provider.operators.source import SourceOperator
+    from airflow_ml_provider.operators.stage import StageOperator
+    from airflow_ml_provider.operators.train import TrainOperator
+    from airflow_ml_provider.operators.validate import ValidateOperator
 
 __all__ = [
     "CommitOperator",
@@ -27,3 +33,25 @@ __all__ = [
     "TrainOperator",
     "ValidateOperator",
 ]
+
+_MODULES = {
+    "CommitOperator": "commit",
+    "ContainerOperator": "container",
+    "EvaluateOperator": "evaluate",
+    "FeatureEngineeringOperator": "feature_engineering",
+    "FinishOperator": "finish",
+    "IngestOperator": "ingest",
+    "ReapOperator": "reap",
+    "RegisterOperator": "register",
+    "SourceOperator": "source",
+    "StageOperator": "stage",
+    "TrainOperator": "train",
+    "ValidateOperator": "validate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # A pipeline's parse loads the operators that it has.
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.stage import StageOperator
 
@@ -53,6 +52,7 @@ class IngestOperator(StageOperator):
         """
         if self.run or self.command:
             return "what code fetches from outside may have changed"
+        from airflow_ml_provider.artifacts.errors import StoreError
         from airflow_ml_provider.artifacts.listing import fingerprint
 
         uri = request.options["uri"]

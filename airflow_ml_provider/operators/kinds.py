@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators.container import ContainerOperator
-from airflow_ml_provider.operators.evaluate import EvaluateOperator
-from airflow_ml_provider.operators.feature_engineering import FeatureEngineeringOperator
-from airflow_ml_provider.operators.ingest import IngestOperator
-from airflow_ml_provider.operators.register import RegisterOperator
 from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.operators.train import TrainOperator
-from airflow_ml_provider.operators.validate import ValidateOperator
 
 OPERATORS_GROUP = "airflow_ml_provider.stage_operators"
 """Entry points by which a package brings the operator of its kind: ``kind = "package.module:Operator"``."""
 
-OPERATORS: Mapping[str, type[StageOperator]] = {
-    operator.kind: operator
-    for operator in (
-        IngestOperator,
-        ValidateOperator,
-        FeatureEngineeringOperator,
-        TrainOperator,
-        EvaluateOperator,
-        RegisterOperator,
-        ContainerOperator,
-    )
+OPERATORS: Mapping[str, str] = {
+    "ingest": "IngestOperator",
+    "validate": "ValidateOperator",
+    "feature_engineering": "FeatureEngineeringOperator",
+    "train": "TrainOperator",
+    "evaluate": "EvaluateOperator",
+    "register": "RegisterOperator",
+    "container": "ContainerOperator",
 }
 
 
@@ -39,7 +30,8 @@ def operator_of(kind: str) -> type[StageOperator]:
         StageConfigurationError: No package brings it, or not properly.
     """
     if kind in OPERATORS:
-        return OPERATORS[kind]
+        found_class: type[StageOperator] = getattr(import_module("airflow_ml_provider.operators"), OPERATORS[kind])
+        return found_class
     for found in entry_points(group=OPERATORS_GROUP, name=kind):
         try:
             operator = found.load()

@@ -152,6 +152,11 @@ class _Reader:
                 hint = "; put a template in quotes: '{{ ... }}'" if "{{" in line else ""
                 self._problem(key_node, path, f"a key must be plain text{hint}")
                 continue
+            if key_node.tag != _TEXT and key_node.tag != self._loader.resolve(
+                type(key_node), key_node.value, (True, False)
+            ):
+                self._problem(key_node, path, f"tag {key_node.tag.removeprefix(_PREFIX)!r} is not allowed on a key")
+                continue
             key = str(key_node.value)
             self.positions[(*path, key)] = self._position(key_node)
             values[key] = self.read(value_node, (*path, key))

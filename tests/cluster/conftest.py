@@ -288,6 +288,7 @@ def airflow(
             **s3.variables(s3.here),
             "AIRFLOW__ML__STORE": f"s3://{bucket}/store",
             "ML_TEST_SHARED_VOLUME": str(shared_volume),
+            "ML_TEST_BUCKET": bucket,
             "AIRFLOW__CORE__PARALLELISM": "6",
             "AIRFLOW__ML__RUNNER": "kubernetes",
             "AIRFLOW__ML__IMAGE": cluster.image,

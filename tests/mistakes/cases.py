@@ -245,6 +245,7 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a number with underscores", "{depth: 4}", "{depth: 1_000}"),
         Mistake("a time of day", "{depth: 4}", "{depth: 12:30:45}"),
         Mistake("a tag", "kind: train", "kind: !!python/name:os.system train"),
+        Mistake("a tag on a key", "    kind: train", "    !x kind: train"),
         Mistake("an unknown alias", "kind: train", "kind: *train"),
         Mistake("a key that is no text", TRAIN, f"{TRAIN}    ? [a]\n    : 1\n"),
         Mistake("two documents", "", "pipeline: demo\n---\npipeline: demo\n"),

@@ -49,7 +49,7 @@ def test_a_good_file_is_a_pipeline(write):
         ("check.data}", "chek.data}", "14:14", "there is no stage 'chek'"),
         ("check.data}", "chek.data}", "14:14", "did you mean 'check'?"),
         ("check.data}", "check}", "14:14", "'check' is no reference: write stage.output"),
-        ("check.data}", "sources.flights}", "14:14", "sources are not there in this version"),
+        ("check.data}", "sources.flights}", "14:14", "there is no source 'flights'; there is none"),
         (
             "\n    model: train.model",
             "\n    model: check.report",
