@@ -18,16 +18,17 @@ def check_suite(path: Path) -> bytes:
     Raises:
         SuiteError: It is missing, over 16 MiB, no JSON (with line and column), or has no name or expectations.
     """
-    if path.exists() and not path.is_file():
-        raise SuiteError(f"suite {path} is no file")
     try:
-        if path.stat().st_size > SUITE_LIMIT_BYTES:
-            raise SuiteError(f"suite {path} has over {SUITE_LIMIT_BYTES:,} bytes")
-        content = path.read_bytes()
+        size = path.stat().st_size if path.is_file() or not path.exists() else -1
+        content = path.read_bytes() if 0 <= size <= SUITE_LIMIT_BYTES else b""
     except (FileNotFoundError, ValueError):
         raise SuiteError(f"suite {path} does not exist") from None
     except OSError as error:
         raise SuiteError(f"suite {path} cannot be read: {error.strerror}") from error
+    if size < 0:
+        raise SuiteError(f"suite {path} is no file")
+    if size > SUITE_LIMIT_BYTES:
+        raise SuiteError(f"suite {path} has over {SUITE_LIMIT_BYTES:,} bytes")
     try:
         suite = json.loads(content)
     except json.JSONDecodeError as error:
