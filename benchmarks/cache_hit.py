@@ -2,7 +2,7 @@
 
 Each round runs every chain once, in turn, in one Airflow (standalone, LocalExecutor, SQLite). The stages were run once
 before; each reads the output of the one before. Tracked stages write to a real MLflow on this machine. That no pod
-is made is tested in tests/cluster/test_reuse.py. The goal is EmptyOperator + 0.5 s.
+is made is tested in tests/cluster/test_reuse_in_pods.py. The goal is EmptyOperator + 0.5 s.
 """
 
 from __future__ import annotations

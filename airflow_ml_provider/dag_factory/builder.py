@@ -85,7 +85,7 @@ def build(
 
 
 def _schedule(spec: PipelineSpec, base_folder: Path) -> Any:
-    if not spec.data_schedule:
+    if spec.data_schedule is None:
         return spec.schedule
     from airflow_ml_provider.dag_factory.data import data_schedule
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airflow.sdk import Asset, AssetAny, AssetWatcher, TaskGroup
-from airflow.sdk.definitions.asset import BaseAsset
+from airflow.sdk import Asset, AssetWatcher, TaskGroup
 
 from airflow_ml_provider.dag_factory.stage_arguments import source_arguments
 from airflow_ml_provider.operators.settings import MlSettings
@@ -32,22 +31,19 @@ def source_tasks(spec: PipelineSpec, *, base_folder: str, exclusive: bool) -> di
         }
 
 
-def data_schedule(spec: PipelineSpec, *, base_folder: Path) -> BaseAsset:
-    """Return the schedule of a pipeline that new data starts: an asset a source, watched in the triggerer."""
-    store = MlSettings.read(store=spec.store).store
-    assets = []
-    for name in spec.data_schedule:
-        source = spec.sources[name]
-        trigger = NewDataTrigger(
-            store=store,
-            pipeline=spec.pipeline,
-            source=name,
-            uri=source.uri if "://" in source.uri else str(base_folder / source.uri),
-            settle=source.settle.total_seconds(),
-            poll=source.poll.total_seconds(),
-        )
-        watcher = AssetWatcher(name=f"{spec.pipeline}.{name}", trigger=trigger)
-        assets.append(
-            Asset(f"{spec.pipeline}.{name}", uri=f"x-airflow-ml://{spec.pipeline}/{name}", watchers=[watcher])
-        )
-    return assets[0] if len(assets) == 1 else AssetAny(*assets)
+def data_schedule(spec: PipelineSpec, *, base_folder: Path) -> Asset:
+    """Return the schedule of a pipeline that new data starts: an asset that is watched in the triggerer."""
+    name = spec.data_schedule
+    assert name is not None
+    source = spec.sources[name]
+    trigger = NewDataTrigger(
+        store=MlSettings.read(store=spec.store).store,
+        pipeline=spec.pipeline,
+        source=name,
+        uri=source.uri if "://" in source.uri else str(base_folder / source.uri),
+        settle=source.settle.total_seconds(),
+        poll=source.poll.total_seconds(),
+    )
+    asset = f"{spec.pipeline}.{name}"
+    watcher = AssetWatcher(name=asset, trigger=trigger)
+    return Asset(asset, uri=f"x-airflow-ml://{spec.pipeline}/{name}", watchers=[watcher])

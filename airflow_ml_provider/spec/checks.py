@@ -60,19 +60,18 @@ def _params(spec: PipelineSpec) -> Iterator[Finding]:
 
 
 def _sources(spec: PipelineSpec) -> Iterator[Finding]:
-    for name in spec.data_schedule:
-        if name not in spec.sources:
-            known = ", ".join(spec.sources) or "none"
-            yield Finding(
-                ("schedule", "data"), f"there is no source {name!r}; there is {known}{did_you_mean(name, spec.sources)}"
-            )
+    if spec.data_schedule is not None and spec.data_schedule not in spec.sources:
+        yield Finding(("schedule", "data"), _no_source(spec, spec.data_schedule))
     read = {
         reference.output
         for stage in spec.stages.values()
         for reference in stage.references().values()
         if reference.stage == SOURCES
     }
-    for name in spec.sources:
+    for number, name in enumerate(spec.sources):
+        if number > 0:
+            # What a run does with one source's data when another has none is not decided.
+            yield Finding((SOURCES, name), "a pipeline takes one source: write a pipeline of its own for this one")
         if name not in read:
             yield Finding((SOURCES, name), f"no stage reads {SOURCES}.{name}", severity="warning")
 
@@ -117,8 +116,7 @@ def _reference(spec: PipelineSpec, reader: StageSpec, stage: str, output: str) -
     if stage == SOURCES:
         wanted = reader.wanted_types
         if output not in spec.sources:
-            known = ", ".join(spec.sources) or "none"
-            return f"there is no source {output!r}; there is {known}{did_you_mean(output, spec.sources)}"
+            return _no_source(spec, output)
         return f"{stage}.{output} is a dataset, a {wanted[0]} is wanted" if wanted and "dataset" not in wanted else None
     if stage not in spec.stages:
         return _no_stage(spec, stage)
@@ -183,3 +181,8 @@ def _unused(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
 
 def _no_stage(spec: PipelineSpec, name: str) -> str:
     return f"there is no stage {name!r}; there are {', '.join(spec.stages)}{did_you_mean(name, spec.stages)}"
+
+
+def _no_source(spec: PipelineSpec, name: str) -> str:
+    known = ", ".join(spec.sources) or "none"
+    return f"there is no source {name!r}; there is {known}{did_you_mean(name, spec.sources)}"

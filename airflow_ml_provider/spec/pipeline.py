@@ -118,9 +118,9 @@ class PipelineSpec(BaseModel):
         return read | set(spec.needs)
 
     @property
-    def data_schedule(self) -> list[str]:
-        """The sources whose new data starts a run; empty when something else does, or nothing."""
-        return [] if self.schedule is None or isinstance(self.schedule, str) else self.schedule.sources()
+    def data_schedule(self) -> str | None:
+        """The source whose new data starts a run; ``None`` when something else does, or nothing."""
+        return None if self.schedule is None or isinstance(self.schedule, str) else self.schedule.data
 
     def pod_templates(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Return the key paths and values of all pod templates."""

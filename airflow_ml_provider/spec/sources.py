@@ -35,11 +35,7 @@ class DataSchedule(BaseModel):
 
     model_config = STRICT
 
-    data: Name | list[Name] = Field(description="Sources of this pipeline", examples=["flights"])
-
-    def sources(self) -> list[str]:
-        """Return the sources whose new data starts a run."""
-        return [self.data] if isinstance(self.data, str) else list(self.data)
+    data: Name = Field(description="The source whose new data starts a run", examples=["flights"])
 
 
 SOURCES = TypeAdapter(dict[Name, SourceSpec])
