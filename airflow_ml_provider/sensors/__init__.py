@@ -1,0 +1,5 @@
+"""Sensors."""
+
+from airflow_ml_provider.sensors.new_data import NewDataSensor
+
+__all__ = ["NewDataSensor"]
