@@ -169,11 +169,14 @@ class SourceClaims:
             ArtifactCorruptError: It cannot be read.
             StoreUnavailableError: The store did not answer.
         """
+        note = self._run_uri(dag_run)
         for claim in ledger.claims.values():
             if claim.dag_run == dag_run:
+                # Its task may have died before it wrote the note.
+                write_object(note, str(claim.number).encode())
                 return claim, ledger.ends.get(claim.number)
         try:
-            number = int(read_object(self._run_uri(dag_run)))
+            number = int(read_object(note))
         except FileNotFoundError:
             return None
         return self._claim(number), self._end(number)
@@ -255,5 +258,5 @@ def _numbers(uri: str) -> Iterator[int]:
 
 
 def _digest(found: SourceObject) -> bytes:
-    text = f"{found.uri}\n{found.version}".encode()
+    text = f"{found.uri}\n{found.version}".encode(errors="surrogateescape")
     return hashlib.sha256(text).digest()[:_DIGEST_BYTES]

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import logging
 import re
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from airflow_ml_provider.artifacts.digest import require_relative
+from airflow_ml_provider.artifacts.errors import InvalidArtifactError, StoreError
 from airflow_ml_provider.artifacts.objects import filesystem, store_errors
 from airflow_ml_provider.protocol.manifest import SourceObject
+
+log = logging.getLogger(__name__)
 
 _WILDCARD = re.compile(r"[*?\[]")
 _ETAGS = ("ETag", "etag", "md5Hash", "content_md5")
@@ -17,45 +24,87 @@ _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 
 def fingerprint(pattern: str) -> str:
-    """Return a digest over the names and versions of all files of a pattern.
+    """Return a digest over the names and versions of all files of a pattern, empty when there is none.
+
+    A version is the ETag; without one the size, the time of change and the inode.
 
     Raises:
-        StoreUnavailableError: They cannot be listed.
+        StoreError: They cannot be listed.
     """
-    digest = hashlib.sha256()
-    for found in sorted(objects(pattern)):
-        digest.update(f"{found.uri}\n{found.version}\n".encode())
-    return f"sha256:{digest.hexdigest()}"
+    lines = []
+    for name, entry in _matching(pattern):
+        told = _etag(entry) or f"{entry['size']} {_when(entry)!r} {entry.get('ino', '')}"
+        lines.append(f"{name}\n{told}\n".encode(errors="surrogateescape"))
+    return f"sha256:{hashlib.sha256(b''.join(sorted(lines))).hexdigest()}" if lines else ""
 
 
 def objects(pattern: str) -> Iterator[SourceObject]:
     """Return the files of a URI pattern (``*``, ``?``, ``[a-z]``, and ``**`` over folders), in no order.
 
-    Only what begins like the pattern does up to its first wildcard is listed. On S3 a page of 1000 is held at a time
-    (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html); other stores are listed at once.
+    Names that cannot be kept in a dataset (``..``, a backslash, control characters, no UTF-8) are told and left out.
 
     Raises:
-        StoreUnavailableError: They cannot be listed.
+        StoreError: They cannot be listed.
+    """
+    fs, path = filesystem(pattern)
+    folder = source_folder(path)
+    for name, entry in _matching(pattern):
+        try:
+            require_relative(name.removeprefix(folder))
+        except InvalidArtifactError as error:
+            log.warning("%r is left out of %s: %s", name, pattern, error)
+            continue
+        yield SourceObject(
+            uri=fs.unstrip_protocol(name), version=version_of(entry), size=int(entry["size"]), changed=_when(entry)
+        )
+
+
+def entry_of(fs: Any, path: str) -> dict[str, Any]:
+    """Return the entry of a file as the listing has it; a link stands for what it leads to.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    entry: dict[str, Any] = fs.info(path)
+    return _followed(path, entry) if entry.get("islink") else entry
+
+
+def source_folder(pattern: str) -> str:
+    """Return the folder in which all files of a pattern lie, with its last slash."""
+    return f"{_literal_prefix(pattern).rpartition('/')[0]}/"
+
+
+def version_of(entry: dict[str, Any]) -> str:
+    """Return what tells a version of a file from others, wherever it is looked at from.
+
+    ETag and second of change, so that the same content written again is another version; size and time of change where
+    the store has no ETag.
+    """
+    etag = _etag(entry)
+    return f"{etag} {int(_when(entry))}" if etag else f"{entry['size']} {_when(entry)!r}"
+
+
+def _matching(pattern: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return the files that a pattern matches.
+
+    Only what begins like the pattern does up to its first wildcard is listed. On S3 a page of 1000 is held at a time
+    (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html); other stores are listed at once.
     """
     from fsspec.utils import glob_translate
 
     fs, path = filesystem(pattern)
-    wanted = re.compile(glob_translate(path))
-    prefix = literal_prefix(path)
+    try:
+        wanted = re.compile(glob_translate(path))
+    except ValueError as error:
+        raise StoreError(f"{pattern} is no pattern: {error}") from error
     fs.invalidate_cache()
     with store_errors("list", pattern):
-        for name, entry in _entries(fs, prefix):
+        for name, entry in _entries(fs, _literal_prefix(path)):
             if wanted.match(name):
-                yield SourceObject(
-                    uri=fs.unstrip_protocol(name),
-                    version=version_of(entry),
-                    size=int(entry["size"]),
-                    changed=_when(entry),
-                )
+                yield name, entry
 
 
-def literal_prefix(pattern: str) -> str:
-    """Return a pattern up to its first wildcard."""
+def _literal_prefix(pattern: str) -> str:
     wildcard = _WILDCARD.search(pattern)
     return pattern[: wildcard.start()] if wildcard else pattern
 
@@ -64,10 +113,20 @@ def _entries(fs: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if hasattr(fs, "call_s3"):
         yield from _s3_entries(fs, prefix)
         return
-    folder = prefix.rpartition("/")[0]
-    for name, entry in fs.find(folder, detail=True).items():
+    for name, listed in fs.find(prefix.rpartition("/")[0], detail=True).items():
+        try:
+            entry = _followed(name, listed) if listed.get("islink") else listed
+        except FileNotFoundError:
+            continue
         if entry["type"] == "file":
             yield name, entry
+
+
+def _followed(path: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry of a local link with what it leads to."""
+    found = Path(path).stat()
+    kind = "file" if stat.S_ISREG(found.st_mode) else "other"
+    return {**entry, "type": kind, "size": found.st_size, "mtime": found.st_mtime, "ino": found.st_ino}
 
 
 def _s3_entries(fs: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -83,15 +142,8 @@ def _s3_entries(fs: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
         more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
-def version_of(entry: dict[str, Any]) -> str:
-    """Return what tells a version of a file from others, from its entry in an fsspec listing.
-
-    The ETag; without one the size, time of change and inode, which rsync, make and git's index trust.
-    """
-    for key in _ETAGS:
-        if entry.get(key):
-            return str(entry[key]).strip('"')
-    return f"{entry['size']} {_when(entry)!r} {entry.get('ino', '')}".rstrip()
+def _etag(entry: dict[str, Any]) -> str:
+    return next((str(entry[key]).strip('"') for key in _ETAGS if entry.get(key)), "")
 
 
 def _when(entry: dict[str, Any]) -> float:

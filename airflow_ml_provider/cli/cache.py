@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from airflow_ml_provider.artifacts.errors import StoreError
+from airflow_ml_provider.artifacts.errors import StoreError, StoreUnavailableError
 from airflow_ml_provider.artifacts.results import KeptResult, ResultStore, UnusableResultError
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.cli.pipelines import fail
@@ -39,9 +39,13 @@ def store_uri(store: str | None, *, in_airflow: bool) -> str:
 
     if not (store or in_airflow):
         os.environ |= local_environment(Path.cwd() / FOLDER)
+    from airflow_ml_provider.exceptions import StageConfigurationError
     from airflow_ml_provider.operators.settings import MlSettings
 
-    return MlSettings.read(store=store).store
+    try:
+        return MlSettings.read(store=store).store
+    except StageConfigurationError as error:
+        fail(str(error))
 
 
 def entries(store: str) -> list[Entry]:
@@ -81,8 +85,8 @@ def print_why(store: str, *, pipeline: str, stages: list[str], as_json: bool) ->
         if kept is None:
             typer.echo(f"{stage}: nothing is kept")
             continue
-        ran = kept.reason.startswith("reused from ")
-        typer.echo(f"{stage}: {kept.reason if ran else f'ran because {kept.reason}'}")
+        reused = kept.reason.startswith("reused from ")
+        typer.echo(f"{stage}: {kept.reason if reused else f'ran because {kept.reason}'}")
         for name, value in kept.components.items():
             typer.echo(f"  {name}: {value if isinstance(value, str) else json.dumps(value, sort_keys=True)}")
 
@@ -99,7 +103,10 @@ def prune(store: str, *, older_than: dt.timedelta | None, dry_run: bool) -> None
         name = f"{entry.kept.pipeline}.{entry.kept.stage}" if entry.kept else entry.uri
         typer.echo(f"{'would remove' if dry_run else 'remove'} {name}: {entry.flaw or f'kept {age.days} days ago'}")
         if not dry_run:
-            ResultStore(store).forget(entry.uri)
+            try:
+                ResultStore(store).forget(entry.uri)
+            except StoreError as error:
+                fail(str(error))
     if not removed:
         typer.echo("nothing to remove")
 
@@ -117,6 +124,9 @@ def _entry(uri: str, found: KeptResult | UnusableResultError) -> Entry:
     for name, ref in found.result.outputs.items():
         try:
             ArtifactStore().require_whole(ref)
+        except StoreUnavailableError:
+            # Nothing is known of the artifact, so nothing is wrong with it.
+            raise
         except StoreError as error:
             return Entry(uri, found, f"output {name!r}: {error}")
     return Entry(uri, found, "")

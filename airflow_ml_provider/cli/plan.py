@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from airflow_ml_provider.artifacts.errors import StoreError
+from airflow_ml_provider.cli.pipelines import fail
 from airflow_ml_provider.spec.kinds import BUILT_IN
 from airflow_ml_provider.spec.load import LoadedPipeline
 from airflow_ml_provider.spec.order import in_order
@@ -72,13 +74,17 @@ def _forecast(loaded: LoadedPipeline, *, in_airflow: bool) -> dict[str, StageFor
         os.environ |= local_environment(Path.cwd() / FOLDER)
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
     from airflow_ml_provider.dag_factory.forecast import forecast
+    from airflow_ml_provider.exceptions import StageConfigurationError
 
     spec = loaded.spec
     if not in_airflow:
         from airflow_ml_provider.dag_factory.local_process import as_local
 
         spec = as_local(spec, left_out=spec.stages)
-    return forecast(spec, base_folder=Path(loaded.document.file).absolute().parent)
+    try:
+        return forecast(spec, base_folder=Path(loaded.document.file).absolute().parent)
+    except (StoreError, StageConfigurationError) as error:
+        fail(str(error))
 
 
 def _told(cache: dict[str, str]) -> str:

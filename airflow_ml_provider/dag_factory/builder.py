@@ -55,20 +55,20 @@ def build(
         **limits,
     ) as dag:
         built: dict[str, StageOperator] = {}
-        if spec.sources:
+        runs = [name for name in in_order(spec) if name not in done]
+        first = [name for name in runs if spec.reads_sources(name) or not spec.upstream(name)]
+        if spec.sources and first:
             # Most pipelines have none, and their parse loads nothing of it.
             from airflow_ml_provider.dag_factory.data import source_tasks
 
             built |= source_tasks(spec, base_folder=str(base_folder), exclusive=exclusive)
         sources = list(built.values())
-        for name in in_order(spec):
-            if name in done:
-                continue
+        for name in runs:
             arguments = stage_arguments(spec, name, built=built, results=done, base_folder=str(base_folder))
             built[name] = operator_of(spec.stages[name].kind)(**arguments)
             if upstream := [built[other] for other in sorted(spec.upstream(name)) if other in built]:
                 built[name].set_upstream(upstream)
-            elif sources:
+            elif sources and name in first:
                 # Without new data nothing of the run is to run.
                 built[name].set_upstream(sources)
         last: list[BaseOperator] = list(built.values())

@@ -42,7 +42,9 @@ def manifest_of(
         seen = look(objects(uri), is_handed_out=lambda found: False, now=time.time(), settle=0.0, limit=limit)
         if not seen.new:
             _skip(f"no object matches {uri}")
+        log.info("%s objects of %s, %s more than max_objects allows", len(seen.new), uri, seen.more)
         return seen.new
+    _require_alone(operator, context, identity)
     claims = source_claims(identity.store, pipeline=identity.pipeline, source=operator.source)
     while True:
         ledger = claims.read()
@@ -101,6 +103,27 @@ def source_claims(store: str, *, pipeline: str, source: str) -> SourceClaims:
     return SourceClaims(store, pipeline=pipeline, source=source)
 
 
+def _require_alone(operator: SourceOperator, context: Context, identity: StageIdentity) -> None:
+    """A run has one claim of a source.
+
+    Raises:
+        StageConfigurationError: Another task of the DAG claims of it too.
+    """
+    others = [
+        task.task_id
+        for task in context["dag"].tasks
+        if task.task_id != operator.task_id
+        and getattr(task, "source", None) == operator.source
+        and task.task_type == operator.task_type
+    ]
+    if others or identity.map_index >= 0:
+        who = f"task {others[0]!r}" if others else "each of its mapped instances"
+        raise StageConfigurationError(
+            f"source {operator.source!r} is claimed by {operator.task_id!r} and by {who}: a run has one claim of a "
+            f"source, so give them sources of other names"
+        )
+
+
 def _skip(reason: str) -> NoReturn:
     # Airflow does not log what a skipped task was skipped for.
     log.info("This run is skipped: %s", reason)
@@ -117,11 +140,17 @@ def _again(claim: Claim, end: End | None) -> Sequence[SourceObject]:
 
 
 def _reconcile(claims: SourceClaims, ledger: Ledger, context: Context) -> None:
-    """Commit the claims of runs that succeeded and could not say so."""
+    """Commit the claims of runs that succeeded and could not say so.
+
+    A run is a success for Airflow when its last tasks are, whatever failed before them; here nothing may have failed.
+    """
     instance = context["ti"]
     for claim in ledger.open():
         try:
             state = instance.get_dagrun_state(instance.dag_id, claim.dag_run)
+            dag, run = instance.dag_id, [claim.dag_run]
+            failed = instance.get_ti_count(dag, run_ids=run, states=["failed", "upstream_failed"])
+            claimed = instance.get_ti_count(dag, run_ids=run, task_ids=[instance.task_id], states=["success"])
         except AirflowRuntimeError as error:
             log.warning(
                 "Claim %s belongs to run %s, which Airflow does not know (%s): airflow-ml data release gives its %s "
@@ -129,6 +158,6 @@ def _reconcile(claims: SourceClaims, ledger: Ledger, context: Context) -> None:
                 *(claim.number, claim.dag_run, error, len(claim.objects)),
             )
             continue
-        if state == "success":
+        if state == "success" and claimed and not failed:
             end = claims.end(claim.number, outcome="committed", reason="its run succeeded", now=time.time())
             ledger.ends[claim.number] = end

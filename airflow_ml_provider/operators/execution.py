@@ -211,6 +211,8 @@ class StageExecution:
         request = stage_request(self._operator, self._context, self._identity)
         if request.checkpoints is not None:
             request = replace(request, checkpoints=replace(request.checkpoints, resume=attempt.checkpoints))
+        if self._reuse is not None:
+            self._reuse.note(attempt.uri, request)
         request = replace(request, attempt=attempt.attempt, attempt_uri=attempt.uri, tracking=tracked.tracking)
         self._runner.prepare(request, secrets=tracked.secrets, memory=attempt.spent.memory)
         return self._start(attempt)
@@ -312,6 +314,8 @@ class StageExecution:
 
     def _leave(self, branch: Sequence[str] | None) -> None:
         Attempt.forget(self._context)
+        if self._reuse is not None:
+            self._reuse.left()
         if branch is not None:
             self._operator.take_branch(self._context, branch)
 

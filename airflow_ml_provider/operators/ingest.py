@@ -27,6 +27,7 @@ class IngestOperator(StageOperator):
     kind: ClassVar[str] = "ingest"
     body: ClassVar[str | None] = "ingest"
     default_outputs: ClassVar[Mapping[str, str]] = {"data": "dataset"}
+    looks_outside: ClassVar[bool] = True
     template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "uri"}))
 
     def __init__(self, *, uri: str | None = None, **kwargs: Any) -> None:
@@ -48,15 +49,19 @@ class IngestOperator(StageOperator):
     def result_depends_on(self, context: Context, request: StageRequest) -> Mapping[str, Any] | str:
         """Return what tells the versions of the files apart, without reading them.
 
-        An object's ETag where the store has one, else size and time of change; and of a local file its inode.
+        An object's ETag where the store has one, else size and time of change, and of a local file its inode.
         """
         if self.run or self.command:
             return "what code fetches from outside may have changed"
         from airflow_ml_provider.artifacts.errors import StoreError
         from airflow_ml_provider.artifacts.listing import fingerprint
+        from airflow_ml_provider.operators.settings import MlSettings
 
         uri = request.options["uri"]
+        if "://" not in uri and MlSettings.read(store=self.store, runner=self.runner).runner == "kubernetes":
+            return "its files are in the pod, where they are not seen before it runs"
         try:
-            return {"uri": self.uri, "files": fingerprint(uri)}
+            files = fingerprint(uri)
         except StoreError as error:
             return f"its files cannot be listed from here: {error}"
+        return {"uri": self.uri, "files": files} if files else "no file of it is seen from here"

@@ -21,6 +21,7 @@ from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.decisions.provenance import Provenance, by_content, unreproducible
 from airflow_ml_provider.decisions.reuse import CachePolicy, Reuse, verdict
 from airflow_ml_provider.operators.settings import MlSettings
+from airflow_ml_provider.operators.stage_request import stage_request
 from airflow_ml_provider.protocol.names import BODIES, REUSE_PARAM
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class StageReuse:
         self._results = ResultStore(identity.store)
         self._considered: Considered | None = None
         self._noted: KeptResult | None = None
+        self._delivered_key = ""
 
     def consider(self, request: StageRequest) -> KeptResult | None:
         """Look for an earlier result of the same work, and say what came of it before anything else.
@@ -128,10 +130,10 @@ class StageReuse:
         operator = self._operator
         if operator.never_reused:
             return operator.never_reused
-        image = operator.image or self._settings.image if self._settings.runner == "kubernetes" else ""
+        image = self._image()
         unknown = unreproducible(
             runner=self._settings.runner,
-            image=str(image or ""),
+            image=image,
             trust_tag=self._policy.trust_tag,
             ships_code=request.code is not None,
             built_in=request.body in BODIES,
@@ -167,6 +169,7 @@ class StageReuse:
         """
         provenance = self.provenance(request)
         if isinstance(provenance, str):
+            write_object(join(attempt_uri, _NOTE), b"{}")
             return
         reason = self._considered.reuse.reason if self._considered else "the pod before it was lost"
         noted = {"components": provenance.components, "key": provenance.key, "reason": reason}
@@ -186,6 +189,8 @@ class StageReuse:
         try:
             noted = json.loads(read_object(join(attempt_uri(identity.stage_uri, result.attempt), _NOTE)))
         except FileNotFoundError:
+            return {}
+        if not noted or (self._operator.looks_outside and self._changed(noted["key"])):
             return {}
         self._noted = KeptResult(
             key=noted["key"],
@@ -220,7 +225,31 @@ class StageReuse:
             write()
         except StoreError as error:
             self._operator.log.warning("What was delivered is not noted for reuse: %s", error)
-        self._context["task_state_store"].set(_DELIVERED, key)
+        self._delivered_key = key
+
+    def left(self) -> None:
+        """Note that this task instance is done with the result: a clear of it runs anew."""
+        if self._delivered_key:
+            self._context["task_state_store"].set(_DELIVERED, self._delivered_key)
+
+    def _changed(self, key: str) -> bool:
+        now = self.provenance(stage_request(self._operator, self._context, self._identity))
+        if not isinstance(now, str) and now.key == key:
+            return False
+        self._operator.log.info("What the stage reads changed while it ran: its result is not kept for reuse")
+        return True
+
+    def _image(self) -> str:
+        """Return the image of the stage's pod, empty where none is named and for a process."""
+        operator, settings = self._operator, self._settings
+        if settings.runner != "kubernetes":
+            return ""
+        templates = (settings.pod_template, operator.pod_template_file, operator.pod_template_dict)
+        if operator.image or not (any(templates) or operator.full_pod_spec):
+            return str(operator.image or settings.image or "")
+        pod = operator.build_pod_request_obj(None)
+        images = [found.image for found in pod.spec.containers if found.name == operator.base_container_name]
+        return str(images[0] or "") if images else ""
 
 
 def _flaw(result: StageResult) -> str:

@@ -80,6 +80,8 @@ class StageOperator(KubernetesPodOperator):
     default_outputs: ClassVar[Mapping[str, str]] = {}
     never_reused: ClassVar[str] = ""
     """Why results of this kind are never taken from an earlier run; empty where they may be."""
+    looks_outside: ClassVar[bool] = False
+    """Whether what a result depends on may change while the stage runs."""
     template_fields: Sequence[str] = tuple(
         sorted({*KubernetesPodOperator.template_fields, "code", "command", "hyperparameters", "inputs", "run"})
     )

@@ -31,7 +31,7 @@ class NewDataSensor(BaseSensorOperator):
         deferrable: Wait in the triggerer instead of a worker.
     """
 
-    template_fields: Sequence[str] = ("uri",)
+    template_fields: Sequence[str] = ()
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class NewDataSensor(BaseSensorOperator):
         self.deferrable = deferrable
 
     def poke(self, context: Context) -> bool:
-        """Look once.
+        """Look once; a run that was given something before, and was cleared, has it again.
 
         Raises:
             StageConfigurationError: The store cannot create an object exactly once.
@@ -65,6 +65,9 @@ class NewDataSensor(BaseSensorOperator):
 
         claims = source_claims(self._store(), pipeline=context["dag"].dag_id, source=self.source)
         ledger, uri = claims.read(), self._uri(context)
+        if claims.of_run(ledger, str(context["run_id"])) is not None:
+            self.log.info("This run was given objects of %s before", uri)
+            return True
         settle = self.settle.total_seconds()
         seen = look(objects(uri), is_handed_out=ledger.is_handed_out, now=time.time(), settle=settle, limit=1)
         self.log.info("%s new in %s, %s still settle", len(seen.new) + seen.more, uri, seen.unsettled)

@@ -72,6 +72,13 @@ def _sources(spec: PipelineSpec) -> Iterator[Finding]:
         if number > 0:
             # What a run does with one source's data when another has none is not decided.
             yield Finding((SOURCES, name), "a pipeline takes one source: write a pipeline of its own for this one")
+        uri = spec.sources[name].uri
+        if "{{" in uri:
+            yield Finding((SOURCES, name, "uri"), "a source is the same in every run: it takes no template")
+        elif any("**" in part and part != "**" for part in uri.split("/")):
+            yield Finding(
+                (SOURCES, name, "uri"), f"{uri!r} is no pattern: ** stands alone between slashes, as in a/**/*.csv"
+            )
         if name not in read:
             yield Finding((SOURCES, name), f"no stage reads {SOURCES}.{name}", severity="warning")
 

@@ -117,6 +117,10 @@ class PipelineSpec(BaseModel):
         read = {reference.stage for reference in spec.references().values()} - {SOURCES}
         return read | set(spec.needs)
 
+    def reads_sources(self, stage: str) -> bool:
+        """Whether a stage reads new data itself."""
+        return any(reference.stage == SOURCES for reference in self.stages[stage].references().values())
+
     @property
     def data_schedule(self) -> str | None:
         """The source whose new data starts a run; ``None`` when something else does, or nothing."""

@@ -25,6 +25,11 @@ def test_it_waits_for_what_the_source_then_claims(airflow, dags_folder, mode):
     (folder / "b.csv").write_text("22")
     assert airflow.api.wait_for_run(dag, second) == "success"
     assert airflow.api.xcom(dag, second, "claim", "metrics") == {"objects": 1, "bytes": 2}
+    # A run that is cleared has what it had, also when nothing else is new.
+    airflow.api.clear(dag, run_id, "wait", "claim", "commit")
+    assert airflow.api.wait_for_run(dag, run_id) == "success"
+    assert airflow.api.tasks(dag, run_id)["claim"]["state"] == "success"
+    assert airflow.api.xcom(dag, run_id, "claim", "metrics") == {"objects": 1, "bytes": 1}
 
 
 @pytest.mark.parametrize("mode", MODES)

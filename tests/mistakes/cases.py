@@ -112,6 +112,8 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a misspelt key of a source", "pipeline: demo", SOURCE.replace("settle", "settel"), in_schema=True),
         Mistake("a source without a URI", "pipeline: demo", SOURCE.replace("uri: data/*.csv, ", ""), in_schema=True),
         Mistake("a misspelt key of a schedule", "pipeline: demo", SOURCE.replace("{data:", "{date:"), in_schema=True),
+        Mistake("a template in a source", "pipeline: demo", SOURCE.replace("data/*.csv", '"{{ params.x }}/*.csv"')),
+        Mistake("a pattern that is none", "pipeline: demo", SOURCE.replace("data/*.csv", "data/**.csv")),
         Mistake("two sources", "pipeline: demo", f"{SOURCE}\n  more: {{uri: more/*.csv}}"),
         Mistake("sources that are no mapping", "pipeline: demo", "pipeline: demo\nsources: [raw]", in_schema=True),
     ],

@@ -1,5 +1,6 @@
 """Exactly once: whatever happens between a look, a claim and its end, each version is in one committed claim."""
 
+import time
 import uuid
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from hypothesis.stateful import (
 from airflow_ml_provider.artifacts import claims as claims_module
 from airflow_ml_provider.artifacts.claims import SourceClaims
 from airflow_ml_provider.artifacts.errors import ArtifactCorruptError
-from airflow_ml_provider.artifacts.listing import objects
+from airflow_ml_provider.artifacts.listing import entry_of, objects, version_of
 from airflow_ml_provider.artifacts.objects import filesystem, write_object
 from airflow_ml_provider.decisions.new_data import look
 from airflow_ml_provider.protocol.manifest import SourceObject, from_lines, to_lines
+from airflow_ml_provider.testing.airflow_api import wait_until
 
 SETTLE = 5.0
 
@@ -209,6 +211,33 @@ def test_a_snapshot_leaves_out_what_may_still_be_released(store):
     claims.end(3, outcome="released", reason="", now=3.0)
     ledger = claims.read()
     assert (ledger.snapshot, ledger.is_handed_out(found("o2")), ledger.is_handed_out(found("o3"))) == (2, True, False)
+
+
+def test_a_run_whose_task_died_before_its_note_is_found_for_ever(store):
+    claims = SourceClaims(store, pipeline="p", source="s")
+    claims.claim(claims.read(), dag_run="r1", objects=(found("a"),), now=1.0)
+    fs, path = filesystem(f"{claims.uri}/runs/r1")
+    fs.rm_file(path)
+    assert claims.of_run(claims.read(), "r1")[0].number == 1
+    for number in range(1, 4):
+        claims.end(number, outcome="committed", reason="", now=2.0)
+        claims.keep_snapshot(claims.read())
+        claims.claim(claims.read(), dag_run=f"more{number}", objects=(found(f"o{number}"),), now=1.0)
+    ledger = claims.read()
+    assert 1 not in ledger.claims
+    assert claims.of_run(ledger, "r1")[0].objects == (found("a"),)
+
+
+def test_the_same_content_written_again_is_another_version(s3_store):
+    write_object(f"{s3_store}/raw/a.csv", b"1")
+    (first,) = objects(f"{s3_store}/raw/*.csv")
+    wait_until(lambda: time.time() > int(first.changed) + 1, what="the next second of the store's clock", seconds=5)
+    write_object(f"{s3_store}/raw/a.csv", b"1")
+    (again,) = objects(f"{s3_store}/raw/*.csv")
+    assert first.version != again.version
+    fs, path = filesystem(again.uri)
+    fs.invalidate_cache()
+    assert version_of(entry_of(fs, path)) == again.version
 
 
 def test_a_damaged_claim_is_told(store):

@@ -117,7 +117,7 @@ def test_a_fingerprint_is_of_names_and_versions(store):
     empty = fingerprint(pattern)
     write_object(f"{store}/raw/a.csv", b"1")
     one = fingerprint(pattern)
-    assert len({empty, one}) == 2
+    assert (empty, bool(one)) == ("", True)
     assert fingerprint(pattern) == one
     write_object(f"{store}/raw/b.txt", b"not of the pattern")
     assert fingerprint(pattern) == one

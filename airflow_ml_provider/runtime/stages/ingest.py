@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from airflow_ml_provider.artifacts.digest import require_relative
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
-from airflow_ml_provider.artifacts.listing import literal_prefix, version_of
+from airflow_ml_provider.artifacts.listing import entry_of, source_folder, version_of
 from airflow_ml_provider.artifacts.objects import filesystem, store_errors
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.manifest import SourceObject, from_lines, to_lines
@@ -49,11 +50,13 @@ def run(context: BodyContext) -> BodyOutcome:
 def _of_manifest(context: BodyContext) -> BodyOutcome:
     options = context.request.options
     manifest = context.store.fetch_content(ArtifactRef.from_plain(options["manifest"]))
-    folder = literal_prefix(filesystem(options["uri"])[1]).rpartition("/")[0] + "/"
+    fs, pattern = filesystem(options["uri"])
+    folder = source_folder(pattern)
     copied: list[SourceObject] = []
     for listed in from_lines(manifest):
-        target = context.outputs["data"] / _name(filesystem(listed.uri)[1], folder)
-        if _copy_version(listed, target):
+        # Of a name alone: what looks like a chain of URLs in it is none.
+        path = fs._strip_protocol(listed.uri)
+        if _copy_version(fs, path, listed, context.outputs["data"] / _name(path, folder)):
             copied.append(listed)
         else:
             print(f"{listed.uri} is not the version any more that this run was given: left out", flush=True)
@@ -64,15 +67,19 @@ def _of_manifest(context: BodyContext) -> BodyOutcome:
     return BodyOutcome(metrics={name: float(count) for name, count in counts.items()})
 
 
-def _copy_version(listed: SourceObject, target: Path) -> bool:
+def _copy_version(fs: Any, path: str, listed: SourceObject, target: Path) -> bool:
     """Copy a version of an object; another version that took its place is another run's."""
-    fs, path = filesystem(listed.uri)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise BadDataError(f"ingest: {listed.uri} lies below the name of another file; rename one of them") from error
+    if target.is_dir():
+        raise BadDataError(f"ingest: {listed.uri} has the name of the folder of others; rename one of them")
     for _ in ("before", "after"):
         fs.invalidate_cache()
         try:
             with store_errors("read", listed.uri):
-                if version_of(fs.info(path)) != listed.version:
+                if version_of(entry_of(fs, path)) != listed.version:
                     target.unlink(missing_ok=True)
                     return False
                 if not target.exists():

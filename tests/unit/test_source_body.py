@@ -1,0 +1,108 @@
+"""The objects of a manifest into a dataset: exactly these versions, whatever their names are."""
+
+import os
+
+import pytest
+
+from airflow_ml_provider.artifacts.listing import fingerprint, objects
+from airflow_ml_provider.artifacts.store import ArtifactStore
+from airflow_ml_provider.protocol.manifest import from_lines, to_lines
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.runtime.errors import BadDataError
+from airflow_ml_provider.runtime.stages import BodyContext
+from airflow_ml_provider.runtime.stages.ingest import run
+
+
+@pytest.fixture
+def raw(tmp_path):
+    made = tmp_path / "raw"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """Copy the objects of a pattern; returns the names in the dataset, the manifest that came out, and the metrics."""
+
+    def body(pattern, listed):
+        store, outputs = ArtifactStore(), {name: tmp_path / "out" / name for name in ("data", "manifest")}
+        (tmp_path / "out" / "data").mkdir(parents=True)
+        manifest = store.put_content(f"file://{tmp_path}/store", to_lines(listed), suffix=".jsonl")
+        request = StageRequest(
+            kind="source",
+            pipeline="p",
+            stage="sources.s",
+            dag_run="r",
+            attempt="1.1",
+            attempt_uri=f"file://{tmp_path}/store/a",
+            body="ingest",
+            options={"uri": str(pattern), "manifest": manifest.to_plain()},
+            outputs={"data": "dataset", "manifest": "file"},
+        )
+        outcome = run(BodyContext(request=request, inputs={}, outputs=outputs, store=store))
+        names = sorted(str(file.relative_to(outputs["data"])) for file in outputs["data"].rglob("*") if file.is_file())
+        return names, list(from_lines(outputs["manifest"].read_bytes())), dict(outcome.metrics)
+
+    return body
+
+
+def test_names_are_kept_whatever_they_are(raw, copied):
+    for name in ("a.csv", "b::c.csv", "d e.csv", "\u00e9.csv"):
+        (raw / name).write_text("1")
+    (raw / "deep").mkdir()
+    (raw / "deep" / "f.csv").write_text("22")
+    listed = list(objects(f"{raw}/**/*.csv"))
+    names, manifest, metrics = copied(f"{raw}/**/*.csv", listed)
+    assert names == ["a.csv", "b::c.csv", "d e.csv", "deep/f.csv", "\u00e9.csv"]
+    assert sorted(manifest) == sorted(listed)
+    assert metrics == {"objects": 5.0, "bytes": 6.0}
+
+
+def test_a_version_that_is_gone_is_left_out(raw, copied, capsys):
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (raw / name).write_text("1")
+    listed = list(objects(f"{raw}/*.csv"))
+    (raw / "b.csv").write_text("22")
+    (raw / "c.csv").unlink()
+    names, manifest, _ = copied(f"{raw}/*.csv", listed)
+    assert (names, len(manifest)) == (["a.csv"], 1)
+    told = capsys.readouterr().out
+    assert "b.csv is not the version any more" in told
+    assert "c.csv is not the version any more" in told
+
+
+def test_nothing_is_left(raw, copied):
+    (raw / "a.csv").write_text("1")
+    listed = list(objects(f"{raw}/*.csv"))
+    (raw / "a.csv").unlink()
+    with pytest.raises(BadDataError, match="is there any more"):
+        copied(f"{raw}/*.csv", listed)
+
+
+def test_a_link_stands_for_what_it_leads_to(raw, copied, tmp_path):
+    for name, text in (("one", "1"), ("other", "22")):
+        (tmp_path / name).write_text(text)
+    (raw / "a.csv").symlink_to(tmp_path / "one")
+    (raw / "b.csv").symlink_to(tmp_path / "nowhere")
+    before, listed = fingerprint(f"{raw}/*.csv"), list(objects(f"{raw}/*.csv"))
+    assert [entry.size for entry in listed] == [1]
+    assert copied(f"{raw}/*.csv", listed)[0] == ["a.csv"]
+    (raw / "a.csv").unlink()
+    (raw / "a.csv").symlink_to(tmp_path / "other")
+    assert fingerprint(f"{raw}/*.csv") != before
+    (now,) = objects(f"{raw}/*.csv")
+    assert now.version != listed[0].version
+
+
+def test_a_name_that_no_dataset_takes_is_told_and_left_out(raw, caplog):
+    (raw / "a.csv").write_text("1")
+    (raw / "b\\c.csv").write_text("1")
+    (raw / os.fsdecode(b"\xff.csv")).write_text("1")
+    assert [entry.uri.rpartition("/")[2] for entry in objects(f"{raw}/*.csv")] == ["a.csv"]
+    assert caplog.text.count("is left out of") == 2
+    assert fingerprint(f"{raw}/*.csv").startswith("sha256:")
+
+
+def test_no_file_has_no_fingerprint(raw):
+    assert fingerprint(f"{raw}/*.csv") == ""
+    assert fingerprint(f"{raw}/none/*.csv") == ""
