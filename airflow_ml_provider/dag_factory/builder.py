@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
+from airflow.sdk.definitions.timetables.simple import NullTimetable
 
 from airflow_ml_provider.dag_factory.markdown import fenced
 from airflow_ml_provider.dag_factory.stage_arguments import stage_arguments
@@ -85,6 +86,9 @@ def build(
 
 
 def _schedule(spec: PipelineSpec, base_folder: Path) -> Any:
+    if spec.schedule is None:
+        # What a DAG makes of None, without the timetables for cron that it loads to find that out.
+        return NullTimetable()
     if spec.data_schedule is None:
         return spec.schedule
     from airflow_ml_provider.dag_factory.data import data_schedule

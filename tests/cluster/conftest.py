@@ -190,6 +190,8 @@ def pod_template(kubernetes, s3, tmp_path_factory):
                     "env": [
                         {"name": "AWS_ENDPOINT_URL", "value": s3.in_pods},
                         {"name": "AWS_DEFAULT_REGION", "value": "us-east-1"},
+                        # Of this cluster's network a packet is lost now and then; a minute is long to wait for that.
+                        {"name": "FSSPEC_S3", "value": json.dumps({"config_kwargs": {"connect_timeout": 5}})},
                     ],
                     "envFrom": [{"secretRef": {"name": "s3-keys"}}],
                 }

@@ -12,14 +12,13 @@ SLICE = 0.01
 FORKED_SECONDS = 0.2
 
 
-def find(stage):
-    instance = stage.airflow.api.tasks(stage.dag, stage.run_id)["work"]["id"]
+def find(instance):
     wanted = f"airflow worker -- {instance}"
     return [p for p in psutil.process_iter(["cmdline"]) if wanted in " ".join(p.info["cmdline"] or ())]
 
 
 def task_process(stage):
-    found = find(stage)
+    found = find(stage.task["id"])
     assert found, f"no process runs {stage.dag} {stage.run_id}"
     return found[0]
 
@@ -37,8 +36,10 @@ def hears_sigterm(process):
 
 def caught(stage, world, *, when):
     """Return the task's process, suspended at a moment: it is let run in slices until the condition holds."""
-    wait_until(lambda: find(stage), what=f"a process for {stage.dag}", seconds=120, every=0.05)
-    process = task_process(stage)
+    # Asked for once: the process lives for a second, and Airflow's API may take as long to answer.
+    instance, seen = stage.task["id"], []
+    wait_until(lambda: seen.extend(find(instance)) or seen, what=f"a process of {stage.dag}", seconds=120, every=0.05)
+    process = seen[0]
     process.suspend()
     while not when(process):
         process.resume()
