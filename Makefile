@@ -23,7 +23,7 @@ ui: env ## Start Airflow and MLflow to look around; Ctrl-C stops them
 
 .PHONY: test
 test: env lint ## Run linters, types, import contracts and the whole test suite
-	@sh scripts/test.sh
+	@$(PYTHON_IN_ENV) -m pytest
 
 .PHONY: unit
 unit: env ## Run the tests that start no server
@@ -58,4 +58,4 @@ constraints: env ## Resolve constraints.txt anew
 
 .PHONY: clean
 clean: ## Remove .venv, the demo's state and caches
-	@rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .lint-imports.log .tests.log dist
+	@rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .lint-imports.log dist
