@@ -203,18 +203,22 @@ def feed(api: AirflowApi, components: Components, files: Any, bucket: str, argum
     for _ in range(arguments.pauses):
         begin = chance.uniform(0.1, 0.8) * seconds
         plan += [(begin, "pause", True), (begin + 0.05 * seconds, "pause", False)]
+    due: list[str] = []
     started = time.monotonic()
     for at, action, what in sorted(plan, key=lambda step: step[0]):
         time.sleep(max(0.0, at - (time.monotonic() - started)))
         if action == "write":
             files.pipe_file(f"{bucket}/feed/{what % 7}/{what:06d}.txt", f"object {what}".encode())
         elif action == "kill":
-            while not components.kill(what):
-                time.sleep(0.2)
-            print(f"{time.monotonic() - started:6.0f} s  SIGKILL of {what}", flush=True)
+            due.append(what)
         else:
             patiently(lambda paused=what: api.pause(DAG, paused=paused))
             print(f"{time.monotonic() - started:6.0f} s  {'paused' if what else 'goes on'}", flush=True)
+        for name in list(due):
+            # No task may run just now; the next object gives another chance.
+            if components.kill(name):
+                due.remove(name)
+                print(f"{time.monotonic() - started:6.0f} s  SIGKILL of {name}", flush=True)
 
 
 def drain(api: AirflowApi, bucket: str) -> None:
