@@ -72,12 +72,13 @@ class Components:
 
     def kill(self, name: str) -> bool:
         """Kill a component, or the workers' tasks; returns whether there was something to kill."""
+        found = self._find("scheduler" if name == "workers" else name)
+        below = [child for process in found for child in process.children(recursive=True)]
         if name == "workers":
-            found = self._find(lambda line: "airflow worker -- " in line and "LocalExecutor" not in line)
-            found += [parent for process in found if (parent := process.parent()) is not None]
+            tasks = [process for process in below if _is_task(process)]
+            found = [*tasks, *(parent for process in tasks if (parent := process.parent()) is not None)]
         else:
-            found = self._find(lambda line: line.endswith(f"airflow {name}"))
-            found += [child for process in found for child in process.children(recursive=True)]
+            found += below
         for process in found:
             try:
                 process.kill()
@@ -99,12 +100,11 @@ class Components:
                 process.kill()
             process.wait()
 
-    def _find(self, wanted: Any) -> list[psutil.Process]:
+    def _find(self, name: str) -> list[psutil.Process]:
         found = []
         for process in psutil.process_iter(["cmdline", "environ"]):
-            line = " ".join(process.info["cmdline"] or ()).strip()
             mine = (process.info["environ"] or {}).get("AIRFLOW_HOME") == str(self._server.home)
-            if mine and wanted(line):
+            if mine and " ".join(process.info["cmdline"] or ()).strip().endswith(f"airflow {name}"):
                 found.append(process)
         return found
 
@@ -119,6 +119,14 @@ class Components:
                     start_new_session=True,
                 )
             )
+
+
+def _is_task(process: psutil.Process) -> bool:
+    try:
+        line = " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    return "airflow worker -- " in line and "LocalExecutor" not in line
 
 
 def main() -> None:
