@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from airflow_ml_provider.artifacts.errors import AlreadyExistsError, ArtifactCorruptError
 from airflow_ml_provider.artifacts.layout import join, store_segment
@@ -29,6 +29,7 @@ _DIGEST_BYTES = 16
 _LIMIT_BYTES = 64 * 1024 * 1024
 
 Outcome = Literal["committed", "released"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Ledger:
         claims: Those after the snapshot, by number.
         ends: How they ended, by number; what is not there is open.
         last: The highest number of all.
-        snapshot: The number up to which ``settled`` holds what was committed; 0 for none.
+        snapshot: The number up to which a snapshot said what was committed; 0 for none.
     """
 
     claims: dict[int, Claim] = field(default_factory=dict)
@@ -217,18 +218,10 @@ class SourceClaims:
             return
 
     def _claim(self, number: int) -> Claim:
-        uri = self._part("claims", number)
-        try:
-            return from_json(Claim, read_object(uri), limit=_LIMIT_BYTES)
-        except (FileNotFoundError, ProtocolError) as error:
-            raise ArtifactCorruptError(f"claim {uri} cannot be read: {error}") from error
+        return _read(Claim, self._part("claims", number))
 
     def _end(self, number: int) -> End:
-        uri = self._part("ends", number)
-        try:
-            return from_json(End, read_object(uri), limit=_LIMIT_BYTES)
-        except (FileNotFoundError, ProtocolError) as error:
-            raise ArtifactCorruptError(f"the end of claim {uri} cannot be read: {error}") from error
+        return _read(End, self._part("ends", number))
 
     def _run_uri(self, dag_run: str) -> str:
         return join(self.uri, "runs", store_segment(dag_run))
@@ -237,10 +230,17 @@ class SourceClaims:
         return list(_numbers(join(self.uri, folder)))
 
     def _part(self, folder: str, number: int) -> str:
-        return join(self.uri, folder, f"{number:010d}.json" if folder != "snapshots" else f"{number:010d}.bin")
+        return join(self.uri, folder, f"{number:010d}.{'bin' if folder == 'snapshots' else 'json'}")
 
 
 _OPEN = End(outcome="committed", reason="", ended_at=0.0)
+
+
+def _read(cls: type[T], uri: str) -> T:
+    try:
+        return from_json(cls, read_object(uri), limit=_LIMIT_BYTES)
+    except (FileNotFoundError, ProtocolError) as error:
+        raise ArtifactCorruptError(f"{uri} cannot be read: {error}") from error
 
 
 def _numbers(uri: str) -> Iterator[int]:

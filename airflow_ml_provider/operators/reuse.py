@@ -167,11 +167,12 @@ class StageReuse:
         Raises:
             StoreUnavailableError: The store did not answer.
         """
-        provenance = self.provenance(request)
-        if isinstance(provenance, str):
+        considered = self._considered
+        provenance = considered.provenance if considered else self.provenance(request)
+        if not isinstance(provenance, Provenance):
             write_object(join(attempt_uri, _NOTE), b"{}")
             return
-        reason = self._considered.reuse.reason if self._considered else "the pod before it was lost"
+        reason = considered.reuse.reason if considered else "the pod before it was lost"
         noted = {"components": provenance.components, "key": provenance.key, "reason": reason}
         write_object(join(attempt_uri, _NOTE), json.dumps(noted, sort_keys=True).encode())
 
