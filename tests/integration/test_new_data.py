@@ -142,6 +142,20 @@ def test_what_is_released_goes_to_another_run_and_the_old_one_cannot_go_on(airfl
     assert (refused.returncode, "is committed" in refused.stderr) == (2, True)
 
 
+def test_a_run_whose_tasks_are_marked_as_success_is_committed_by_the_next_look(airflow, folder, status):
+    break_code(folder, True)
+    write(folder, h=128)
+    failed = wait_for(airflow, "h", "failed")
+    break_code(folder, False)
+    for task in ("sum", "commit"):
+        airflow.api.mark(DAG, failed, task, "success")
+    assert airflow.api.wait_for_run(DAG, failed) == "success"
+    assert [claim["run"] for claim in status()["open"]] == [failed]
+    _, _, states = airflow.run(DAG)
+    assert states["sources.numbers"] == "skipped"
+    assert status()["open"] == []
+
+
 def test_a_cleared_run_gets_what_it_had(airflow, folder):
     run = wait_for(airflow, "c")
     airflow.api.clear(DAG, run, "sources.numbers", "sum", "commit")
