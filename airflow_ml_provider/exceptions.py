@@ -12,6 +12,7 @@ AirflowException
 ├── ClusterError                  Kubernetes refused a request for its content; a retry does not help by itself
 │   ├── ClusterUnavailableError   the API server did not answer; a retry helps
 │   └── ClusterCapacityError      a quota is used up, or no node has room; a retry helps once there is room
+├── SourceUnavailableError        a source's database did not answer, or refused the query; a retry may help
 ├── MlflowError                   MLflow refused a request for its content; a retry does not help by itself
 │   └── MlflowUnavailableError    MLflow did not answer; a retry helps
 └── AirflowFailException          the task fails at once, no retry helps
@@ -72,6 +73,10 @@ class ClusterUnavailableError(ClusterError):
 
 class ClusterCapacityError(ClusterError):
     """There is no room for the pod: a quota is used up. A retry helps once there is room."""
+
+
+class SourceUnavailableError(AirflowException):
+    """The database of a source did not answer, or refused the query. A retry helps when it was away."""
 
 
 class MlflowError(AirflowException):

@@ -1,113 +1,34 @@
 """Which run was given which objects of a source: numbered claims, each created exactly once.
 
-``<store>/_sources/<pipeline>/<source>/claims/0000000001.json`` says what a run was given, and an object of the same
-number under ``ends`` how that ended: committed, or released. Both are created with a condition that the store checks
+``<store>/_sources/<pipeline>/<source>/log/0000000001.claim.json`` says what a run was given, and ``.end.json`` of the
+same number how that ended: committed, or released. Both are created with a condition that the store checks
 (``If-None-Match: *``, ``O_EXCL``), so of two runs that claim at once one sees the other's claim, and a claim is either
 committed or released. What a claim holds is what no claim before it held, hence the order of the numbers is the truth.
 
-Once all claims up to a number have ended, a snapshot keeps what of them was committed, 16 bytes a version: a reader
+Once all claims up to a number have ended, a snapshot keeps what of them was committed, 24 bytes a version: a reader
 then needs the newest snapshot and the claims after it.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from airflow_ml_provider.artifacts.errors import AlreadyExistsError, ArtifactCorruptError
+from airflow_ml_provider.artifacts.errors import AlreadyExistsError, ArtifactCorruptError, ClaimInUseError
 from airflow_ml_provider.artifacts.layout import join, store_segment
-from airflow_ml_provider.artifacts.objects import create_object, filesystem, read_object, store_errors, write_object
+from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger, Outcome
+from airflow_ml_provider.artifacts.listing import names_after
+from airflow_ml_provider.artifacts.objects import create_object, read_object, write_object
 from airflow_ml_provider.protocol.codec import from_json, to_json
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.manifest import SourceObject
 
 SOURCES = "_sources"
 SNAPSHOT_EVERY = 50
-_DIGEST_BYTES = 16
+_LOG = "log"
+_PARTS = _CLAIM, _END, _SNAPSHOT = "claim.json", "end.json", "snapshot.bin"
 _LIMIT_BYTES = 64 * 1024 * 1024
 
-Outcome = Literal["committed", "released"]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a run was given.
-
-    Attributes:
-        number: Counts from 1.
-        dag_run: The run.
-        claimed_at: In seconds since the epoch.
-        objects: What it was given.
-    """
-
-    number: int
-    dag_run: str
-    claimed_at: float
-    objects: tuple[SourceObject, ...]
-
-
-@dataclass(frozen=True)
-class End:
-    """How a claim ended.
-
-    Attributes:
-        outcome: ``committed``: its run succeeded; ``released``: its objects may be given to another run.
-        reason: Who said so, for people.
-        ended_at: In seconds since the epoch.
-    """
-
-    outcome: Outcome
-    reason: str
-    ended_at: float
-
-
-@dataclass
-class Ledger:
-    """All claims of a source, as they were when they were read.
-
-    Attributes:
-        claims: Those after the snapshot, by number.
-        ends: How they ended, by number; what is not there is open.
-        last: The highest number of all.
-        snapshot: The number up to which a snapshot said what was committed; 0 for none.
-    """
-
-    claims: dict[int, Claim] = field(default_factory=dict)
-    ends: dict[int, End] = field(default_factory=dict)
-    last: int = 0
-    snapshot: int = 0
-    _handed_out: set[bytes] = field(default_factory=set)
-
-    def is_handed_out(self, found: SourceObject) -> bool:
-        """Whether a version belongs to a claim that is open or committed."""
-        return _digest(found) in self._handed_out
-
-    def open(self) -> list[Claim]:
-        """Return the claims that have not ended, the first one first."""
-        return [self.claims[number] for number in sorted(self.claims.keys() - self.ends.keys())]
-
-    @property
-    def handed_out(self) -> int:
-        """How many versions belong to a claim that is open or committed."""
-        return len(self._handed_out)
-
-    def take(self, claim: Claim, end: End | None) -> None:
-        """Add a claim."""
-        self.claims[claim.number] = claim
-        self.last = max(self.last, claim.number)
-        if end is not None:
-            self.ends[claim.number] = end
-        if end is None or end.outcome == "committed":
-            self._handed_out.update(map(_digest, claim.objects))
-
-    def take_snapshot(self, number: int, digests: bytes) -> None:
-        """Begin with what was committed up to a number."""
-        self.snapshot = self.last = number
-        steps = range(0, len(digests), _DIGEST_BYTES)
-        self._handed_out = {digests[start : start + _DIGEST_BYTES] for start in steps}
 
 
 class SourceClaims:
@@ -122,24 +43,35 @@ class SourceClaims:
     def __init__(self, store: str, *, pipeline: str, source: str) -> None:
         self.uri = join(store, SOURCES, store_segment(pipeline), store_segment(source))
 
-    def read(self) -> Ledger:
+    def read(self, known: Ledger | None = None) -> Ledger:
         """Return all claims.
+
+        Args:
+            known: What was read before; nothing that is in it is read again.
 
         Raises:
             ArtifactCorruptError: A claim cannot be read.
             StoreUnavailableError: The store did not answer.
         """
-        ledger = Ledger()
-        # Ends are listed before claims: an end that is seen belongs to a claim that is seen.
-        ended = set(self._numbers("ends"))
-        numbers = self._numbers("claims")
-        snapshots = self._numbers("snapshots")
-        if snapshots:
-            number = max(snapshots)
-            ledger.take_snapshot(number, read_object(self._part("snapshots", number)))
-        for number in sorted(numbers):
-            if number > ledger.snapshot:
-                ledger.take(self._claim(number), self._end(number) if number in ended else None)
+        start = known.snapshot if known else 0
+        # One listing: an end sorts after its claim and was created after it, so an end that is seen has its claim.
+        found: dict[str, set[int]] = {part: set() for part in _PARTS}
+        for name in names_after(join(self.uri, _LOG), f"{start:010d}"):
+            stem, _, part = name.partition(".")
+            if part in found and stem.isdigit():
+                found[part].add(int(stem))
+        snapshot = max(found[_SNAPSHOT], default=0)
+        numbers = sorted(number for number in found[_CLAIM] if number > snapshot)
+        ended = {number for number in found[_END] if number > snapshot}
+        if known and snapshot == known.snapshot and set(numbers) == known.claims.keys() and ended == known.ends.keys():
+            return known
+        ledger = self._snapshot(snapshot)
+        for number in numbers:
+            claim = known.claims.get(number) if known else None
+            end = known.ends.get(number) if known else None
+            if end is None and number in ended:
+                end = self._end(number)
+            self._take(ledger, claim or self._claim(number), end)
         return ledger
 
     def claim(self, ledger: Ledger, *, dag_run: str, objects: tuple[SourceObject, ...], now: float) -> Claim | None:
@@ -155,13 +87,86 @@ class SourceClaims:
             StoreUnavailableError: The store did not answer.
         """
         claim = Claim(number=ledger.last + 1, dag_run=dag_run, claimed_at=now, objects=objects)
-        try:
-            create_object(self._part("claims", claim.number), to_json(claim, limit=_LIMIT_BYTES).encode())
-        except AlreadyExistsError:
+        if not self._created(claim):
             return None
         # Found again without a look at all claims; a run that died before this is found among those after the snapshot.
         write_object(self._run_uri(dag_run), str(claim.number).encode())
         return claim
+
+    def replay(self, ledger: Ledger, claims: tuple[int, ...], *, reason: str, now: float) -> int | None:
+        """Make the objects of committed claims new again; what those claims were stays as it is.
+
+        Args:
+            ledger: What was known when the claims were chosen.
+            claims: Their numbers.
+            reason: Who says so, for people.
+            now: In seconds since the epoch.
+
+        Returns:
+            How many objects are new again; ``None`` when another claim came in between: read again.
+
+        Raises:
+            ClaimInUseError: A run has some of them, or a claim is not committed.
+            StoreUnavailableError: The store did not answer.
+        """
+        for number in claims:
+            if not self.is_committed(ledger, number):
+                raise ClaimInUseError(
+                    f"claim {number} is open, or was released: only what was committed is new again after a replay"
+                )
+        note = Claim(ledger.last + 1, "", now, (), replays=claims, reason=reason)
+        objects = self._replayed(ledger, note)
+        held = {(found.uri, found.version) for claim in ledger.open() for found in claim.objects}
+        if used := [found.uri for found in objects if (found.uri, found.version) in held]:
+            raise ClaimInUseError(
+                f"{len(used)} of the objects belong to a run that has not ended, {used[0]} first: end or release its "
+                f"claim before they are replayed"
+            )
+        return len(objects) if self._created(note) else None
+
+    def is_committed(self, ledger: Ledger, number: int) -> bool:
+        """Whether the objects of a claim are done with.
+
+        Raises:
+            ArtifactCorruptError: There is no such claim.
+            StoreUnavailableError: The store did not answer.
+        """
+        claim = ledger.claims.get(number) or self._claim(number)
+        if not claim.dag_run:
+            return True
+        if number > ledger.snapshot:
+            end = ledger.ends.get(number)
+            return end is not None and end.outcome == "committed"
+        return self._end(number).outcome == "committed"
+
+    def all(self, ledger: Ledger) -> list[Claim]:
+        """Return all claims, those before the snapshot too, the first one first.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+        return [ledger.claims.get(number) or self._claim(number) for number in range(1, ledger.last + 1)]
+
+    def reset(self, ledger: Ledger, *, given: tuple[SourceObject, ...] = (), reason: str, now: float) -> Claim | None:
+        """Make everything new again; ``None`` when another claim came in between: read again.
+
+        Args:
+            ledger: What was known.
+            given: What is not to be new: it counts as given, and no run gets it.
+            reason: Who says so, for people.
+            now: In seconds since the epoch.
+
+        Raises:
+            ClaimInUseError: A run has a claim that has not ended.
+            StoreUnavailableError: The store did not answer.
+        """
+        if held := ledger.open():
+            raise ClaimInUseError(
+                f"claim {held[0].number} of run {held[0].dag_run} has not ended: let its run succeed, or release it, "
+                f"before its source is reset"
+            )
+        note = Claim(ledger.last + 1, "", now, given, resets=True, reason=reason)
+        return note if self._created(note) else None
 
     def of_run(self, ledger: Ledger, dag_run: str) -> tuple[Claim, End | None] | None:
         """Return the claim of a run and how it ended, ``None`` when it has none.
@@ -190,50 +195,66 @@ class SourceClaims:
         """
         end = End(outcome=outcome, reason=reason, ended_at=now)
         try:
-            create_object(self._part("ends", number), to_json(end, limit=_LIMIT_BYTES).encode())
+            create_object(self._part(_END, number), to_json(end, limit=_LIMIT_BYTES).encode())
         except AlreadyExistsError:
             return self._end(number)
         return end
 
-    def keep_snapshot(self, ledger: Ledger) -> None:
+    def keep_snapshot(self, ledger: Ledger, *, lookback: float | None = None) -> None:
         """Keep a snapshot when enough claims ended since the last one; another's of the same claims is as good.
+
+        Args:
+            ledger: As it was read.
+            lookback: See :meth:`Ledger.as_snapshot`.
 
         Raises:
             StoreUnavailableError: The store did not answer.
         """
-        number = ledger.snapshot
-        committed = set(ledger._handed_out)
-        for following in range(ledger.snapshot + 1, ledger.last + 1):
-            if following not in ledger.ends:
-                break
-            number = following
-        for claim in ledger.claims.values():
-            if claim.number > number and ledger.ends.get(claim.number, _OPEN).outcome == "committed":
-                committed.difference_update(map(_digest, claim.objects))
-        if number - ledger.snapshot < SNAPSHOT_EVERY:
+        last = ledger.ended_up_to()
+        if last - ledger.snapshot < SNAPSHOT_EVERY:
             return
+        kept = self._snapshot(ledger.snapshot)
+        for number in range(ledger.snapshot + 1, last + 1):
+            self._take(kept, ledger.claims[number], ledger.ends.get(number))
         try:
-            create_object(self._part("snapshots", number), b"".join(sorted(committed)))
+            create_object(self._part(_SNAPSHOT, last), kept.as_snapshot(lookback=lookback))
         except AlreadyExistsError:
             return
 
+    def _created(self, claim: Claim) -> bool:
+        try:
+            create_object(self._part(_CLAIM, claim.number), to_json(claim, limit=_LIMIT_BYTES).encode())
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def _take(self, ledger: Ledger, claim: Claim, end: End | None) -> None:
+        ledger.take(claim, end, replayed=self._replayed(ledger, claim))
+
+    def _replayed(self, ledger: Ledger, note: Claim) -> list[SourceObject]:
+        found = (ledger.claims[number] if number in ledger.claims else self._claim(number) for number in note.replays)
+        return [entry for claim in found for entry in claim.objects]
+
+    def _snapshot(self, number: int) -> Ledger:
+        if not number:
+            return Ledger()
+        uri = self._part(_SNAPSHOT, number)
+        try:
+            return Ledger.of_snapshot(number, read_object(uri))
+        except FileNotFoundError as error:
+            raise ArtifactCorruptError(f"{uri} was removed: {error}") from error
+
     def _claim(self, number: int) -> Claim:
-        return _read(Claim, self._part("claims", number))
+        return _read(Claim, self._part(_CLAIM, number))
 
     def _end(self, number: int) -> End:
-        return _read(End, self._part("ends", number))
+        return _read(End, self._part(_END, number))
 
     def _run_uri(self, dag_run: str) -> str:
         return join(self.uri, "runs", store_segment(dag_run))
 
-    def _numbers(self, folder: str) -> list[int]:
-        return list(_numbers(join(self.uri, folder)))
-
-    def _part(self, folder: str, number: int) -> str:
-        return join(self.uri, folder, f"{number:010d}.{'bin' if folder == 'snapshots' else 'json'}")
-
-
-_OPEN = End(outcome="committed", reason="", ended_at=0.0)
+    def _part(self, part: str, number: int) -> str:
+        return join(self.uri, _LOG, f"{number:010d}.{part}")
 
 
 def _read(cls: type[T], uri: str) -> T:
@@ -241,22 +262,3 @@ def _read(cls: type[T], uri: str) -> T:
         return from_json(cls, read_object(uri), limit=_LIMIT_BYTES)
     except (FileNotFoundError, ProtocolError) as error:
         raise ArtifactCorruptError(f"{uri} cannot be read: {error}") from error
-
-
-def _numbers(uri: str) -> Iterator[int]:
-    fs, path = filesystem(uri)
-    fs.invalidate_cache()
-    try:
-        with store_errors("read", uri):
-            entries = fs.ls(path, detail=False)
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        stem, _, suffix = entry.rpartition("/")[2].partition(".")
-        if stem.isdigit() and suffix in ("json", "bin"):
-            yield int(stem)
-
-
-def _digest(found: SourceObject) -> bytes:
-    text = f"{found.uri}\n{found.version}".encode(errors="surrogateescape")
-    return hashlib.sha256(text).digest()[:_DIGEST_BYTES]

@@ -6,6 +6,7 @@ StoreError
 ├── ArtifactNotCommittedError    no commit record; a retry of the reader does not help
 ├── ArtifactCorruptError         content and digest differ; a retry does not help, rerun the producer
 ├── InvalidArtifactError         an output cannot become an artifact; a retry does not help
+├── ClaimInUseError              a run has what was to be replayed or reset; a retry helps once that run has ended
 └── AlreadyExistsError           an exclusive create lost; the caller decides
 """
 
@@ -32,6 +33,10 @@ class ArtifactCorruptError(StoreError):
 
 class InvalidArtifactError(StoreError):
     """A file or folder cannot become an artifact: it is missing, empty, or holds links or odd names."""
+
+
+class ClaimInUseError(StoreError):
+    """A run has a claim that has not ended, so what it holds can neither be replayed nor reset."""
 
 
 class AlreadyExistsError(StoreError):

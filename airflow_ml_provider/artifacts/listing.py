@@ -5,20 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import logging
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from airflow_ml_provider.artifacts.digest import require_relative
-from airflow_ml_provider.artifacts.errors import InvalidArtifactError, StoreError
+from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.artifacts.objects import filesystem, store_errors
+from airflow_ml_provider.artifacts.path_pattern import PathPattern, glob_expression, literal_prefix, source_folder
 from airflow_ml_provider.protocol.manifest import SourceObject
 
 log = logging.getLogger(__name__)
 
-_WILDCARD = re.compile(r"[*?\[]")
 _ETAGS = ("ETag", "etag", "md5Hash", "content_md5")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 
@@ -31,32 +30,70 @@ def fingerprint(pattern: str) -> str:
     Raises:
         StoreError: They cannot be listed.
     """
+    fs, path = filesystem(pattern)
+    wanted = glob_expression(path)
     lines = []
-    for name, entry in _matching(pattern):
-        told = _etag(entry) or f"{entry['size']} {_when(entry)!r} {entry.get('ino', '')}"
-        lines.append(f"{name}\n{told}\n".encode(errors="surrogateescape"))
+    for name, entry in _listed(fs, literal_prefix(path), uri=pattern):
+        if wanted.match(name):
+            told = _etag(entry) or f"{entry['size']} {_when(entry)!r} {entry.get('ino', '')}"
+            lines.append(f"{name}\n{told}\n".encode(errors="surrogateescape"))
     return f"sha256:{hashlib.sha256(b''.join(sorted(lines))).hexdigest()}" if lines else ""
 
 
-def objects(pattern: str) -> Iterator[SourceObject]:
-    """Return the files of a URI pattern (``*``, ``?``, ``[a-z]``, and ``**`` over folders), in no order.
+def objects(pattern: str, *, partition: str | None = None, marker: str | None = None) -> Iterator[SourceObject]:
+    """Return the files of a URI pattern (``*``, ``?``, ``[a-z]``, ``**`` over folders, ``{year}``), in no order.
 
     Names that cannot be kept in a dataset (``..``, a backslash, control characters, no UTF-8) are told and left out.
+
+    Args:
+        pattern: An fsspec URI.
+        partition: How partitions are called, by the pattern's placeholders.
+        marker: Files of this name below the pattern's folder are returned too.
 
     Raises:
         StoreError: They cannot be listed.
     """
     fs, path = filesystem(pattern)
     folder = source_folder(path)
-    for name, entry in _matching(pattern):
+    wanted = PathPattern(path, partition)
+    # A marker need not begin as the files do.
+    for name, entry in _listed(fs, folder if marker else literal_prefix(path), uri=pattern):
+        part = wanted.match(name)
+        if part is None:
+            if marker is None or name.rpartition("/")[2] != marker:
+                continue
+            part = ""
         try:
             require_relative(name.removeprefix(folder))
         except InvalidArtifactError as error:
             log.warning("%r is left out of %s: %s", name, pattern, error)
             continue
-        yield SourceObject(
-            uri=fs.unstrip_protocol(name), version=version_of(entry), size=int(entry["size"]), changed=_when(entry)
-        )
+        uri = fs.unstrip_protocol(name)
+        yield SourceObject(uri, version_of(entry), int(entry["size"]), _when(entry), part)
+
+
+def names_after(folder: str, start: str) -> list[str]:
+    """Return the names of the objects in a folder that sort after ``start``; empty when there is no such folder.
+
+    On S3 what comes before is not listed (``StartAfter`` of
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html).
+
+    Raises:
+        StoreError: They cannot be listed.
+    """
+    fs, path = filesystem(folder)
+    fs.invalidate_cache()
+    try:
+        with store_errors("read", folder):
+            if hasattr(fs, "call_s3"):
+                key = f"{path.partition('/')[2]}/"
+                entries = [name for name, _ in _s3_entries(fs, f"{path}/", StartAfter=f"{key}{start}")]
+            else:
+                entries = fs.ls(path, detail=False)
+    except FileNotFoundError:
+        return []
+    names = (name.rpartition("/")[2] for name in entries)
+    return sorted(name for name in names if name > start)
 
 
 def entry_of(fs: Any, path: str) -> dict[str, Any]:
@@ -69,11 +106,6 @@ def entry_of(fs: Any, path: str) -> dict[str, Any]:
     return _followed(path, entry) if entry.get("islink") else entry
 
 
-def source_folder(pattern: str) -> str:
-    """Return the folder in which all files of a pattern lie, with its last slash."""
-    return f"{_literal_prefix(pattern).rpartition('/')[0]}/"
-
-
 def version_of(entry: dict[str, Any]) -> str:
     """Return what tells a version of a file from others, wherever it is looked at from.
 
@@ -84,29 +116,15 @@ def version_of(entry: dict[str, Any]) -> str:
     return f"{etag} {int(_when(entry))}" if etag else f"{entry['size']} {_when(entry)!r}"
 
 
-def _matching(pattern: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return the files that a pattern matches.
+def _listed(fs: Any, prefix: str, *, uri: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return all files whose names begin with a prefix.
 
-    Only what begins like the pattern does up to its first wildcard is listed. On S3 a page of 1000 is held at a time
+    On S3 a page of 1000 is held at a time
     (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html); other stores are listed at once.
     """
-    from fsspec.utils import glob_translate
-
-    fs, path = filesystem(pattern)
-    try:
-        wanted = re.compile(glob_translate(path))
-    except ValueError as error:
-        raise StoreError(f"{pattern} is no pattern: {error}") from error
     fs.invalidate_cache()
-    with store_errors("list", pattern):
-        for name, entry in _entries(fs, _literal_prefix(path)):
-            if wanted.match(name):
-                yield name, entry
-
-
-def _literal_prefix(pattern: str) -> str:
-    wildcard = _WILDCARD.search(pattern)
-    return pattern[: wildcard.start()] if wildcard else pattern
+    with store_errors("list", uri):
+        yield from _entries(fs, prefix)
 
 
 def _entries(fs: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -129,9 +147,8 @@ def _followed(path: str, entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, "type": kind, "size": found.st_size, "mtime": found.st_mtime, "ino": found.st_ino}
 
 
-def _s3_entries(fs: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _s3_entries(fs: Any, prefix: str, **more: str) -> Iterator[tuple[str, dict[str, Any]]]:
     bucket, _, key = prefix.partition("/")
-    more: dict[str, str] = {}
     while True:
         page = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, **more)
         for entry in page.get("Contents", []):

@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from airflow_ml_provider.cli import cache_commands, data_commands
+from airflow_ml_provider.cli.options import HERE, Environment, Pipeline
+
 # Nothing else of this package is imported with the command line: each command brings what it needs.
 
 app = typer.Typer(
@@ -20,12 +23,6 @@ app = typer.Typer(
     help="Machine-learning pipelines in Airflow: write, check and run them.",
     epilog="Begin with `airflow-ml init`, then `airflow-ml validate` and `airflow-ml run`.",
 )
-
-Pipeline = Annotated[Path, typer.Argument(help="A pipeline file, or a folder that holds one")]
-Environment = Annotated[
-    str | None, typer.Option("--env", help="Take this environment's changes", envvar="AIRFLOW__ML__ENVIRONMENT")
-]
-HERE = Path()
 
 
 @app.command(epilog="`airflow-ml init` · `airflow-ml init dags/ --name churn`")
@@ -149,92 +146,8 @@ def run(
     raise typer.Exit(code)
 
 
-cache = typer.Typer(no_args_is_help=True, help="The results that are kept to be reused.", rich_markup_mode="markdown")
-app.add_typer(cache, name="cache")
-
-Store = Annotated[str | None, typer.Option("--store", help="URI of an artifact store")]
-InAirflow = Annotated[bool, typer.Option("--airflow", help="Airflow's store, not that of runs on this machine")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON")]
-
-
-@cache.command(name="list", epilog="`airflow-ml cache list` · `airflow-ml cache list --store s3://ml/artifacts`")
-def cache_list(*, store: Store = None, airflow: InAirflow = False, as_json: AsJson = False) -> None:
-    """List the results that are kept, and what is wrong with those that cannot be reused."""
-    from airflow_ml_provider.cli import cache as command
-
-    command.print_entries(command.store_uri(store, in_airflow=airflow), as_json=as_json)
-
-
-@cache.command(name="why", epilog="`airflow-ml cache why flights` · `airflow-ml cache why flights --stage train`")
-def cache_why(
-    *,
-    pipeline: Pipeline = HERE,
-    stage: Annotated[list[str] | None, typer.Option(help="Only this stage")] = None,
-    store: Store = None,
-    airflow: InAirflow = False,
-    as_json: AsJson = False,
-) -> None:
-    """Say why each stage ran when it ran last, or from where its result was taken, and what that depends on."""
-    from airflow_ml_provider.cli import cache as command
-    from airflow_ml_provider.cli.pipelines import load_one
-
-    spec = load_one(pipeline, environment=None).spec
-    where = command.store_uri(store or (spec.store if airflow else None), in_airflow=airflow)
-    command.print_why(where, pipeline=spec.pipeline, stages=stage or list(spec.stages), as_json=as_json)
-
-
-@cache.command(name="prune", epilog="`airflow-ml cache prune --dry-run` · `airflow-ml cache prune --older-than 30`")
-def cache_prune(
-    *,
-    older_than: Annotated[int | None, typer.Option(min=0, help="Also what is older, in days")] = None,
-    store: Store = None,
-    airflow: InAirflow = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, remove nothing")] = False,
-) -> None:
-    """Remove results that cannot be reused any more. Artifacts stay where they are."""
-    import datetime as dt
-
-    from airflow_ml_provider.cli import cache as command
-
-    age = None if older_than is None else dt.timedelta(days=older_than)
-    command.prune(command.store_uri(store, in_airflow=airflow), older_than=age, dry_run=dry_run)
-
-
-data = typer.Typer(no_args_is_help=True, help="Which run was given which new data.", rich_markup_mode="markdown")
-app.add_typer(data, name="data")
-
-
-@data.command(name="status", epilog="`airflow-ml data status flights` · `airflow-ml data status flights --json`")
-def data_status(
-    *,
-    pipeline: Pipeline = HERE,
-    env: Environment = None,
-    source: Annotated[list[str] | None, typer.Option(help="Only this source")] = None,
-    store: Store = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say what is new in the sources of a pipeline, and which runs hold what is not done yet."""
-    from airflow_ml_provider.cli import data as command
-    from airflow_ml_provider.cli.pipelines import load_one
-
-    loaded = load_one(pipeline, environment=env)
-    command.print_status(loaded, sources=source or list(loaded.spec.sources), store=store, as_json=as_json)
-
-
-@data.command(name="release", epilog="`airflow-ml data release flights --source flights --claim 7`")
-def data_release(
-    *,
-    pipeline: Pipeline = HERE,
-    env: Environment = None,
-    source: Annotated[str, typer.Option(help="The source")],
-    claim: Annotated[int, typer.Option(min=1, help="The number that `status` says")],
-    store: Store = None,
-) -> None:
-    """Give back what a failed run was given: the next run gets it, and the failed one cannot go on."""
-    from airflow_ml_provider.cli import data as command
-    from airflow_ml_provider.cli.pipelines import load_one
-
-    command.release(load_one(pipeline, environment=env), source, claim, store=store)
+app.add_typer(cache_commands.app, name="cache")
+app.add_typer(data_commands.app, name="data")
 
 
 @app.command(epilog="`airflow-ml graph` · `airflow-ml graph flights/ --format svg > flights.svg`")

@@ -89,11 +89,12 @@ def _schedule(spec: PipelineSpec, base_folder: Path) -> Any:
     if spec.schedule is None:
         # What a DAG makes of None, without the timetables for cron that it loads to find that out.
         return NullTimetable()
-    if spec.data_schedule is None:
+    if isinstance(spec.schedule, str):
         return spec.schedule
-    from airflow_ml_provider.dag_factory.data import data_schedule
+    from airflow_ml_provider.dag_factory.data import data_schedule, partition_schedule
 
-    return data_schedule(spec, base_folder=base_folder)
+    partition = spec.partition_schedule
+    return partition_schedule(partition) if partition else data_schedule(spec, base_folder=base_folder)
 
 
 def _switches(spec: PipelineSpec) -> dict[str, Any]:

@@ -75,27 +75,6 @@ def stage_arguments(
     return arguments
 
 
-def source_arguments(spec: PipelineSpec, name: str, *, base_folder: str) -> dict[str, Any]:
-    """Return the constructor's arguments of the task that claims a source's new data.
-
-    Args:
-        spec: The pipeline.
-        name: The source.
-        base_folder: Where its relative paths start.
-    """
-    source = spec.sources[name]
-    arguments: dict[str, Any] = {
-        **shared_arguments(spec, name, pod=spec.pod, base_folder=base_folder),
-        "source": name,
-        "uri": source.uri,
-        "settle": source.settle,
-        "max_objects": source.max_objects,
-    }
-    if spec.image:
-        arguments["image"] = spec.image
-    return arguments
-
-
 def shared_arguments(spec: PipelineSpec, task_id: str, *, pod: PodSpec | None, base_folder: str) -> dict[str, Any]:
     """Return what tasks take from their pipeline."""
     arguments: dict[str, Any] = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
+from airflow_ml_provider.decisions.settling import Marked, Settlement, Settling, Sightings
 from airflow_ml_provider.protocol.manifest import SourceObject
 
-NONSENSE_SECONDS = 86_400.0
-"""A time of change that is further ahead says nothing."""
+_SLACK = 1000
+"""How many more than needed are kept before the later ones are dropped."""
 
 
 @dataclass(frozen=True)
@@ -17,55 +18,101 @@ class Look:
     """What a look at a source found.
 
     Attributes:
-        new: What can be handed out now, the oldest first.
-        more: How many more could be, beyond the limit of one manifest.
+        new: What can be handed out now, of one partition, the oldest first.
+        more: How many more could be, beyond the limit of one manifest or of other partitions.
         unsettled: How many new objects may still change.
-        again_at: When the first of those settles, in seconds since the epoch; ``None`` when there is none.
+        busy: How many new objects wait because a run has their partition.
+        again_at: When the first unsettled one may be settled, in seconds since the epoch; ``None`` when nobody knows.
+        sightings: What the next look is to be told of this one.
     """
 
     new: tuple[SourceObject, ...]
     more: int
     unsettled: int
+    busy: int
     again_at: float | None
+    sightings: Sightings
+
+    @property
+    def partition(self) -> str:
+        """The partition of what is new; empty when there is none."""
+        return self.new[0].partition if self.new else ""
 
 
-def look(
-    listing: Iterable[SourceObject],
-    *,
-    is_handed_out: Callable[[SourceObject], bool],
-    now: float,
-    settle: float,
-    limit: int,
-) -> Look:
-    """Decide; the listing is read once and not kept.
+class Looking:
+    """A look under way: objects are added one by one and, unless markers settle them, not kept.
 
-    An object is settled when it was not written for ``settle`` seconds. Whatever its time says, it is new as long as
-    it was not handed out: objects that come late, with old times or with the times of others, are seen like all.
+    Whatever its time says, an object is new as long as it was not handed out: objects that come late, with old times
+    or with the times of others, are seen like all. Of several partitions the first by name comes first.
 
     Args:
-        listing: All objects of the source.
         is_handed_out: Whether a version belongs to a run already.
         now: In seconds since the epoch.
-        settle: In seconds.
+        settling: When an object is written to its end.
         limit: The most objects of one manifest.
+        earlier: What the look before saw, for ``Unchanged``.
+        partition: Only this one; ``None`` for any.
+        busy: Partitions that a run has.
     """
-    found = 0
-    unsettled = 0
-    again_at: float | None = None
 
-    def settled() -> Iterable[SourceObject]:
-        nonlocal found, unsettled, again_at
-        for entry in listing:
-            if is_handed_out(entry):
-                continue
-            ready = entry.changed + settle
-            # A clock may be ahead by minutes; a time of next year is none, and would be waited for for ever.
-            if now < ready and entry.changed < now + NONSENSE_SECONDS:
-                unsettled += 1
-                again_at = ready if again_at is None else min(again_at, ready)
-                continue
-            found += 1
-            yield entry
+    def __init__(
+        self,
+        *,
+        is_handed_out: Callable[[SourceObject], bool],
+        now: float,
+        settling: Settling,
+        limit: int,
+        earlier: Sightings | None = None,
+        partition: str | None = None,
+        busy: Set[str] = frozenset(),
+    ) -> None:
+        self._is_handed_out = is_handed_out
+        self._settlement = Settlement(settling, now, earlier or {})
+        self._limit = limit
+        self._partition = partition
+        self._busy = busy
+        self._first: list[SourceObject] = []
+        self._marked_later: list[SourceObject] = []
+        self._found = self._unsettled = self._waiting = 0
 
-    oldest = heapq.nsmallest(limit, settled(), key=lambda entry: (entry.changed, entry.uri, entry.version))
-    return Look(tuple(oldest), found - len(oldest), unsettled, again_at)
+    def add(self, entry: SourceObject) -> None:
+        """Look at one object of the source."""
+        if self._settlement.is_marker(entry) or self._is_handed_out(entry):
+            return
+        if self._partition is not None and entry.partition != self._partition:
+            return
+        if isinstance(self._settlement.settling, Marked):
+            # A marker may be listed after what it marks.
+            self._marked_later.append(entry)
+        else:
+            self._judge(entry)
+
+    def result(self) -> Look:
+        """Return what was found, once all objects were added."""
+        for entry in self._marked_later:
+            self._judge(entry)
+        first = heapq.nsmallest(self._limit, self._first, key=_order)
+        chosen = tuple(entry for entry in first if entry.partition == first[0].partition)
+        return Look(
+            new=chosen,
+            more=self._found - len(chosen),
+            unsettled=self._unsettled,
+            busy=self._waiting,
+            again_at=self._settlement.again_at,
+            sightings=self._settlement.sightings,
+        )
+
+    def _judge(self, entry: SourceObject) -> None:
+        if not self._settlement.is_settled(entry):
+            self._unsettled += 1
+        elif entry.partition in self._busy:
+            self._waiting += 1
+        else:
+            self._found += 1
+            self._first.append(entry)
+            if len(self._first) > 2 * self._limit + _SLACK:
+                self._first = heapq.nsmallest(self._limit, self._first, key=_order)
+
+
+def _order(entry: SourceObject) -> tuple[str, float, str, str]:
+    return entry.partition, entry.changed, entry.uri, entry.version

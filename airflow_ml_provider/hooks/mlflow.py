@@ -90,12 +90,12 @@ class MlflowHook(BaseHook):
             MlflowError: MLflow refused, the experiment is deleted among others.
         """
         try:
-            answer = self._call("GET", "experiments/get-by-name", params={"experiment_name": name})
+            answer = self.call("GET", "experiments/get-by-name", params={"experiment_name": name})
         except MlflowError as error:
             if error.code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             try:
-                return str(self._call("POST", "experiments/create", json={"name": name})["experiment_id"])
+                return str(self.call("POST", "experiments/create", json={"name": name})["experiment_id"])
             except MlflowError as lost:
                 if lost.code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -109,7 +109,7 @@ class MlflowHook(BaseHook):
         """Yield the ids of all experiments that are not deleted, page by page."""
         body: dict[str, Any] = {"max_results": 1000, "view_type": "ACTIVE_ONLY"}
         while True:
-            answer = self._call("POST", "experiments/search", json=body)
+            answer = self.call("POST", "experiments/search", json=body)
             yield from (str(experiment["experiment_id"]) for experiment in answer.get("experiments", []))
             if not answer.get("next_page_token"):
                 return
@@ -123,16 +123,16 @@ class MlflowHook(BaseHook):
             "start_time": _now_ms(),
             "tags": _pairs(tags, TAG_LIMIT),
         }
-        return str(self._call("POST", "runs/create", json=body, repeatable=False)["run"]["info"]["run_id"])
+        return str(self.call("POST", "runs/create", json=body, repeatable=False)["run"]["info"]["run_id"])
 
     def get_run(self, run_id: str) -> dict[str, Any]:
         """Return a run as MLflow's REST API gives it."""
-        run: dict[str, Any] = self._call("GET", "runs/get", params={"run_id": run_id})["run"]
+        run: dict[str, Any] = self.call("GET", "runs/get", params={"run_id": run_id})["run"]
         return run
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run (it can be restored in MLflow)."""
-        self._call("POST", "runs/delete", json={"run_id": run_id})
+        self.call("POST", "runs/delete", json={"run_id": run_id})
 
     def search_runs(self, *, experiment_id: str, filter_string: str) -> Iterator[dict[str, Any]]:
         """Yield the runs of an experiment that a filter matches, page by page."""
@@ -142,7 +142,7 @@ class MlflowHook(BaseHook):
             "max_results": 1000,
         }
         while True:
-            answer = self._call("POST", "runs/search", json=body)
+            answer = self.call("POST", "runs/search", json=body)
             yield from answer.get("runs", [])
             if not answer.get("next_page_token"):
                 return
@@ -153,12 +153,12 @@ class MlflowHook(BaseHook):
         body: dict[str, Any] = {"run_id": run_id, "status": status}
         if status != "RUNNING":
             body["end_time"] = _now_ms()
-        self._call("POST", "runs/update", json=body)
+        self.call("POST", "runs/update", json=body)
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove a tag of a run; that there is none is no error."""
         try:
-            self._call("POST", "runs/delete-tag", json={"run_id": run_id, "key": key})
+            self.call("POST", "runs/delete-tag", json={"run_id": run_id, "key": key})
         except MlflowError as error:
             if error.code != "RESOURCE_DOES_NOT_EXIST":
                 raise
@@ -186,7 +186,7 @@ class MlflowHook(BaseHook):
             body: dict[str, Any] = {"run_id": run_id, "metrics": [], "params": [], "tags": []}
             for kind, entry in entries[start : start + _BATCH]:
                 body[kind].append(entry)
-            self._call("POST", "runs/log-batch", json=body)
+            self.call("POST", "runs/log-batch", json=body)
 
     def run_url(self, *, experiment_id: str, run_id: str) -> str:
         """Return the address of a run's page."""
@@ -199,7 +199,7 @@ class MlflowHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Tell Airflow's connection page whether the server answers."""
         try:
-            self._call("POST", "experiments/search", json={"max_results": 1})
+            self.call("POST", "experiments/search", json={"max_results": 1})
         except (MlflowError, MlflowAuthorizationError) as error:
             return False, str(error)
         return True, f"MLflow answers at {self.uri}"
@@ -243,7 +243,20 @@ class MlflowHook(BaseHook):
             timeout=httpx.Timeout(self._timeout, connect=5.0),
         )
 
-    def _call(self, method: str, path: str, *, repeatable: bool = True, **options: Any) -> dict[str, Any]:
+    def call(self, method: str, path: str, *, repeatable: bool = True, **options: Any) -> dict[str, Any]:
+        """Return what a path of MLflow's REST API answers (https://mlflow.org/docs/latest/rest-api.html).
+
+        Args:
+            method: The HTTP method.
+            path: Below ``api/2.0/mlflow/``.
+            repeatable: Whether the request may be sent again when no answer came.
+            options: What httpx takes: ``params``, ``json``.
+
+        Raises:
+            MlflowUnavailableError: MLflow does not answer.
+            MlflowAuthorizationError: It refused the credentials.
+            MlflowError: It refused the request.
+        """
         again = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(MlflowUnavailableError),
             stop=tenacity.stop_after_attempt(_ATTEMPTS if repeatable else 1),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
-from airflow_ml_provider.artifacts.claims import Claim, End, Ledger, SourceClaims
-from airflow_ml_provider.artifacts.listing import objects
-from airflow_ml_provider.decisions.new_data import look
+from airflow_ml_provider.artifacts.claims import SourceClaims
+from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger
+from airflow_ml_provider.decisions.new_data import Look
 from airflow_ml_provider.exceptions import ClaimReleasedError, StageConfigurationError
+from airflow_ml_provider.hooks.origins import AssetEvents, described, is_partitioned
+from airflow_ml_provider.hooks.watched_source import WatchedSource
 from airflow_ml_provider.protocol.manifest import SourceObject
 
 if TYPE_CHECKING:
@@ -22,12 +25,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EXCLUSIVE_STORES = ("file", "memory", "s3", "s3a")
-"""Schemes of stores whose exclusive create was seen to hold; claims need it."""
+CLAIM_KEY = "claim"
+"""The XCom that says what a run was given: how much, how old, of which partition."""
 
 
-def manifest_of(
-    operator: SourceOperator, context: Context, *, identity: StageIdentity, uri: str
+def objects_of_run(
+    operator: SourceOperator, context: Context, *, identity: StageIdentity, source: WatchedSource
 ) -> Sequence[SourceObject]:
     """Return what this run is given: what it was given before, or what is new now.
 
@@ -37,34 +40,35 @@ def manifest_of(
         StageConfigurationError: The store cannot create an object exactly once.
         StoreUnavailableError: The store or the source did not answer.
     """
-    settle, limit = operator.settle.total_seconds(), operator.max_objects
+    partition = context["dag_run"].partition_key if is_partitioned(source.origin) else None
+    events = None
+    if isinstance(source.origin, AssetEvents):
+        from airflow_ml_provider.operators.asset_events import events_for
+
+        events = events_for(context, source.origin)
     if not operator.exclusive:
-        seen = look(objects(uri), is_handed_out=lambda found: False, now=time.time(), settle=0.0, limit=limit)
+        seen = source.settled_look(Ledger(), limit=operator.max_objects, partition=partition, events=events)
         if not seen.new:
-            _skip(f"no object matches {uri}")
-        log.info("%s objects of %s, %s more than max_objects allows", len(seen.new), uri, seen.more)
+            _skip(_nothing(source, seen, partition))
+        log.info("%s objects of %s; %s more are not taken", len(seen.new), described(source.origin), seen.more)
         return seen.new
     _require_alone(operator, context, identity)
-    claims = source_claims(identity.store, pipeline=identity.pipeline, source=operator.source)
+    claims = source.claims
     while True:
         ledger = claims.read()
         mine = claims.of_run(ledger, identity.dag_run)
         if mine is not None:
             return _again(*mine)
         _reconcile(claims, ledger, context)
-        claims.keep_snapshot(ledger)
-        now = time.time()
-        seen = look(objects(uri), is_handed_out=ledger.is_handed_out, now=now, settle=settle, limit=limit)
+        claims.keep_snapshot(ledger, lookback=source.lookback)
+        seen = source.settled_look(ledger, limit=operator.max_objects, partition=partition, events=events)
         if not seen.new:
-            waiting = f"; {seen.unsettled} still settle ({operator.settle})" if seen.unsettled else ""
-            _skip(f"nothing is new in {uri}{waiting}")
-        claim = claims.claim(ledger, dag_run=identity.dag_run, objects=seen.new, now=now)
+            _skip(_nothing(source, seen, partition))
+        claim = claims.claim(ledger, dag_run=identity.dag_run, objects=seen.new, now=time.time())
         if claim is not None:
-            oldest = now - seen.new[0].changed
-            log.info(
-                "Claim %s of source %s: %s objects, the oldest written %.0f s ago; %s more wait, %s still settle",
-                *(claim.number, operator.source, len(seen.new), oldest, seen.more, seen.unsettled),
-            )
+            summary = _summary(claim, seen)
+            context["ti"].xcom_push(CLAIM_KEY, summary)
+            log.info("Claim of source %s: %s", source.name, ", ".join(f"{key} {told}" for key, told in summary.items()))
             return claim.objects
 
 
@@ -77,7 +81,7 @@ def commit(context: Context, *, identity: StageIdentity, sources: Iterable[str])
     """
     found = []
     for source in sources:
-        claims = source_claims(identity.store, pipeline=identity.pipeline, source=source)
+        claims = SourceClaims(identity.store, pipeline=identity.pipeline, source=source)
         mine = claims.of_run(claims.read(), identity.dag_run)
         if mine is not None:
             _again(*mine)
@@ -88,19 +92,34 @@ def commit(context: Context, *, identity: StageIdentity, sources: Iterable[str])
         log.info("Claim %s of %s is committed: %s objects", claim.number, claims.uri, len(claim.objects))
 
 
-def source_claims(store: str, *, pipeline: str, source: str) -> SourceClaims:
-    """Return the claims of a source.
+def _summary(claim: Claim, seen: Look) -> dict[str, Any]:
+    oldest, newest = (
+        dt.datetime.fromtimestamp(choose(found.changed for found in claim.objects), dt.UTC).isoformat("T", "seconds")
+        for choose in (min, max)
+    )
+    partition = {"partition": seen.partition} if seen.partition else {}
+    waiting = {"more": seen.more, "unsettled": seen.unsettled, "busy": seen.busy}
+    return {
+        "number": claim.number,
+        **partition,
+        "objects": len(claim.objects),
+        "bytes": sum(found.size for found in claim.objects),
+        "oldest": oldest,
+        "newest": newest,
+        **{key: count for key, count in waiting.items() if count},
+    }
 
-    Raises:
-        StageConfigurationError: The store cannot create an object exactly once.
-    """
-    scheme = store.partition("://")[0]
-    if scheme not in EXCLUSIVE_STORES:
-        raise StageConfigurationError(
-            f"sources need a store that creates an object exactly once; of {scheme}:// that is not known: use one of "
-            f"{', '.join(EXCLUSIVE_STORES)}"
-        )
-    return SourceClaims(store, pipeline=pipeline, source=source)
+
+def _nothing(source: WatchedSource, seen: Look, partition: str | None) -> str:
+    where = f"{described(source.origin)}{f', partition {partition}' if partition else ''}"
+    reasons = []
+    if seen.unsettled:
+        reasons.append(f"{seen.unsettled} still settle ({source.settling})")
+    if seen.busy:
+        reasons.append(f"{seen.busy} are of a partition that another run has")
+    if partition and not reasons:
+        reasons.append("airflow-ml data replay makes what was given before new again")
+    return f"nothing is new in {where}{'; ' if reasons else ''}{', '.join(reasons)}"
 
 
 def _require_alone(operator: SourceOperator, context: Context, identity: StageIdentity) -> None:

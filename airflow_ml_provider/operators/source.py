@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.sdk import Asset
+
+from airflow_ml_provider.decisions.settling import Quiet, Settling
 from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.hooks.origins import AssetEvents, Files, Origin, described
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
+    from airflow_ml_provider.hooks.watched_source import WatchedSource
     from airflow_ml_provider.operators.identity import StageIdentity
 
 DEFAULT_SETTLE = timedelta(minutes=1)
@@ -22,14 +28,19 @@ DEFAULT_MAX_OBJECTS = 10_000
 class SourceOperator(StageOperator):
     """Claims what is new in a source for this run and copies it into the store.
 
-    The outputs are the dataset ``data`` and the file ``manifest``, JSON lines of what this run was given. When nothing
-    is new the task is skipped, and all that follows it. A CommitOperator ends the claim; until it does, and unless the
-    claim is released, no other run gets what this one was given.
+    The outputs are the dataset ``data`` and the file ``manifest``, JSON lines of what this run was given; the XCom
+    ``claim`` says how much, how old and of which partition. When nothing is new the task is skipped, and all that
+    follows it. A CommitOperator ends the claim; until it does, and unless the claim is released, no other run gets
+    what this one was given.
+
+    Of partitioned sources a run gets one partition: the one of its partition key, else the first by name that has
+    something new and that no other run has.
 
     Args:
         source: The source's name, under which its claims are kept.
-        uri: An fsspec URI, or a path relative to the DAG's file, with ``*`` and ``**``.
-        settle: How long an object must not have been written before it is taken.
+        of: What it is of: Files, SqlRows, ModelVersions or AssetEvents; a text is the URI of Files, or a path
+            relative to the DAG's file, with ``*`` and ``**``.
+        settle: When an object is written to its end: how long it must not have been written, Marked or Unchanged.
         max_objects: The most objects of one run.
         exclusive: Whether objects are claimed; without, a run gets all there are, as a run on a laptop does.
     """
@@ -43,16 +54,19 @@ class SourceOperator(StageOperator):
         self,
         *,
         source: str,
-        uri: str,
-        settle: timedelta = DEFAULT_SETTLE,
+        of: Origin | str,
+        settle: timedelta | Settling = DEFAULT_SETTLE,
         max_objects: int = DEFAULT_MAX_OBJECTS,
         exclusive: bool = True,
         **kwargs: Any,
     ) -> None:
+        self.origin: Origin = Files(of) if isinstance(of, str) else of
+        if isinstance(self.origin, AssetEvents):
+            # Airflow tells a task of the events of its inlets alone.
+            kwargs["inlets"] = [*kwargs.get("inlets", []), Asset.ref(name=self.origin.asset)]
         super().__init__(**kwargs)
         self.source = source
-        self.uri = uri
-        self.settle = settle
+        self.settling = settling_of(settle)
         self.max_objects = max_objects
         self.exclusive = exclusive
         if self.run or self.command or set(self.outputs) != {"data", "manifest"}:
@@ -67,10 +81,29 @@ class SourceOperator(StageOperator):
             AirflowSkipException: Nothing is new.
             ClaimReleasedError: What this run was given was given to another meanwhile.
         """
-        from airflow_ml_provider.operators.claiming import manifest_of
+        from airflow_ml_provider.operators.claiming import objects_of_run
+        from airflow_ml_provider.operators.source_content import content_of
         from airflow_ml_provider.protocol.manifest import to_lines
 
-        uri = self.path_beside(context, self.uri)
-        objects = manifest_of(self, context, identity=identity, uri=uri)
-        ref = store.put_content(identity.store, to_lines(objects), suffix=".jsonl")
-        return {"uri": uri, "manifest": ref.to_plain()}
+        source = self.watched(context, store=identity.store, pipeline=identity.pipeline)
+        objects = objects_of_run(self, context, identity=identity, source=source)
+        content, objects = content_of(context, source.origin, objects)
+        manifest = store.put_content(identity.store, to_lines(objects), suffix=".jsonl")
+        files = {
+            name: store.put_content(identity.store, written, suffix="").to_plain() for name, written in content.items()
+        }
+        return {"uri": described(source.origin), "manifest": manifest.to_plain(), "files": files}
+
+    def watched(self, context: Context, *, store: str, pipeline: str) -> WatchedSource:
+        """Return the source as sensors, triggers and claims look at it."""
+        from airflow_ml_provider.hooks.watched_source import WatchedSource
+
+        origin = self.origin
+        if isinstance(origin, Files):
+            origin = replace(origin, uri=self.path_beside(context, origin.uri))
+        return WatchedSource(store, pipeline, self.source, origin, self.settling)
+
+
+def settling_of(settle: timedelta | Settling) -> Settling:
+    """Return a rule; a time alone is a quiet period."""
+    return Quiet(settle.total_seconds()) if isinstance(settle, timedelta) else settle

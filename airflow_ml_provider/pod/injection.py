@@ -21,7 +21,7 @@ RUNTIME_LIMIT_BYTES = 32 * 1024
 _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = ("protocol", "artifacts", "runtime")
 # What of the store only Airflow's side uses.
-_AIRFLOW_SIDE = {"claims.py", "results.py"}
+_AIRFLOW_SIDE = {"claims.py", "ledger.py", "results.py"}
 # Bodies that need more than their own module.
 _BODY_MODULES = {"validate": ("validate", "frames")}
 

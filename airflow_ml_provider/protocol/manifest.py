@@ -12,19 +12,21 @@ _LINE_LIMIT_BYTES = 16 * 1024
 
 @dataclass(frozen=True, order=True)
 class SourceObject:
-    """One version of one object of a source.
+    """One version of one object of a source: a file, a row, a model version, an asset's event.
 
     Attributes:
-        uri: Where it lies.
-        version: What tells this version from others: its ETag, or size, time of change and inode.
-        size: In bytes.
+        uri: Where it lies, or what it is called.
+        version: What tells this version from others: its ETag, size and time of change, a row's watermark.
+        size: In bytes; 0 when nobody knows.
         changed: When it was written, by the clock of its store, in seconds since the epoch.
+        partition: What part of the source it belongs to; empty when the source has no parts.
     """
 
     uri: str
     version: str
     size: int
     changed: float
+    partition: str = ""
 
 
 def to_lines(objects: Iterable[SourceObject]) -> bytes:

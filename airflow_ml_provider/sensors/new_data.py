@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator
 
-from airflow_ml_provider.operators.source import DEFAULT_SETTLE
+from airflow_ml_provider.decisions.settling import Settling
+from airflow_ml_provider.hooks.origins import Files, Origin, described, is_partitioned
+from airflow_ml_provider.operators.source import DEFAULT_SETTLE, settling_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_ml_provider.hooks.watched_source import WatchedSource
 
 
 class NewDataSensor(BaseSensorOperator):
     """Waits for settled objects of a source that no run was given; it claims none.
 
-    In a DAG of your own it comes before a SourceOperator of the same ``source`` and ``uri``, which claims what it saw.
+    In a DAG of your own it comes before a SourceOperator of the same ``source`` and ``of``, which claims what it saw.
     ``poke_interval``, ``timeout``, ``mode`` and ``soft_fail`` mean what they mean for every sensor.
 
     Args:
         source: The source's name, under which its claims are kept.
-        uri: An fsspec URI, or a path relative to the DAG's file, with ``*`` and ``**``.
-        settle: How long an object must not have been written before it is taken.
+        of: What it is of: Files, SqlRows or ModelVersions; a text is the URI of Files, or a path relative to the
+            DAG's file, with ``*`` and ``**``.
+        settle: When an object is written to its end: how long it must not have been written, Marked or Unchanged.
         store: URI of the artifact store; default from ``[ml] store``.
         base_folder: Where relative paths start; default is the folder of the DAG's file.
         deferrable: Wait in the triggerer instead of a worker.
@@ -37,8 +42,8 @@ class NewDataSensor(BaseSensorOperator):
         self,
         *,
         source: str,
-        uri: str,
-        settle: timedelta = DEFAULT_SETTLE,
+        of: Origin | str,
+        settle: timedelta | Settling = DEFAULT_SETTLE,
         store: str | None = None,
         base_folder: str | None = None,
         deferrable: bool = False,
@@ -46,8 +51,8 @@ class NewDataSensor(BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.source = source
-        self.uri = uri
-        self.settle = settle
+        self.origin: Origin = Files(of) if isinstance(of, str) else of
+        self.settling = settling_of(settle)
         self.store = store
         self.base_folder = base_folder
         self.deferrable = deferrable
@@ -59,18 +64,15 @@ class NewDataSensor(BaseSensorOperator):
             StageConfigurationError: The store cannot create an object exactly once.
             StoreUnavailableError: The store or the source did not answer.
         """
-        from airflow_ml_provider.artifacts.listing import objects
-        from airflow_ml_provider.decisions.new_data import look
-        from airflow_ml_provider.operators.claiming import source_claims
-
-        claims = source_claims(self._store(), pipeline=context["dag"].dag_id, source=self.source)
-        ledger, uri = claims.read(), self._uri(context)
-        if claims.of_run(ledger, str(context["run_id"])) is not None:
-            self.log.info("This run was given objects of %s before", uri)
+        source = self._source(context)
+        ledger = source.claims.read()
+        if source.claims.of_run(ledger, str(context["run_id"])) is not None:
+            self.log.info("This run was given something of %s before", described(source.origin))
             return True
-        settle = self.settle.total_seconds()
-        seen = look(objects(uri), is_handed_out=ledger.is_handed_out, now=time.time(), settle=settle, limit=1)
-        self.log.info("%s new in %s, %s still settle", len(seen.new) + seen.more, uri, seen.unsettled)
+        partition = context["dag_run"].partition_key if is_partitioned(source.origin) else None
+        seen = source.settled_look(ledger, limit=1, partition=partition)
+        new = len(seen.new) + seen.more
+        self.log.info("%s new in %s, %s still settle", new, described(source.origin), seen.unsettled)
         return bool(seen.new)
 
     def execute(self, context: Context) -> None:
@@ -83,26 +85,20 @@ class NewDataSensor(BaseSensorOperator):
     def _defer(self, context: Context) -> NoReturn:
         from airflow_ml_provider.triggers.new_data import NewDataTrigger
 
-        trigger = NewDataTrigger(
-            store=self._store(),
-            pipeline=context["dag"].dag_id,
-            source=self.source,
-            uri=self._uri(context),
-            settle=self.settle.total_seconds(),
-            poll=self.poke_interval,
-        )
+        trigger = NewDataTrigger(source=self._source(context).to_plain(), poll=self.poke_interval)
         self.defer(trigger=trigger, method_name="resume", timeout=timedelta(seconds=self.timeout))
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> None:
         """Go on: there is something new."""
-        self.log.info("%s new in %s", event["objects"], self._uri(context))
+        self.log.info("%s new in %s", event["objects"], described(self.origin))
 
-    def _store(self) -> str:
+    def _source(self, context: Context) -> WatchedSource:
+        from airflow_ml_provider.hooks.watched_source import WatchedSource
         from airflow_ml_provider.operators.settings import MlSettings
 
-        return MlSettings.read(store=self.store).store
-
-    def _uri(self, context: Context) -> str:
-        if "://" in self.uri:
-            return self.uri
-        return str(Path(self.base_folder or Path(context["dag"].fileloc).parent) / self.uri)
+        origin = self.origin
+        if isinstance(origin, Files) and "://" not in origin.uri:
+            folder = Path(self.base_folder or Path(context["dag"].fileloc).parent)
+            origin = replace(origin, uri=str(folder / origin.uri))
+        store = MlSettings.read(store=self.store).store
+        return WatchedSource(store, context["dag"].dag_id, self.source, origin, self.settling)

@@ -72,7 +72,7 @@ def _sources(spec: PipelineSpec) -> Iterator[Finding]:
         if number > 0:
             # What a run does with one source's data when another has none is not decided.
             yield Finding((SOURCES, name), "a pipeline takes one source: write a pipeline of its own for this one")
-        uri = spec.sources[name].uri
+        uri = spec.sources[name].uri or ""
         if "{{" in uri:
             yield Finding((SOURCES, name, "uri"), "a source is the same in every run: it takes no template")
         elif any("**" in part and part != "**" for part in uri.split("/")):

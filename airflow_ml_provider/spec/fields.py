@@ -37,7 +37,12 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 
 
-def _duration(value: Any) -> timedelta:
+def duration(value: Any) -> timedelta:
+    """Return a time such as ``30s``.
+
+    Raises:
+        ValueError: It is none.
+    """
     if isinstance(value, timedelta):
         return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
@@ -191,7 +196,7 @@ FiniteJson = Annotated[Any, Checked(_json, {"type": _ANY_JSON})]
 StoreUri = Annotated[str, Checked(_store, {"type": "string", "pattern": "://|^/", "examples": ["s3://artifacts/ml"]})]
 Duration = Annotated[
     timedelta,
-    Checked(_duration, {"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["30s", "2h"]}),
+    Checked(duration, {"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["30s", "2h"]}),
 ]
 Name = Annotated[str, Checked(_name, {"type": "string", "pattern": f"^{NAME_PATTERN.pattern}$"})]
 PipelineName = Annotated[str, Checked(_pipeline, {"type": "string", "pattern": f"^{_PIPELINE.pattern}$"})]

@@ -15,12 +15,13 @@ from airflow_ml_provider.spec.fields import cron_or_preset
 
 if TYPE_CHECKING:
     from airflow_ml_provider.spec.cache import CacheSpec
+    from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
     from airflow_ml_provider.spec.pod import PodSpec
     from airflow_ml_provider.spec.resources import Resources
     from airflow_ml_provider.spec.sources import DataSchedule, SourceSpec
 
     CacheSetting = bool | CacheSpec
-    Schedule = str | DataSchedule
+    Schedule = str | DataSchedule | PartitionSchedule
     Sources = dict[str, SourceSpec]
     PodSettings = PodSpec
     StageResources = Resources
@@ -51,6 +52,11 @@ else:
 
         return DataSchedule
 
+    def _partition_schedule():
+        from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
+
+        return PartitionSchedule
+
     def _of(model):
         def check(value):
             return value if isinstance(value, model()) else model().model_validate(value)
@@ -74,7 +80,11 @@ else:
         return SOURCES.validate_python(value)
 
     def _schedule(value):
-        return _of(_data_schedule)(value) if isinstance(value, Mapping | BaseModel) else cron_or_preset(value)
+        if isinstance(value, BaseModel):
+            return value
+        if not isinstance(value, Mapping):
+            return cron_or_preset(value)
+        return _of(_partition_schedule if "cron" in value else _data_schedule)(value)
 
     CacheSetting = Annotated[
         Any,
@@ -96,7 +106,12 @@ else:
         Any,
         Checked(
             _schedule,
-            {"anyOf": [{"type": "string"}, {"x-definition": "DataSchedule"}]},
+            {
+                "anyOf": [
+                    {"type": "string"},
+                    *({"x-definition": name} for name in ("DataSchedule", "PartitionSchedule")),
+                ]
+            },
             model=_data_schedule,
         ),
     ]

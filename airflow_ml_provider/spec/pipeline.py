@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -22,6 +22,9 @@ from airflow_ml_provider.spec.fields import (
 from airflow_ml_provider.spec.kinds import AnyStage
 from airflow_ml_provider.spec.lazy_parts import CacheSetting, PodSettings, Schedule, Sources
 from airflow_ml_provider.spec.stages import CodeStageSpec
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
 
 SOURCES = "sources"
 """What a reference to a source begins with."""
@@ -64,8 +67,8 @@ class PipelineSpec(BaseModel):
     )
     schedule: Schedule | None = Field(
         default=None,
-        description="cron expression, preset, or new data; leave out to start by hand",
-        examples=["@daily", "0 6 * * 1-5", {"data": "flights"}],
+        description="cron expression, preset, new data, or a partition at a time; leave out to start by hand",
+        examples=["@daily", "0 6 * * 1-5", {"data": "flights"}, {"cron": "@monthly", "partition": "%Y-%m"}],
     )
     start_date: StartDate | None = Field(default=None, description="First day of a schedule", examples=["2024-01-01"])
     store: StoreUri | None = Field(
@@ -124,7 +127,14 @@ class PipelineSpec(BaseModel):
     @property
     def data_schedule(self) -> str | None:
         """The source whose new data starts a run; ``None`` when something else does, or nothing."""
-        return None if self.schedule is None or isinstance(self.schedule, str) else self.schedule.data
+        name: str | None = getattr(self.schedule, "data", None)
+        return name
+
+    @property
+    def partition_schedule(self) -> PartitionSchedule | None:
+        """The schedule whose runs have a partition each; ``None`` when the pipeline has another, or none."""
+        schedule: Any = self.schedule
+        return schedule if hasattr(schedule, "partition") else None
 
     def pod_templates(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Return the key paths and values of all pod templates."""

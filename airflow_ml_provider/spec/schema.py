@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from airflow_ml_provider.protocol.names import NAME_PATTERN
 from airflow_ml_provider.spec.cache import CacheSpec
 from airflow_ml_provider.spec.kinds import BUILT_IN
+from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
 from airflow_ml_provider.spec.pipeline import PipelineSpec, TrackingSpec
 from airflow_ml_provider.spec.pod import PodSpec
 from airflow_ml_provider.spec.resolve import DEFAULTS, ENVIRONMENTS
 from airflow_ml_provider.spec.resources import Resources
-from airflow_ml_provider.spec.sources import DataSchedule, SourceSpec
+from airflow_ml_provider.spec.sources import DataSchedule, SettleSpec, SourceSpec
 from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec
 
 SCHEMA_VERSION = 1
@@ -37,8 +38,10 @@ def json_schema(models: Mapping[str, type[StageSpec]] = BUILT_IN) -> dict[str, A
     root = _of(PipelineSpec, definitions)
     _add(CacheSpec, definitions)
     _add(DataSchedule, definitions)
+    _add(PartitionSchedule, definitions)
     _add(PodSpec, definitions)
     _add(Resources, definitions)
+    _add(SettleSpec, definitions)
     _add(SourceSpec, definitions)
     _add(TrackingSpec, definitions)
     for kind, model in models.items():

@@ -39,8 +39,14 @@ class AirflowApi:
         return response.json()
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Post JSON to a path below ``/api/v2`` and return the answer."""
+        """Post JSON to a path below ``/api/v2`` and return the answer.
+
+        Raises:
+            ValueError: Airflow refused it; the message has its words.
+        """
         response = self._client.post(path, json=dict(body))
+        if response.is_client_error:
+            raise ValueError(f"Airflow refused {path} with {response.status_code}: {response.text}")
         response.raise_for_status()
         return response.json()
 
@@ -60,9 +66,10 @@ class AirflowApi:
             errors = [entry["stack_trace"] for entry in self.get("/importErrors")["import_errors"]]
             raise TimeoutError("\n".join([str(error), *errors])) from error
 
-    def trigger(self, dag_id: str, *, conf: Mapping[str, Any] | None = None) -> str:
-        """Start a run and return its id."""
-        response = self._client.post(f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})})
+    def trigger(self, dag_id: str, *, conf: Mapping[str, Any] | None = None, partition_key: str | None = None) -> str:
+        """Start a run, of a partition where the DAG has them, and return its id."""
+        body = {"logical_date": None, "conf": dict(conf or {}), "partition_key": partition_key}
+        response = self._client.post(f"/dags/{dag_id}/dagRuns", json=body)
         response.raise_for_status()
         return str(response.json()["dag_run_id"])
 

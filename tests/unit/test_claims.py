@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,28 +20,39 @@ from hypothesis.stateful import (
 
 from airflow_ml_provider.artifacts import claims as claims_module
 from airflow_ml_provider.artifacts.claims import SourceClaims
-from airflow_ml_provider.artifacts.errors import ArtifactCorruptError
+from airflow_ml_provider.artifacts.errors import ArtifactCorruptError, ClaimInUseError
+from airflow_ml_provider.artifacts.ledger import Ledger
 from airflow_ml_provider.artifacts.listing import entry_of, objects, version_of
 from airflow_ml_provider.artifacts.objects import filesystem, write_object
-from airflow_ml_provider.decisions.new_data import look
+from airflow_ml_provider.decisions.new_data import Looking
+from airflow_ml_provider.decisions.settling import Marked, Quiet, Unchanged
 from airflow_ml_provider.protocol.manifest import SourceObject, from_lines, to_lines
 from airflow_ml_provider.testing.airflow_api import wait_until
 
-SETTLE = 5.0
+SETTLING = Quiet(5.0)
+
+
+def look(listing, *, is_handed_out=lambda entry: False, now=1e6, settling=SETTLING, limit=10, **more):
+    looking = Looking(is_handed_out=is_handed_out, now=now, settling=settling, limit=limit, **more)
+    for entry in listing:
+        looking.add(entry)
+    return looking.result()
 
 
 class Exactly(RuleBasedStateMachine):
-    """Objects come, change, vanish and come late; runs look, claim, die, succeed, are cleared and released."""
+    """Objects come, change, vanish and come late; runs look, claim, die, succeed, are cleared, released, replayed."""
 
     looks = Bundle("looks")
 
-    @initialize()
-    def begin(self):
+    @initialize(parts=st.sampled_from([{}, dict.fromkeys("abcd", "x") | dict.fromkeys("efgh", "y")]))
+    def begin(self, parts):
+        self.parts = parts
         self.claims = SourceClaims(f"memory://claims/{uuid.uuid4()}", pipeline="p", source="s")
         self.now = 1000.0
+        self.ledger = None
         self.listed = {}
         self.ever = set()
-        self.committed = []
+        self.committed = Counter()
         self.runs = 0
         self.given = {}
         self.versions = 0
@@ -51,7 +63,8 @@ class Exactly(RuleBasedStateMachine):
         """With any time: late ones come with old times, some share theirs, clocks are ahead."""
         for name in sorted(names):
             self.versions += 1
-            self.listed[name] = SourceObject(f"s3://raw/{name}", f"v{self.versions}", 1, self.now - ago)
+            part = self.parts.get(name, "")
+            self.listed[name] = SourceObject(f"s3://raw/{name}", f"v{self.versions}", 1, self.now - ago, part)
 
     @rule(name=st.sampled_from("abcdef"))
     def an_object_vanishes(self, name):
@@ -101,9 +114,43 @@ class Exactly(RuleBasedStateMachine):
     def a_snapshot_is_kept(self):
         self.claims.keep_snapshot(self.claims.read())
 
+    @rule(data=st.data())
+    def a_claim_is_replayed(self, data):
+        ledger = self.claims.read()
+        everything = self.claims.all(ledger)
+        if not everything:
+            return
+        claim = data.draw(st.sampled_from(everything))
+        open_now = {key(found) for held in ledger.open() for found in held.objects}
+        try:
+            self.claims.replay(ledger, (claim.number,), reason="", now=self.now)
+        except ClaimInUseError:
+            committed = self.claims.is_committed(ledger, claim.number)
+            assert not committed or open_now & {key(found) for found in claim.objects}
+        else:
+            for found in claim.objects:
+                self.committed[key(found)] = 0
+
+    @rule(skip=st.booleans())
+    def the_source_is_reset(self, skip):
+        ledger = self.claims.read()
+        given = tuple(self.listed.values()) if skip else ()
+        try:
+            self.claims.reset(ledger, given=given, reason="", now=self.now)
+        except ClaimInUseError:
+            assert ledger.open()
+        else:
+            self.committed = Counter(map(key, given))
+
     @invariant()
     def none_is_committed_twice(self):
-        assert len(self.committed) == len(set(self.committed))
+        assert max(self.committed.values(), default=0) <= 1
+
+    @invariant()
+    def a_partition_has_one_run(self):
+        parts = [held.objects[0].partition for held in self.claims.read().open()]
+        busy = [part for part in parts if part]
+        assert len(busy) == len(set(busy))
 
     def teardown(self):
         if not hasattr(self, "claims"):
@@ -120,11 +167,15 @@ class Exactly(RuleBasedStateMachine):
             (claim,) = self.claims.read().open()
             self._ended(claim, self.claims.end(claim.number, outcome="committed", reason="", now=self.now))
         self.none_is_committed_twice()
-        assert {(found.uri, found.version) for found in self.listed.values()} <= set(self.committed)
+        assert all(self.committed[key(found)] == 1 for found in self.listed.values())
 
     def _look(self, limit):
-        ledger = self.claims.read()
-        seen = look(self.listed.values(), is_handed_out=ledger.is_handed_out, now=self.now, settle=SETTLE, limit=limit)
+        # As a trigger does: what it read before is not read again.
+        self.ledger = ledger = self.claims.read(self.ledger)
+        seen = look(
+            self.listed.values(), is_handed_out=ledger.is_handed_out, now=self.now, limit=limit, busy=ledger.busy()
+        )
+        assert len({found.partition for found in seen.new}) <= 1
         return ledger, seen.new
 
     def _claim(self, run, ledger, new):
@@ -134,8 +185,9 @@ class Exactly(RuleBasedStateMachine):
 
     def _end(self, data, outcome):
         ledger = self.claims.read()
-        if ledger.claims:
-            number = data.draw(st.sampled_from(sorted(ledger.claims)))
+        runs = sorted(number for number, claim in ledger.claims.items() if claim.dag_run)
+        if runs:
+            number = data.draw(st.sampled_from(runs))
             known = ledger.ends.get(number)
             end = self.claims.end(number, outcome=outcome, reason="", now=self.now)
             assert known is None or end == known
@@ -144,7 +196,11 @@ class Exactly(RuleBasedStateMachine):
 
     def _ended(self, claim, end):
         if end.outcome == "committed":
-            self.committed += [(found.uri, found.version) for found in claim.objects]
+            self.committed.update(map(key, claim.objects))
+
+
+def key(found):
+    return found.uri, found.version
 
 
 @pytest.fixture(autouse=True)
@@ -243,8 +299,8 @@ def test_the_same_content_written_again_is_another_version(s3_store):
 def test_a_damaged_claim_is_told(store):
     claims = SourceClaims(store, pipeline="p", source="s")
     claims.claim(claims.read(), dag_run="r1", objects=(found("a"),), now=1.0)
-    write_object(f"{claims.uri}/claims/0000000001.json", b'{"number": 1')
-    with pytest.raises(ArtifactCorruptError, match=r"claims/0000000001.json cannot be read"):
+    write_object(f"{claims.uri}/log/0000000001.claim.json", b'{"number": 1')
+    with pytest.raises(ArtifactCorruptError, match=r"log/0000000001.claim.json cannot be read"):
         claims.read()
 
 
@@ -279,19 +335,134 @@ def test_a_manifest_is_read_as_it_was_written():
     ],
 )
 def test_an_object_settles(changed, new, unsettled, again_at):
-    seen = look(
-        [SourceObject("s3://raw/a", "1", 1, changed)],
-        is_handed_out=lambda entry: False,
-        now=100.0,
-        settle=5.0,
-        limit=10,
-    )
+    seen = look([SourceObject("s3://raw/a", "1", 1, changed)], now=100.0)
     assert (len(seen.new), seen.unsettled, seen.again_at) == (new, unsettled, again_at)
 
 
 def test_the_oldest_come_first_and_the_rest_is_counted():
     listing = [SourceObject(f"s3://raw/{number}", "1", 1, float(number % 7)) for number in range(20)]
-    seen = look(iter(listing), is_handed_out=lambda entry: entry.uri.endswith("/0"), now=1e6, settle=1.0, limit=3)
+    seen = look(iter(listing), is_handed_out=lambda entry: entry.uri.endswith("/0"), limit=3)
     assert [entry.changed for entry in seen.new] == [0.0, 0.0, 1.0]
     assert seen.more == 16
     assert Path(seen.new[0].uri).name == "14"
+
+
+def test_more_than_is_kept_is_counted():
+    listing = [SourceObject(f"s3://raw/{number}", "1", 1, float(5000 - number)) for number in range(5000)]
+    seen = look(listing, limit=2)
+    assert ([entry.changed for entry in seen.new], seen.more) == ([1.0, 2.0], 4998)
+
+
+def in_part(name, partition, changed=1.0):
+    return SourceObject(f"s3://raw/{partition}/{name}", "1", 1, changed, partition)
+
+
+def test_a_run_gets_one_partition_the_first_that_no_run_has():
+    listing = [in_part("a", "2013-02"), in_part("b", "2013-01", 9.0), in_part("c", "2013-01"), in_part("d", "2013-03")]
+    seen = look(listing)
+    assert ([entry.uri[-1] for entry in seen.new], seen.partition, seen.more) == (["c", "b"], "2013-01", 2)
+    seen = look(listing, busy={"2013-01"})
+    assert ([entry.uri[-1] for entry in seen.new], seen.busy, seen.more) == (["a"], 2, 1)
+    seen = look(listing, partition="2013-03", busy={"2013-01"})
+    assert ([entry.uri[-1] for entry in seen.new], seen.busy, seen.more) == (["d"], 0, 0)
+
+
+def test_a_marker_settles_what_is_in_its_folder_and_below():
+    def listing(*names):
+        return [SourceObject(f"s3://raw/{name}", "1", 1, 1e6 - 0.1) for name in names]
+
+    settling = Marked("_SUCCESS")
+    seen = look(listing("x/a", "x/deep/b", "y/c", "z"), settling=settling)
+    assert (seen.new, seen.unsettled, seen.again_at) == ((), 4, None)
+    seen = look(listing("x/a", "x/deep/b", "x/_SUCCESS", "y/c", "z"), settling=settling)
+    assert ([entry.uri for entry in seen.new], seen.unsettled) == (["s3://raw/x/a", "s3://raw/x/deep/b"], 2)
+
+
+def test_two_looks_that_saw_the_same_settle():
+    settling = Unchanged(10.0)
+
+    def at(now, version, earlier):
+        return look([SourceObject("s3://raw/a", version, 1, 0.0)], now=now, settling=settling, earlier=earlier)
+
+    first = at(100.0, "1", {})
+    assert (first.new, first.unsettled, first.again_at) == ((), 1, 110.0)
+    early = at(105.0, "1", first.sightings)
+    assert (early.new, early.again_at) == ((), 110.0)
+    changed = at(111.0, "2", early.sightings)
+    assert (changed.new, changed.again_at) == ((), 121.0)
+    assert len(at(121.0, "2", changed.sightings).new) == 1
+
+
+def test_a_replay_makes_what_was_committed_new_again_and_changes_nothing_of_it(store):
+    claims = SourceClaims(store, pipeline="p", source="s")
+    for number in (1, 2):
+        claims.claim(claims.read(), dag_run=f"r{number}", objects=(found(f"o{number}"),), now=1.0)
+    with pytest.raises(ClaimInUseError, match="claim 1 is open, or was released"):
+        claims.replay(claims.read(), (1,), reason="by me", now=2.0)
+    claims.end(1, outcome="committed", reason="", now=2.0)
+    stale = claims.read()
+    assert claims.replay(claims.read(), (1,), reason="by me", now=3.0) == 1
+    assert claims.replay(stale, (1,), reason="by another", now=3.0) is None
+    ledger = claims.read()
+    assert (ledger.is_handed_out(found("o1")), ledger.is_handed_out(found("o2"))) == (False, True)
+    assert claims.of_run(ledger, "r1")[1].outcome == "committed"
+    assert ledger.returned == [found("o1")]
+    claims.claim(ledger, dag_run="r4", objects=(found("o1"),), now=4.0)
+    with pytest.raises(ClaimInUseError, match="belong to a run that has not ended"):
+        claims.replay(claims.read(), (1,), reason="by me", now=5.0)
+    assert [claim.number for claim in claims.read().open()] == [2, 4]
+
+
+def test_a_reset_makes_all_new_or_none_of_what_is_there(store):
+    claims = SourceClaims(store, pipeline="p", source="s")
+    claims.claim(claims.read(), dag_run="r1", objects=(found("a"),), now=1.0)
+    with pytest.raises(ClaimInUseError, match="claim 1 of run r1 has not ended"):
+        claims.reset(claims.read(), reason="by me", now=2.0)
+    claims.end(1, outcome="committed", reason="", now=2.0)
+    claims.reset(claims.read(), reason="by me", now=3.0)
+    assert not claims.read().is_handed_out(found("a"))
+    claims.reset(claims.read(), given=(found("a"), found("b")), reason="by me", now=3.0)
+    ledger = claims.read()
+    assert (ledger.handed_out, ledger.is_handed_out(found("a")), ledger.open()) == (2, True, [])
+
+
+def test_a_snapshot_forgets_what_is_before_the_lookback(store):
+    claims = SourceClaims(store, pipeline="p", source="s")
+
+    def row(key, changed):
+        return SourceObject(f"row://db/{key}", f"whole {changed}", 0, float(changed))
+
+    for number, changed in enumerate((10, 50, 100), start=1):
+        claims.claim(claims.read(), dag_run=f"r{number}", objects=(row(number, changed),), now=1.0)
+    for number, outcome in ((1, "committed"), (2, "released"), (3, "committed")):
+        claims.end(number, outcome=outcome, reason="", now=2.0)
+    claims.keep_snapshot(claims.read(), lookback=20.0)
+    ledger = claims.read()
+    assert (ledger.snapshot, ledger.floor, ledger.top, ledger.handed_out) == (3, 80.0, row(3, 100), 1)
+    # Older than the floor is not new, unless it was given back.
+    assert [ledger.is_handed_out(row(*entry)) for entry in ((1, 10), (2, 50), (3, 100), (4, 90))] == [
+        *(True, False, True, False)
+    ]
+    assert ledger.returned == [row(2, 50)]
+    claims.claim(ledger, dag_run="r4", objects=tuple(ledger.returned), now=3.0)
+    claims.end(4, outcome="committed", reason="", now=4.0)
+    ledger = claims.read()
+    assert (ledger.returned, ledger.is_handed_out(row(2, 50))) == ([], True)
+
+
+def test_what_was_read_before_is_not_read_again(store):
+    claims = SourceClaims(store, pipeline="p", source="s")
+    claims.claim(claims.read(), dag_run="r1", objects=(found("a"),), now=1.0)
+    known = claims.read()
+    assert claims.read(known) is known
+    write_object(f"{claims.uri}/log/0000000001.claim.json", b"damaged meanwhile")
+    claims.claim(known, dag_run="r2", objects=(found("b"),), now=1.0)
+    claims.end(1, outcome="released", reason="", now=2.0)
+    ledger = claims.read(known)
+    assert (ledger.last, ledger.is_handed_out(found("a")), ledger.is_handed_out(found("b"))) == (2, False, True)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b'{"top": null, "floor": null, "returned": []}\nshort'])
+def test_a_damaged_snapshot_is_told(content):
+    with pytest.raises(ArtifactCorruptError, match="snapshot 7"):
+        Ledger.of_snapshot(7, content)

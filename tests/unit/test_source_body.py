@@ -36,7 +36,7 @@ def copied(tmp_path):
             attempt="1.1",
             attempt_uri=f"file://{tmp_path}/store/a",
             body="ingest",
-            options={"uri": str(pattern), "manifest": manifest.to_plain()},
+            options={"uri": str(pattern), "manifest": manifest.to_plain(), "files": {}},
             outputs={"data": "dataset", "manifest": "file"},
         )
         outcome = run(BodyContext(request=request, inputs={}, outputs=outputs, store=store))

@@ -7,8 +7,9 @@ from typing import Any
 
 from airflow_ml_provider.artifacts.digest import require_relative
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
-from airflow_ml_provider.artifacts.listing import entry_of, source_folder, version_of
+from airflow_ml_provider.artifacts.listing import entry_of, version_of
 from airflow_ml_provider.artifacts.objects import filesystem, store_errors
+from airflow_ml_provider.artifacts.path_pattern import source_folder
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.manifest import SourceObject, from_lines, to_lines
 from airflow_ml_provider.runtime.errors import BadDataError
@@ -23,7 +24,7 @@ def run(context: BodyContext) -> BodyOutcome:
         StoreUnavailableError: The source does not answer.
     """
     if "manifest" in context.request.options:
-        return _of_manifest(context)
+        return _of_files(context) if context.request.options["files"] else _of_manifest(context)
     uri = context.request.options["uri"]
     fs, pattern = filesystem(uri)
     with store_errors("list", uri):
@@ -65,6 +66,24 @@ def _of_manifest(context: BodyContext) -> BodyOutcome:
     context.outputs["manifest"].write_bytes(to_lines(copied))
     counts = {"objects": len(copied), "bytes": sum(listed.size for listed in copied)}
     return BodyOutcome(metrics={name: float(count) for name, count in counts.items()})
+
+
+def _of_files(context: BodyContext) -> BodyOutcome:
+    """Write what Airflow's side read for this run: rows, versions, events."""
+    options = context.request.options
+    manifest = context.store.fetch_content(ArtifactRef.from_plain(options["manifest"]))
+    given = list(from_lines(manifest))
+    if not given:
+        raise BadDataError(f"ingest: nothing of what this run was given of {options['uri']} is there any more")
+    size = 0
+    for name, ref in options["files"].items():
+        content = context.store.fetch_content(ArtifactRef.from_plain(ref))
+        target = context.outputs["data"] / require_relative(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        size += len(content)
+    context.outputs["manifest"].write_bytes(manifest)
+    return BodyOutcome(metrics={"objects": float(len(given)), "bytes": float(size)})
 
 
 def _copy_version(fs: Any, path: str, listed: SourceObject, target: Path) -> bool:

@@ -1,0 +1,80 @@
+"""URI patterns: ``*`` and ``**`` as fsspec has them, and ``{year}`` for a part that names a partition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airflow_ml_provider.artifacts.errors import StoreError
+
+_WILDCARD = re.compile(r"[*?\[]")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def placeholders(pattern: str) -> list[str]:
+    """Return the names of a pattern's placeholders, each once, in order."""
+    return list(dict.fromkeys(_PLACEHOLDER.findall(pattern)))
+
+
+def literal_prefix(pattern: str) -> str:
+    """Return what a pattern begins with up to its first wildcard or placeholder."""
+    found = [match.start() for kind in (_WILDCARD, _PLACEHOLDER) if (match := kind.search(pattern))]
+    return pattern[: min(found)] if found else pattern
+
+
+def source_folder(pattern: str) -> str:
+    """Return the folder in which all files of a pattern lie, with its last slash."""
+    return f"{literal_prefix(pattern).rpartition('/')[0]}/"
+
+
+def glob_expression(pattern: str) -> re.Pattern[str]:
+    """Return what matches the paths of a pattern with wildcards alone.
+
+    Raises:
+        StoreError: It is no pattern.
+    """
+    from fsspec.utils import glob_translate
+
+    try:
+        return re.compile(glob_translate(pattern))
+    except (ValueError, re.error) as error:
+        raise StoreError(f"{pattern} is no pattern: {error}") from error
+
+
+@dataclass(frozen=True)
+class PathPattern:
+    """Tells which paths a pattern matches, and which partition each belongs to.
+
+    Args:
+        pattern: A path with wildcards and placeholders; a placeholder stands for one or more characters but ``/``.
+        partition: How partitions are called, such as ``{year}-{month}``; default is the values with ``-`` between.
+
+    Raises:
+        StoreError: It is no pattern.
+    """
+
+    pattern: str
+    partition: str | None = None
+
+    def __post_init__(self) -> None:
+        """Compile; a frozen dataclass has no other place for it."""
+        names: Sequence[str] = placeholders(self.pattern)
+        # Letters and underscores pass through the translation as they are.
+        marked = _PLACEHOLDER.sub(lambda match: f"__placeholder_{names.index(match[1])}__", self.pattern)
+        text = glob_expression(marked).pattern
+        for number, name in enumerate(names):
+            text = text.replace(f"__placeholder_{number}__", f"(?P<{name}>[^/]+?)", 1)
+            text = text.replace(f"__placeholder_{number}__", f"(?P={name})")
+        object.__setattr__(self, "_names", names)
+        object.__setattr__(self, "_compiled", re.compile(text))
+
+    def match(self, path: str) -> str | None:
+        """Return the partition of a path, empty when the pattern has no placeholders; ``None`` when it is no match."""
+        found = self._compiled.match(path)  # type: ignore[attr-defined]
+        if found is None:
+            return None
+        values = found.groupdict()
+        if self.partition is None:
+            return "-".join(values[name] for name in self._names)  # type: ignore[attr-defined]
+        return _PLACEHOLDER.sub(lambda match: values[match[1]], self.partition)

@@ -1,0 +1,186 @@
+"""Rows of a query as objects of a source: which there are, and what they hold."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from airflow.sdk import BaseHook
+
+from airflow_ml_provider.artifacts.ledger import Ledger
+from airflow_ml_provider.exceptions import SourceUnavailableError, StageConfigurationError
+from airflow_ml_provider.hooks.origins import SqlRows
+from airflow_ml_provider.protocol.manifest import SourceObject
+
+_BATCH_ROWS = 1000
+_EPOCH_DATE = dt.date(1970, 1, 1)
+
+
+def list_rows(origin: SqlRows, ledger: Ledger) -> Iterator[SourceObject]:
+    """Return the rows that may be new: those not older than the lookback, and what was given back.
+
+    Raises:
+        SourceUnavailableError: The database did not answer, or refused the query.
+        StageConfigurationError: The connection is of no database, or a watermark is no time and no number.
+    """
+    columns = [*origin.key, origin.watermark, *([origin.partition] if origin.partition else [])]
+    low = None
+    if ledger.top is not None:
+        start = ledger.top.changed - origin.lookback
+        low = _below(ledger.top.version, start if ledger.floor is None else max(start, ledger.floor))
+    keys = len(origin.key)
+    yield from ledger.returned
+    for row in _select(origin, ", ".join(columns), low=low):
+        version, changed = _version(row[keys], origin)
+        partition = "" if origin.partition is None or row[-1] is None else str(row[-1])
+        yield SourceObject(_uri(origin, row[:keys]), version, 0, changed, partition)
+
+
+def read_rows(origin: SqlRows, given: Sequence[SourceObject]) -> tuple[bytes, list[SourceObject]]:
+    """Return the rows that a run was given, as CSV with a header, and which of them are still what they were.
+
+    Raises:
+        SourceUnavailableError: The database did not answer, or refused the query.
+    """
+    wanted = {(found.uri, found.version): found for found in given}
+    edges = sorted(given, key=lambda found: found.changed)
+    low, high = _value(edges[0].version), _value(edges[-1].version)
+    names: list[str] = []
+    rows: list[Sequence[Any]] = []
+    kept: list[SourceObject] = []
+    for row in _select(origin, "*", low=low, high=high, names=names):
+        at = {name.lower(): index for index, name in enumerate(names)}
+        key = [row[at[_bare(column)]] for column in origin.key]
+        version, _ = _version(row[at[_bare(origin.watermark)]], origin)
+        if found := wanted.pop((_uri(origin, key), version), None):
+            kept.append(found)
+            rows.append(row)
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([names, *rows])
+    return text.getvalue().encode(), kept
+
+
+def _select(
+    origin: SqlRows, columns: str, *, low: Any = None, high: Any = None, names: list[str] | None = None
+) -> Iterator[Sequence[Any]]:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+    hook = BaseHook.get_connection(origin.conn_id).get_hook()  # type: ignore[no-untyped-call]
+    if not isinstance(hook, DbApiHook):
+        raise StageConfigurationError(
+            f"connection {origin.conn_id!r} is of no database that Airflow can query ({type(hook).__name__} is no "
+            f"DbApiHook): name one that is"
+        )
+    bounds = [(">=", low), ("<=", high)]
+    given = [(operator, value) for operator, value in bounds if value is not None]
+    sql = origin.sql
+    if given and "%" in hook.placeholder:
+        sql = sql.replace("%", "%%")
+    conditions = [f"{origin.watermark} {operator} {hook.placeholder}" for operator, _ in given]
+    where = " AND ".join(conditions or [f"{origin.watermark} IS NOT NULL"])
+    with _database_errors(origin), closing(hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
+        # The query and its columns are the pipeline's own; all that comes from data is a parameter.
+        statement = f"SELECT {columns} FROM ({sql}) source_rows WHERE {where}"  # noqa: S608
+        # With parameters, were it none, drivers read % in the query as their beginning.
+        cursor.execute(statement, *([tuple(value for _, value in given)] if given else []))
+        if names is not None:
+            names += [column[0] for column in cursor.description]
+        while rows := cursor.fetchmany(_BATCH_ROWS):
+            yield from rows
+
+
+@contextmanager
+def _database_errors(origin: SqlRows) -> Iterator[None]:
+    """Name the connection in whatever the driver raises; every driver calls its base class ``Error`` (PEP 249)."""
+    try:
+        yield
+    except Exception as error:
+        if not any(base.__name__ == "Error" for base in type(error).__mro__):
+            raise
+        raise SourceUnavailableError(
+            f"connection {origin.conn_id!r}: {type(error).__name__}: {str(error).strip()}; check the query, the "
+            f"connection, and that the database answers"
+        ) from error
+
+
+def _uri(origin: SqlRows, key: Sequence[Any]) -> str:
+    return f"row://{origin.conn_id}/{'/'.join(quote(str(part), safe='') for part in key)}"
+
+
+def _bare(column: str) -> str:
+    return column.rpartition(".")[2].strip('"`[]').lower()
+
+
+def _version(watermark: Any, origin: SqlRows) -> tuple[str, float]:
+    """Return a watermark as text that ``_value`` reads, and as a number that grows with it."""
+    match watermark:
+        case dt.datetime():
+            return f"time {watermark.isoformat()}", _seconds(watermark)
+        case dt.date():
+            return f"date {watermark.isoformat()}", (watermark - _EPOCH_DATE).total_seconds()
+        case bool():
+            pass
+        case int() | float() | Decimal():
+            name = {int: "whole", float: "float"}.get(type(watermark), "decimal")
+            return f"{name} {watermark}", float(watermark)
+        case str():
+            try:
+                return f"text {watermark}", _seconds(dt.datetime.fromisoformat(watermark))
+            except ValueError:
+                pass
+    raise StageConfigurationError(
+        f"connection {origin.conn_id!r}: the watermark {origin.watermark} of a row is {watermark!r} "
+        f"({type(watermark).__name__}), which is no time and no number: name a column that is"
+    )
+
+
+def _value(version: str) -> Any:
+    kind, _, text = version.partition(" ")
+    match kind:
+        case "time":
+            return dt.datetime.fromisoformat(text)
+        case "date":
+            return dt.date.fromisoformat(text)
+        case "whole":
+            return int(text)
+        case "float":
+            return float(text)
+        case "decimal":
+            return Decimal(text)
+    return text
+
+
+def _below(version: str, low: float) -> Any:
+    """Return a value of the same type as a watermark, for a number at or a little below ``low``."""
+    value = _value(version)
+    match value:
+        case dt.datetime():
+            return _moment(low, value.tzinfo)
+        case dt.date():
+            return _EPOCH_DATE + dt.timedelta(days=low // 86_400)
+        case int():
+            return int(low // 1)
+        case float():
+            return low
+        case Decimal():
+            return Decimal(int(low // 1))
+    written = dt.datetime.fromisoformat(value)
+    # Texts compare letter by letter: a shorter one comes before all that begin with it.
+    separator = value[10] if len(value) > 10 else " "
+    text = _moment(low, written.tzinfo).replace(tzinfo=None).isoformat(separator, "seconds")
+    return text[: len(value)]
+
+
+def _moment(seconds: float, zone: dt.tzinfo | None) -> dt.datetime:
+    found = dt.datetime.fromtimestamp(seconds, dt.UTC) - dt.timedelta(milliseconds=1)
+    return found.astimezone(zone) if zone is not None else found.replace(tzinfo=None)
+
+
+def _seconds(moment: dt.datetime) -> float:
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)).timestamp()
