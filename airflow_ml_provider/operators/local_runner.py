@@ -24,6 +24,7 @@ from airflow_ml_provider.protocol.result import StageResult
 TAIL_LINES = 20
 LINE_LIMIT = 64 * 1024
 # Less than the five seconds after which Airflow kills a task that was told to end.
+LOOK_SECONDS = 0.5
 GRACE_SECONDS = 3.0
 
 
@@ -106,7 +107,7 @@ class LocalRunner:
             os.close(read_end)
             reader = threading.Thread(target=self._follow, args=(self._process.stdout,), daemon=True)
             reader.start()
-            exit_code = self._process.wait()
+            exit_code = _exit_code(self._process)
             self._end_group()
             reader.join(GRACE_SECONDS)
         finally:
@@ -158,6 +159,16 @@ def child_environment(
         REQUEST_VARIABLE: request.to_json(),
         LIFELINE_VARIABLE: str(lifeline),
     }
+
+
+def _exit_code(process: subprocess.Popen[str]) -> int:
+    # A wait without a deadline is one system call: SIGTERM that came just before it, or to another thread, would not
+    # be seen until the stage ends, since Python runs its handlers between its own steps.
+    while True:
+        try:
+            return process.wait(LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

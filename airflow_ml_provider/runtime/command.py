@@ -15,6 +15,7 @@ from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
 from airflow_ml_provider.runtime.metrics import as_metrics
 
 RESULT_FILE_LIMIT_BYTES = 256 * 1024
+_LOOK_SECONDS = 0.5
 
 
 def run_command(
@@ -27,23 +28,21 @@ def run_command(
         UserCodeError: It ended with another exit code than 0.
         SystemExit: This process was told to end, and the command with it.
     """
-    try:
-        process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment})
-    except (FileNotFoundError, PermissionError) as error:
-        raise ContractError(
-            f"command {command[0]!r} cannot be started: {error.strerror}; install it where the stage runs, or "
-            f"ship it with 'code:' and start it by an interpreter"
-        ) from error
+    process: subprocess.Popen[bytes] | None = None
     told_to_end = False
 
     def forward(number: int, _frame: FrameType | None) -> None:
         nonlocal told_to_end
         told_to_end = True
-        process.send_signal(number)
+        if process is not None:
+            process.send_signal(number)
 
     before = signal.signal(signal.SIGTERM, forward)
     try:
-        code = process.wait()
+        process = _started(command, environment=environment, folder=folder)
+        if told_to_end:
+            process.terminate()
+        code = _exit_code(process)
     finally:
         signal.signal(signal.SIGTERM, before)
     if told_to_end:
@@ -55,6 +54,26 @@ def run_command(
             f"command {command[0]!r} {how}", type="CommandFailed", exit_code=code if code > 0 else 128 - code
         )
     return read_result_file(result)
+
+
+def _started(command: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, cwd=folder, env={**os.environ, **environment})
+    except (FileNotFoundError, PermissionError) as error:
+        raise ContractError(
+            f"command {command[0]!r} cannot be started: {error.strerror}; install it where the stage runs, or "
+            f"ship it with 'code:' and start it by an interpreter"
+        ) from error
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int:
+    # A wait without a deadline is one system call: a signal that came just before it, or to another thread, would not
+    # be seen until the command ends, since Python runs its handlers between its own steps.
+    while True:
+        try:
+            return process.wait(_LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def read_result_file(path: Path) -> dict[str, float]:

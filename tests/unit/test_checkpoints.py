@@ -1,6 +1,8 @@
 """Checkpoints: what a stage keeps while it works, and what the next attempt finds."""
 
+import ctypes
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -190,6 +192,18 @@ def test_a_command_gets_the_folder_and_is_told_to_end(attempts):
     process.communicate()
     assert attempts.result(request) is None
     assert newest(request) is not None
+
+
+def test_a_signal_that_another_thread_gets_ends_a_command_too(attempts):
+    """As one that comes just before the wait for the command: the system call is not interrupted."""
+    request = attempts.request(command=("sh", "-c", "echo asleep; exec sleep 600"), checkpoints=Checkpoints(every=3600))
+    process = attempts.start(request)
+    lines_until(process, "asleep")
+    threads = [int(entry.name) for entry in Path(f"/proc/{process.pid}/task").iterdir()]
+    (other,) = (thread for thread in threads if thread != process.pid)
+    assert ctypes.CDLL(None).tgkill(process.pid, other, signal.SIGTERM) == 0
+    assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    process.communicate()
 
 
 def test_a_function_without_that_argument_runs_as_ever(attempts):
