@@ -85,6 +85,11 @@ sources:
   raw: {uri: data/*.csv, settle: 2m}"""
 
 
+def of(source: str) -> str:
+    """Return the beginning of a pipeline with such a source."""
+    return SOURCE.replace("uri: data/*.csv, settle: 2m", source)
+
+
 def beside_train(line: str) -> str:
     """Return the beginning of stage train with a line more."""
     return f"{TRAIN}    {line}\n"
@@ -116,6 +121,27 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a pattern that is none", "pipeline: demo", SOURCE.replace("data/*.csv", "data/**.csv")),
         Mistake("two sources", "pipeline: demo", f"{SOURCE}\n  more: {{uri: more/*.csv}}"),
         Mistake("sources that are no mapping", "pipeline: demo", "pipeline: demo\nsources: [raw]", in_schema=True),
+        Mistake("a source of two kinds", "pipeline: demo", SOURCE.replace("settle: 2m", "asset: raw"), in_schema=True),
+        Mistake("a key of another kind of source", "pipeline: demo", SOURCE.replace("settle: 2m", "connection: db")),
+        Mistake("rows without a watermark", "pipeline: demo", of("sql: SELECT 1, connection: db, key: id")),
+        Mistake("no query", "pipeline: demo", of("sql: DROP TABLE x, connection: db, watermark: at, key: id")),
+        Mistake("no column", "pipeline: demo", of("sql: SELECT 1, connection: db, watermark: at, key: a + b")),
+        Mistake("no rule for settling", "pipeline: demo", SOURCE.replace("2m", "{marker: a, unchanged: 5s}")),
+        Mistake("a partition of no placeholder", "pipeline: demo", of('uri: "{year}/*.csv", partition: "{yaer}"')),
+        Mistake("an asset's partition", "pipeline: demo", of("asset: lake, partition: day")),
+        Mistake(
+            "partitions that are all the same",
+            "pipeline: demo",
+            'pipeline: demo\nschedule: {cron: "@daily", partition: day}',
+        ),
+        Mistake(
+            "partitions of no time", "pipeline: demo", 'pipeline: demo\nschedule: {cron: "@once", partition: "%Y"}'
+        ),
+        Mistake(
+            "no time zone",
+            "pipeline: demo",
+            'pipeline: demo\nschedule: {cron: "@daily", partition: "%Y-%m-%d", timezone: Mars}',
+        ),
     ],
     "Cache": [
         Mistake("a cache that is no yes or no", TRAIN, beside_train("cache: always"), in_schema=True),
