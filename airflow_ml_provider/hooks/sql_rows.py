@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -34,9 +35,17 @@ def list_rows(origin: SqlRows, ledger: Ledger) -> Iterator[SourceObject]:
     if ledger.top is not None:
         start = ledger.top.changed - origin.lookback
         low = _below(ledger.top.version, start if ledger.floor is None else max(start, ledger.floor))
+    # A row may have been given back and be within the lookback too, and a query may give a row twice.
+    listed: set[tuple[str, str]] = set()
+    for found in chain(ledger.returned, _rows(origin, _select(origin, ", ".join(columns), low=low))):
+        if (found.uri, found.version) not in listed:
+            listed.add((found.uri, found.version))
+            yield found
+
+
+def _rows(origin: SqlRows, rows: Iterable[Sequence[Any]]) -> Iterator[SourceObject]:
     keys = len(origin.key)
-    yield from ledger.returned
-    for row in _select(origin, ", ".join(columns), low=low):
+    for row in rows:
         version, changed = _version(row[keys], origin)
         partition = "" if origin.partition is None or row[-1] is None else str(row[-1])
         yield SourceObject(_uri(origin, row[:keys]), version, 0, changed, partition)

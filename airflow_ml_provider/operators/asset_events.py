@@ -26,9 +26,10 @@ def events_for(context: Context, origin: AssetEvents) -> Events:
         if ledger.top is not None:
             start = dt.datetime.fromtimestamp(ledger.top.changed - LOOKBACK_SECONDS, dt.UTC)
             accessor = accessor.after(start.isoformat())
-        yield from ledger.returned
-        for event in accessor:
-            yield _object(origin, event)
+        # An event may have been given back and be within the lookback too.
+        yield from {
+            found.version: found for found in (*ledger.returned, *(_object(origin, event) for event in accessor))
+        }.values()
 
     return events
 

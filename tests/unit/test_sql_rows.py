@@ -1,0 +1,139 @@
+"""Rows of a query as objects: what is asked of the database, and how watermarks of all types compare."""
+
+import csv
+import datetime as dt
+import io
+import sqlite3
+from decimal import Decimal
+
+import pytest
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger
+from airflow_ml_provider.exceptions import SourceUnavailableError, StageConfigurationError
+from airflow_ml_provider.hooks import sql_rows
+from airflow_ml_provider.hooks.origins import SqlRows
+from airflow_ml_provider.hooks.sql_rows import list_rows, read_rows
+
+ROWS = SqlRows(sql="SELECT * FROM t WHERE k <> 'a%b'", watermark="at", key=("k",), conn_id="db", lookback=10.0)
+
+
+class SqliteHook(DbApiHook):
+    """What Airflow's own hook is, without its provider."""
+
+    conn_name_attr = "sqlite_conn_id"
+    placeholder = "?"
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def get_conn(self):
+        return sqlite3.connect(self.path)
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """A table that connection ``db`` leads to; returns what runs statements."""
+    hook = SqliteHook(tmp_path / "t.db")
+    monkeypatch.setattr(
+        sql_rows.BaseHook, "get_connection", lambda conn_id: type("C", (), {"get_hook": lambda self: hook})()
+    )
+
+    def run(statement, *values):
+        with hook.get_conn() as connection:
+            return connection.execute(statement, values).fetchall()
+
+    run("CREATE TABLE t (k, at, amount)")
+    return run
+
+
+def claimed(*objects, outcome="committed"):
+    ledger = Ledger()
+    ledger.take(Claim(1, "r", 0.0, objects), End(outcome, "", 0.0))
+    return ledger
+
+
+def keys(found):
+    return [entry.uri.rpartition("/")[2] for entry in found]
+
+
+def test_first_all_rows_with_a_watermark_then_those_within_the_lookback(table):
+    for key, at in (("x", 100), ("y", 95), ("z", 50), ("none", None)):
+        table("INSERT INTO t VALUES (?, ?, 1)", key, at)
+    found = list(list_rows(ROWS, Ledger()))
+    assert sorted(keys(found)) == ["x", "y", "z"]
+    ledger = claimed(*found)
+    table("INSERT INTO t VALUES ('late', 91, 1)")
+    assert sorted(keys(list_rows(ROWS, ledger))) == ["late", "x", "y"]
+    assert keys(found for found in list_rows(ROWS, ledger) if not ledger.is_handed_out(found)) == ["late"]
+
+
+def test_what_was_given_back_is_found_however_old_and_once(table):
+    for key, at in (("old", 1), ("new", 100)):
+        table("INSERT INTO t VALUES (?, ?, 1)", key, at)
+    found = {entry.uri: entry for entry in list_rows(ROWS, Ledger())}
+    ledger = claimed(found["row://db/old"], outcome="released")
+    ledger.take(Claim(2, "s", 0.0, (found["row://db/new"],)), None)
+    assert sorted(keys(list_rows(ROWS, ledger))) == ["new", "old"]
+    ledger = claimed(found["row://db/new"], outcome="released")
+    assert sorted(keys(list_rows(ROWS, ledger))) == ["new", "old"]
+
+
+def test_a_run_gets_the_versions_that_it_was_given(table):
+    for key, at, amount in (("a/b", 100, 1.5), ("c", 101, 2.5), ("d", 102, 3.5)):
+        table("INSERT INTO t VALUES (?, ?, ?)", key, at, amount)
+    given = list(list_rows(ROWS, Ledger()))
+    table("UPDATE t SET at = 110 WHERE k = 'c'")
+    table("DELETE FROM t WHERE k = 'd'")
+    content, kept = read_rows(ROWS, given)
+    assert list(csv.DictReader(io.StringIO(content.decode()))) == [{"k": "a/b", "at": "100", "amount": "1.5"}]
+    assert [entry.uri for entry in kept] == ["row://db/a%2Fb"]
+
+
+@pytest.mark.parametrize(
+    "watermark",
+    [
+        dt.datetime(2013, 1, 2, 3, 4, 5, 678901),
+        dt.datetime(2013, 1, 2, 3, 4, 5, 678901, dt.UTC),
+        dt.datetime(2013, 1, 2, 3, 4, 5, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30))),
+        dt.date(2013, 1, 2),
+        17,
+        2**53 + 1,
+        1.5,
+        Decimal("12345678901234567890.123"),
+        "2013-01-02 03:04:05",
+        "2013-01-02T03:04:05.678901",
+        "2013-01-02",
+    ],
+)
+def test_a_watermark_is_the_same_value_again_and_the_bound_is_before_it(watermark):
+    version, changed = sql_rows._version(watermark, ROWS)
+    assert sql_rows._value(version) == watermark
+    assert type(sql_rows._value(version)) is type(watermark)
+    for lookback in (0.0, 0.5, 10.0, 86_400.0):
+        low = sql_rows._below(version, changed - lookback)
+        assert type(low) is type(watermark)
+        assert low <= watermark
+        # No further back than needed by more than the coarsest unit, a day.
+        assert changed - sql_rows._version(low, ROWS)[1] <= lookback + 2 * 86_400
+
+
+@pytest.mark.parametrize("watermark", [True, b"1", "soon", [1]])
+def test_a_watermark_is_a_time_or_a_number(watermark):
+    with pytest.raises(StageConfigurationError, match="the watermark at of a row is .*name a column that is"):
+        sql_rows._version(watermark, ROWS)
+
+
+def test_what_the_database_says_is_told(table):
+    with pytest.raises(
+        SourceUnavailableError, match="connection 'db': OperationalError: no such table: nowhere; check"
+    ):
+        list(list_rows(SqlRows(sql="SELECT * FROM nowhere", watermark="at", key=("k",), conn_id="db"), Ledger()))
+
+
+def test_a_connection_of_no_database_is_refused(monkeypatch):
+    connection = type("C", (), {"get_hook": lambda self: object()})()
+    monkeypatch.setattr(sql_rows.BaseHook, "get_connection", lambda conn_id: connection)
+    with pytest.raises(StageConfigurationError, match="connection 'db' is of no database"):
+        list(list_rows(ROWS, Ledger()))
