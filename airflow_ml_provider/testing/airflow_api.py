@@ -32,6 +32,11 @@ class AirflowApi:
         headers = {"Authorization": f"Bearer {response.json()['access_token']}"}
         return cls(httpx.Client(base_url=f"{url}/api/v2", headers=headers, timeout=30))
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What says who asks, for routes of plugins."""
+        return {"Authorization": self._client.headers["Authorization"]}
+
     def get(self, path: str, **params: Any) -> Any:
         """Return the JSON at a path below ``/api/v2``."""
         response = self._client.get(path, params=params)

@@ -1,4 +1,4 @@
-"""Chromium, and where its pictures go."""
+"""An Airflow with a hundred pipelines, Chromium, and where its pictures go."""
 
 import os
 import shutil
@@ -7,9 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from airflow_ml_provider.testing.airflow_server import PASSWORD, USER
+from airflow_ml_provider.testing.airflow_server import PASSWORD, USER, AirflowServer
 
 HERE = Path(__file__).parent
+LOADER = Path(__file__).parents[2] / "example_dags" / "load_pipelines.py"
+GOOD = """\
+pipeline: p{number:02}
+tracking: false
+schedule: "@once"
+stages:
+  work:
+    kind: container
+    command: ["true"]
+"""
+BROKEN = GOOD.replace("container", "contaner")
+COUNT = 100
+BROKEN_NUMBER = 42
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -18,6 +31,41 @@ def pytest_collection_modifyitems(items):
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.xdist_group("airflow"))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("hundred")
+    (made / "load_pipelines.py").write_text(LOADER.read_text())
+    for number in range(COUNT):
+        text = BROKEN if number == BROKEN_NUMBER else GOOD
+        (made / f"p{number:02}.yaml").write_text(text.format(number=number))
+    return made
+
+
+@pytest.fixture(scope="session")
+def airflow(folder, tmp_path_factory):
+    server = AirflowServer(
+        home=tmp_path_factory.mktemp("airflow"),
+        dags_folder=folder,
+        environment={
+            "AIRFLOW__ML__STORE": f"file://{tmp_path_factory.mktemp('store')}",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+            # As shipped, a removed DAG goes up to 50 + 60 s after the parse that lacked it.
+            "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "5",
+            "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "5",
+        },
+    )
+    with server as api:
+        yield server, api
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """Where pages' pictures go, by name: into ML_PICTURES to be looked at, else into the test's folder."""
+    folder = Path(os.environ.get("ML_PICTURES", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda name: folder / f"{name}.png"
 
 
 @pytest.fixture(scope="session")

@@ -1,54 +1,9 @@
 """One broken file of a hundred: 99 pipelines run, the broken one is seen, and mended without a restart."""
 
-import os
-from pathlib import Path
-
-import pytest
-
 from airflow_ml_provider.testing.airflow_api import wait_until
-from airflow_ml_provider.testing.airflow_server import AirflowServer
+from tests.browser.conftest import BROKEN_NUMBER, COUNT, GOOD
 
-LOADER = Path(__file__).parents[2] / "example_dags" / "load_pipelines.py"
-GOOD = """\
-pipeline: p{number:02}
-tracking: false
-schedule: "@once"
-stages:
-  work:
-    kind: container
-    command: ["true"]
-"""
-BROKEN = GOOD.replace("container", "contaner")
-COUNT = 100
-BROKEN_NUMBER = 42
 UNFINISHED = {"queued", "running"}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("hundred")
-    (made / "load_pipelines.py").write_text(LOADER.read_text())
-    for number in range(COUNT):
-        text = BROKEN if number == BROKEN_NUMBER else GOOD
-        (made / f"p{number:02}.yaml").write_text(text.format(number=number))
-    return made
-
-
-@pytest.fixture(scope="module")
-def airflow(folder, tmp_path_factory):
-    server = AirflowServer(
-        home=tmp_path_factory.mktemp("airflow"),
-        dags_folder=folder,
-        environment={
-            "AIRFLOW__ML__STORE": f"file://{tmp_path_factory.mktemp('store')}",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
-            # As shipped, a removed DAG goes up to 50 + 60 s after the parse that lacked it.
-            "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "5",
-            "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "5",
-        },
-    )
-    with server as api:
-        yield server, api
 
 
 def tags(api, dag_id):
@@ -57,14 +12,6 @@ def tags(api, dag_id):
 
 def runs(api):
     return {run["dag_id"]: run["state"] for run in api.get("/dags/~/dagRuns", limit=100)["dag_runs"]}
-
-
-@pytest.fixture
-def picture(tmp_path):
-    """Where the page's picture goes: into ML_PICTURES to be looked at, else into the test's folder."""
-    folder = Path(os.environ.get("ML_PICTURES", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / "broken-pipeline.png"
 
 
 def test_one_broken_file_of_a_hundred(airflow, folder, logged_in, picture):
@@ -85,7 +32,7 @@ def test_one_broken_file_of_a_hundred(airflow, folder, logged_in, picture):
         message = page.get_by_text("did you mean 'container'?").first
         message.wait_for()
         assert f"{broken}.yaml:6:5: stages.work.kind: unknown kind 'contaner'" in message.inner_text()
-        page.screenshot(path=picture)
+        page.screenshot(path=picture("broken-pipeline"))
     failed = api.trigger(broken)
     assert api.wait_for_run(broken, failed) == "failed"
     assert "unknown kind 'contaner'" in api.log(broken, failed, "mend_the_file")
