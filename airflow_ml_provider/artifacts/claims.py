@@ -26,6 +26,7 @@ SOURCES = "_sources"
 SNAPSHOT_EVERY = 50
 _LOG = "log"
 _PARTS = _CLAIM, _END, _SNAPSHOT = "claim.json", "end.json", "snapshot.bin"
+_LISTINGS = 5
 _LIMIT_BYTES = 64 * 1024 * 1024
 
 T = TypeVar("T")
@@ -53,16 +54,7 @@ class SourceClaims:
             ArtifactCorruptError: A claim cannot be read.
             StoreUnavailableError: The store did not answer.
         """
-        start = known.snapshot if known else 0
-        # One listing: an end sorts after its claim and was created after it, so an end that is seen has its claim.
-        found: dict[str, set[int]] = {part: set() for part in _PARTS}
-        for name in names_after(join(self.uri, _LOG), f"{start:010d}"):
-            stem, _, part = name.partition(".")
-            if part in found and stem.isdigit():
-                found[part].add(int(stem))
-        snapshot = max(found[_SNAPSHOT], default=0)
-        numbers = sorted(number for number in found[_CLAIM] if number > snapshot)
-        ended = {number for number in found[_END] if number > snapshot}
+        snapshot, numbers, ended = self._listed(known.snapshot if known else 0)
         if known and snapshot == known.snapshot and set(numbers) == known.claims.keys() and ended == known.ends.keys():
             return known
         ledger = self._snapshot(snapshot)
@@ -74,7 +66,17 @@ class SourceClaims:
             self._take(ledger, claim or self._claim(number), end)
         return ledger
 
-    def claim(self, ledger: Ledger, *, dag_run: str, objects: tuple[SourceObject, ...], now: float) -> Claim | None:
+    def claim(
+        self,
+        ledger: Ledger,
+        *,
+        dag_run: str,
+        objects: tuple[SourceObject, ...],
+        now: float,
+        kind: str = "",
+        left: float | None = None,
+        gone: tuple[SourceObject, ...] = (),
+    ) -> Claim | None:
         """Give objects to a run; ``None`` when another claim came in between: read again, and look again.
 
         Args:
@@ -82,11 +84,14 @@ class SourceClaims:
             dag_run: The run.
             objects: What it is given.
             now: In seconds since the epoch.
+            kind: What the source is of.
+            left: The earliest time of change of what is new and not among the objects.
+            gone: What was given back before and is not there any more.
 
         Raises:
             StoreUnavailableError: The store did not answer.
         """
-        claim = Claim(number=ledger.last + 1, dag_run=dag_run, claimed_at=now, objects=objects)
+        claim = Claim(ledger.last + 1, dag_run, now, objects, kind=kind, left=left, gone=gone)
         if not self._created(claim):
             return None
         # Found again without a look at all claims; a run that died before this is found among those after the snapshot.
@@ -147,12 +152,15 @@ class SourceClaims:
         """
         return [ledger.claims.get(number) or self._claim(number) for number in range(1, ledger.last + 1)]
 
-    def reset(self, ledger: Ledger, *, given: tuple[SourceObject, ...] = (), reason: str, now: float) -> Claim | None:
+    def reset(
+        self, ledger: Ledger, *, given: tuple[SourceObject, ...] = (), kind: str = "", reason: str, now: float
+    ) -> Claim | None:
         """Make everything new again; ``None`` when another claim came in between: read again.
 
         Args:
             ledger: What was known.
             given: What is not to be new: it counts as given, and no run gets it.
+            kind: What the source is of.
             reason: Who says so, for people.
             now: In seconds since the epoch.
 
@@ -165,7 +173,7 @@ class SourceClaims:
                 f"claim {held[0].number} of run {held[0].dag_run} has not ended: let its run succeed, or release it, "
                 f"before its source is reset"
             )
-        note = Claim(ledger.last + 1, "", now, given, resets=True, reason=reason)
+        note = Claim(ledger.last + 1, "", now, given, kind=kind, resets=True, reason=reason)
         return note if self._created(note) else None
 
     def of_run(self, ledger: Ledger, dag_run: str) -> tuple[Claim, End | None] | None:
@@ -220,6 +228,27 @@ class SourceClaims:
             create_object(self._part(_SNAPSHOT, last), kept.as_snapshot(lookback=lookback))
         except AlreadyExistsError:
             return
+
+    def _listed(self, start: int) -> tuple[int, list[int], set[int]]:
+        """Return the latest snapshot, and the claims and ends after it.
+
+        Raises:
+            ArtifactCorruptError: A claim is missing.
+        """
+        for _ in range(_LISTINGS):
+            found: dict[str, set[int]] = {part: set() for part in _PARTS}
+            for name in names_after(join(self.uri, _LOG), f"{start:010d}"):
+                stem, _, part = name.partition(".")
+                if part in found and stem.isdigit():
+                    found[part].add(int(stem))
+            snapshot = max(found[_SNAPSHOT], default=start)
+            numbers = sorted(number for number in found[_CLAIM] if number > snapshot)
+            # While claims are made, a listing may show a later one and not the one before it.
+            if numbers == list(range(snapshot + 1, snapshot + 1 + len(numbers))):
+                # An end sorts after its claim and was created after it: one that is seen has its claim.
+                return snapshot, numbers, {number for number in found[_END] if number > snapshot}
+        missing = min(set(range(snapshot + 1, numbers[-1])) - set(numbers))
+        raise ArtifactCorruptError(f"{self._part(_CLAIM, missing)} was removed: what it held cannot be told any more")
 
     def _created(self, claim: Claim) -> bool:
         try:

@@ -13,7 +13,7 @@ from typing import Literal
 from airflow_ml_provider.artifacts.errors import ArtifactCorruptError
 from airflow_ml_provider.protocol.codec import from_plain, to_plain
 from airflow_ml_provider.protocol.errors import ProtocolError
-from airflow_ml_provider.protocol.manifest import SourceObject
+from airflow_ml_provider.protocol.manifest import NONSENSE_SECONDS, NUMBER, SourceObject
 
 Outcome = Literal["committed", "released"]
 
@@ -30,6 +30,9 @@ class Claim:
         dag_run: The run; empty when a person wrote this.
         claimed_at: In seconds since the epoch.
         objects: What it was given.
+        kind: What the source was of.
+        left: The earliest time of change of what was new too and not given; ``None`` when there was no more.
+        gone: What was given back before and was not there any more.
         replays: Numbers of claims whose objects are new again.
         resets: Whether everything is new again.
         reason: What a person did, for people.
@@ -39,6 +42,9 @@ class Claim:
     dag_run: str
     claimed_at: float
     objects: tuple[SourceObject, ...]
+    kind: str = ""
+    left: float | None = None
+    gone: tuple[SourceObject, ...] = ()
     replays: tuple[int, ...] = ()
     resets: bool = False
     reason: str = ""
@@ -68,7 +74,10 @@ class Ledger:
         ends: How they ended, by number; what is not there is open, or a person's word.
         last: The highest number of all.
         snapshot: The number up to which a snapshot said what was given; 0 for none.
-        top: What was given of all with the latest time of change.
+        kind: What the source is of.
+        top: What was given with the latest time of change; a time that is far ahead says nothing.
+        newest: What was given last.
+        left: The earliest time of change of what was left at the last claim.
         floor: What changed before this time is forgotten, and not to be asked for: of sources that are listed from a
             watermark on.
     """
@@ -77,7 +86,10 @@ class Ledger:
     ends: dict[int, End] = field(default_factory=dict)
     last: int = 0
     snapshot: int = 0
+    kind: str = ""
     top: SourceObject | None = None
+    newest: SourceObject | None = None
+    left: float | None = None
     floor: float | None = None
     _entries: bytes = b""
     _given: dict[bytes, float] = field(default_factory=dict)
@@ -94,14 +106,17 @@ class Ledger:
         header, _, entries = content.partition(b"\n")
         try:
             plain = json.loads(header)
-            top, returned = plain["top"], plain["returned"]
+            top, newest = (plain[key] and from_plain(SourceObject, plain[key]) for key in ("top", "newest"))
             ledger = cls(
                 last=number,
                 snapshot=number,
-                top=None if top is None else from_plain(SourceObject, top),
+                kind=plain["kind"],
+                top=top,
+                newest=newest,
+                left=plain["left"],
                 floor=plain["floor"],
             )
-            ledger._put_back(from_plain(SourceObject, entry) for entry in returned)
+            ledger._put_back(from_plain(SourceObject, entry) for entry in plain["returned"])
         except (ValueError, KeyError, TypeError, ProtocolError) as error:
             raise ArtifactCorruptError(f"snapshot {number} cannot be read: {error}") from error
         if len(entries) % _ENTRY.size:
@@ -148,10 +163,15 @@ class Ledger:
             self.ends[claim.number] = end
         if claim.resets:
             self._entries = b""
-            self.top = self.floor = None
+            self.top = self.newest = self.left = self.floor = None
+            self.kind = claim.kind
             for part in (self._given, self._taken_back, self._returned):
                 part.clear()
         self._put_back(replayed)
+        for found in claim.gone:
+            self._returned.pop(_digest(found), None)
+        if claim.dag_run:
+            self.kind, self.left = claim.kind, claim.left
         if end is not None and end.outcome == "released":
             self._returned |= {_digest(found): found for found in claim.objects}
             return
@@ -159,8 +179,24 @@ class Ledger:
             digest = _digest(found)
             if not self._has(digest):
                 self._given[digest] = found.changed
-            if self.top is None or found.changed >= self.top.changed:
+            sane = found.version.startswith(NUMBER) or found.changed < claim.claimed_at + NONSENSE_SECONDS
+            if sane and (self.top is None or found.changed >= self.top.changed):
                 self.top = found
+            if digest not in self._returned:
+                self.newest = found
+
+    def begin(self, lookback: float) -> float | None:
+        """Return from which time of change on a source is listed; ``None`` for all of it.
+
+        Args:
+            lookback: How far before what was given, and before what was left, in units of the time of change.
+        """
+        if self.top is None:
+            return None
+        start = min(self.top.changed, self.top.changed if self.left is None else self.left) - lookback
+        if self.floor is not None:
+            start = max(start, self.floor)
+        return min([start, *(found.changed for found in self.returned)])
 
     def ended_up_to(self) -> int:
         """Return the last number up to which all claims have ended."""
@@ -176,10 +212,18 @@ class Ledger:
             lookback: For sources that are listed from a watermark on: how far before the latest one; what is older is
                 forgotten. ``None`` for all others.
         """
-        floor, returned = self.floor, self.returned if lookback is not None else []
+        floor = self.floor
         if lookback is not None and self.top is not None:
-            floor = max(self.top.changed - lookback, floor if floor is not None else -float("inf"))
-        header = {"top": to_plain(self.top), "floor": floor, "returned": to_plain(returned)}
+            before = self.top.changed if self.left is None else min(self.top.changed, self.left)
+            floor = max(before - lookback, floor if floor is not None else -float("inf"))
+        header = {
+            "kind": self.kind,
+            "top": to_plain(self.top),
+            "newest": to_plain(self.newest),
+            "left": self.left,
+            "floor": floor,
+            "returned": to_plain(self.returned),
+        }
         entries = sorted(entry for entry in self._all() if floor is None or _ENTRY.unpack(entry)[1] >= floor)
         return json.dumps(header).encode() + b"\n" + b"".join(entries)
 

@@ -9,12 +9,20 @@ from dataclasses import dataclass
 from airflow_ml_provider.artifacts.errors import StoreError
 
 _WILDCARD = re.compile(r"[*?\[]")
+_NAMED = r"\{[A-Za-z_][A-Za-z0-9_]*\}"
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_AMBIGUOUS = re.compile(rf"{_NAMED}(?:[*?\[]|{_NAMED})|[*?\]]{_NAMED}")
 
 
 def placeholders(pattern: str) -> list[str]:
     """Return the names of a pattern's placeholders, each once, in order."""
     return list(dict.fromkeys(_PLACEHOLDER.findall(pattern)))
+
+
+def ambiguous(pattern: str) -> str | None:
+    """Return where a placeholder stands beside a wildcard or another, so that its end is nowhere; else ``None``."""
+    found = _AMBIGUOUS.search(pattern)
+    return found[0] if found else None
 
 
 def literal_prefix(pattern: str) -> str:
@@ -60,14 +68,25 @@ class PathPattern:
     def __post_init__(self) -> None:
         """Compile; a frozen dataclass has no other place for it."""
         names: Sequence[str] = placeholders(self.pattern)
+        if beside := ambiguous(self.pattern):
+            raise StoreError(
+                f"{self.pattern} is no pattern: in {beside} nobody can tell where the placeholder ends; write "
+                f"something between"
+            )
+        if unknown := [name for name in placeholders(self.partition or "") if name not in names]:
+            raise StoreError(f"partition {self.partition!r}: {self.pattern} has no placeholder {unknown[0]!r}")
         # Letters and underscores pass through the translation as they are.
         marked = _PLACEHOLDER.sub(lambda match: f"__placeholder_{names.index(match[1])}__", self.pattern)
         text = glob_expression(marked).pattern
         for number, name in enumerate(names):
             text = text.replace(f"__placeholder_{number}__", f"(?P<{name}>[^/]+?)", 1)
             text = text.replace(f"__placeholder_{number}__", f"(?P={name})")
+        try:
+            compiled = re.compile(text)
+        except re.error as error:
+            raise StoreError(f"{self.pattern} is no pattern: {error}") from error
         object.__setattr__(self, "_names", names)
-        object.__setattr__(self, "_compiled", re.compile(text))
+        object.__setattr__(self, "_compiled", compiled)
 
     def match(self, path: str) -> str | None:
         """Return the partition of a path, empty when the pattern has no placeholders; ``None`` when it is no match."""

@@ -7,6 +7,7 @@ import getpass
 import json
 import os
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.artifacts.ledger import Claim, Ledger
 from airflow_ml_provider.cli.pipelines import fail
 from airflow_ml_provider.decisions.new_data import Look
+from airflow_ml_provider.decisions.settling import Settlement
 from airflow_ml_provider.hooks.origins import AssetEvents
 from airflow_ml_provider.hooks.watched_source import WatchedSource
 from airflow_ml_provider.protocol.errors import ProtocolError
+from airflow_ml_provider.protocol.manifest import SourceObject
 from airflow_ml_provider.spec.load import LoadedPipeline
 from airflow_ml_provider.spec.problems import did_you_mean
 
@@ -85,13 +88,14 @@ def release(loaded: LoadedPipeline, name: str, number: int, *, store: str | None
     Raises:
         typer.Exit: There is no such claim, or it is committed.
     """
-    claims = source_of(loaded, name, store=store).claims
+    source = source_of(loaded, name, store=store)
     try:
+        claims = source.claims
         claim = claims.read().claims.get(number)
         if claim is None or not claim.dag_run:
             fail(f"source {name!r} has no open claim {number}; 'airflow-ml data status' lists them")
         end = claims.end(number, outcome="released", reason=f"by {getpass.getuser()}", now=time.time())
-    except StoreError as error:
+    except (StoreError, AirflowException) as error:
         fail(str(error))
     if end.outcome == "committed":
         fail(f"claim {number} of run {claim.dag_run} is committed ({end.reason}): its objects were processed")
@@ -119,7 +123,7 @@ def replay(loaded: LoadedPipeline, name: str, *, claims: list[int], partition: s
             count = source.claims.replay(ledger, tuple(chosen), reason=reason, now=time.time())
             if count is not None:
                 break
-    except StoreError as error:
+    except (StoreError, AirflowException) as error:
         fail(str(error))
     typer.echo(f"{count} objects of {len(chosen)} claims are new again; as far as they still are as they were")
 
@@ -137,18 +141,28 @@ def reset(loaded: LoadedPipeline, name: str, *, skip_existing: bool, sure: bool,
     try:
         while True:
             ledger = source.claims.read()
-            given = source.look(Ledger(), limit=MOST_SKIPPED + 1).new if skip_existing else ()
+            given = _all_there(source) if skip_existing else ()
             if len(given) > MOST_SKIPPED:
                 fail(
                     f"source {name!r} holds more than {MOST_SKIPPED:,} objects: narrow its pattern, or let runs take "
                     f"them"
                 )
             reason = f"reset by {getpass.getuser()}"
-            if source.claims.reset(ledger, given=given, reason=reason, now=time.time()) is not None:
+            if source.claims.reset(ledger, given=given, kind=source.kind, reason=reason, now=time.time()) is not None:
                 break
     except (StoreError, ProtocolError, AirflowException) as error:
         fail(str(error))
     typer.echo(f"{name}: {len(given)} objects count as given" if skip_existing else f"{name}: all of it is new again")
+
+
+def _all_there(source: WatchedSource) -> tuple[SourceObject, ...]:
+    if isinstance(source.origin, AssetEvents):
+        fail(
+            f"source {source.name!r}: Airflow tells the events of an asset to tasks alone, so none can be left out here"
+        )
+    settlement = Settlement(source.settling, time.time())
+    listing = source.listing(Ledger(), now=time.time())
+    return tuple(islice((found for found in listing if not settlement.is_marker(found)), MOST_SKIPPED + 1))
 
 
 def _committed_of(source: WatchedSource, ledger: Ledger, known: list[Claim], partition: str) -> list[int]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
 from airflow_ml_provider.decisions.settling import Marked, Settlement, Settling, Sightings
@@ -22,6 +21,8 @@ class Look:
         more: How many more could be, beyond the limit of one manifest or of other partitions.
         unsettled: How many new objects may still change.
         busy: How many new objects wait because a run has their partition.
+        left: The earliest time of change of what is new and not among it; ``None`` when there is no more.
+        gone: What was given back, and is not there any more.
         again_at: When the first unsettled one may be settled, in seconds since the epoch; ``None`` when nobody knows.
         sightings: What the next look is to be told of this one.
     """
@@ -30,6 +31,8 @@ class Look:
     more: int
     unsettled: int
     busy: int
+    left: float | None
+    gone: tuple[SourceObject, ...]
     again_at: float | None
     sightings: Sightings
 
@@ -53,6 +56,7 @@ class Looking:
         earlier: What the look before saw, for ``Unchanged``.
         partition: Only this one; ``None`` for any.
         busy: Partitions that a run has.
+        returned: What was given back.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Looking:
         earlier: Sightings | None = None,
         partition: str | None = None,
         busy: Set[str] = frozenset(),
+        returned: Iterable[SourceObject] = (),
     ) -> None:
         self._is_handed_out = is_handed_out
         self._settlement = Settlement(settling, now, earlier or {})
@@ -74,12 +79,17 @@ class Looking:
         self._first: list[SourceObject] = []
         self._marked_later: list[SourceObject] = []
         self._found = self._unsettled = self._waiting = 0
+        self._left: float | None = None
+        self._missing = {(found.uri, found.version): found for found in returned}
 
     def add(self, entry: SourceObject) -> None:
         """Look at one object of the source."""
+        if self._missing:
+            self._missing.pop((entry.uri, entry.version), None)
         if self._settlement.is_marker(entry) or self._is_handed_out(entry):
             return
         if self._partition is not None and entry.partition != self._partition:
+            self._leave(entry)
             return
         if isinstance(self._settlement.settling, Marked):
             # A marker may be listed after what it marks.
@@ -91,13 +101,19 @@ class Looking:
         """Return what was found, once all objects were added."""
         for entry in self._marked_later:
             self._judge(entry)
-        first = heapq.nsmallest(self._limit, self._first, key=_order)
-        chosen = tuple(entry for entry in first if entry.partition == first[0].partition)
+        # A listing may have an object twice: pages of some stores overlap while objects are written.
+        found = list({(entry.uri, entry.version): entry for entry in sorted(self._first, key=_order)}.values())
+        chosen = tuple(entry for entry in found[: self._limit] if entry.partition == found[0].partition)
+        for entry in found[len(chosen) :]:
+            self._leave(entry)
+        twice = len(self._first) - len(found)
         return Look(
             new=chosen,
-            more=self._found - len(chosen),
+            more=self._found - twice - len(chosen),
             unsettled=self._unsettled,
             busy=self._waiting,
+            left=self._left,
+            gone=tuple(self._missing.values()),
             again_at=self._settlement.again_at,
             sightings=self._settlement.sightings,
         )
@@ -105,13 +121,21 @@ class Looking:
     def _judge(self, entry: SourceObject) -> None:
         if not self._settlement.is_settled(entry):
             self._unsettled += 1
+            self._leave(entry)
         elif entry.partition in self._busy:
             self._waiting += 1
+            self._leave(entry)
         else:
             self._found += 1
             self._first.append(entry)
             if len(self._first) > 2 * self._limit + _SLACK:
-                self._first = heapq.nsmallest(self._limit, self._first, key=_order)
+                ordered = sorted(self._first, key=_order)
+                self._first = ordered[: self._limit]
+                for later in ordered[self._limit :]:
+                    self._leave(later)
+
+    def _leave(self, entry: SourceObject) -> None:
+        self._left = entry.changed if self._left is None else min(self._left, entry.changed)
 
 
 def _order(entry: SourceObject) -> tuple[str, float, str, str]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from airflow_ml_provider.protocol.manifest import SourceObject
-
-NONSENSE_SECONDS = 86_400.0
-"""A time of change that is further ahead says nothing."""
+from airflow_ml_provider.protocol.manifest import NONSENSE_SECONDS, NUMBER, SourceObject
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class Settlement:
         match self.settling:
             case Quiet(seconds):
                 # A clock may be ahead by minutes; a time of next year is none, and would be waited for for ever.
-                sane = found.changed < self.now + NONSENSE_SECONDS
+                sane = found.changed < self.now + NONSENSE_SECONDS and not found.version.startswith(NUMBER)
                 return not sane or self._since(found.changed, seconds)
             case Unchanged(seconds):
                 version, since = self.earlier.get(found.uri, ("", 0.0))

@@ -32,12 +32,15 @@ def list_model_versions(origin: ModelVersions, ledger: Ledger, *, now: float) ->
     if origin.alias is None:
         for found in registry.versions(origin.model):
             changed = int(found["creation_timestamp"]) / 1000
-            yield SourceObject(f"models:/{origin.model}/{found['version']}", str(found["version"]), 0, changed)
+            # A model that was deleted and registered anew begins at version 1 again.
+            version = f"{found['creation_timestamp']} {found['version']}"
+            yield SourceObject(f"models:/{origin.model}/{found['version']}", version, 0, changed)
         return
+    yield from ledger.returned
     current = registry.version_of_alias(origin.model, origin.alias)
     if current is None:
         return
-    count, _, last = (ledger.top.version if ledger.top else "0 ").partition(" ")
+    count, _, last = (ledger.newest.version if ledger.newest else "0 ").partition(" ")
     number = int(count) if last == current["version"] else int(count) + 1
     yield SourceObject(f"models:/{origin.model}@{origin.alias}", f"{number} {current['version']}", 0, now)
 

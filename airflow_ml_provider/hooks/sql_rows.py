@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+import math
+import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
-from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -17,9 +19,12 @@ from airflow.sdk import BaseHook
 from airflow_ml_provider.artifacts.ledger import Ledger
 from airflow_ml_provider.exceptions import SourceUnavailableError, StageConfigurationError
 from airflow_ml_provider.hooks.origins import SqlRows
-from airflow_ml_provider.protocol.manifest import SourceObject
+from airflow_ml_provider.protocol.manifest import NUMBER, SourceObject
+
+log = logging.getLogger(__name__)
 
 _BATCH_ROWS = 1000
+_PRECISION = 1e-6
 _EPOCH_DATE = dt.date(1970, 1, 1)
 
 
@@ -31,24 +36,19 @@ def list_rows(origin: SqlRows, ledger: Ledger) -> Iterator[SourceObject]:
         StageConfigurationError: The connection is of no database, or a watermark is no time and no number.
     """
     columns = [*origin.key, origin.watermark, *([origin.partition] if origin.partition else [])]
-    low = None
-    if ledger.top is not None:
-        start = ledger.top.changed - origin.lookback
-        low = _below(ledger.top.version, start if ledger.floor is None else max(start, ledger.floor))
-    # A row may have been given back and be within the lookback too, and a query may give a row twice.
-    listed: set[tuple[str, str]] = set()
-    for found in chain(ledger.returned, _rows(origin, _select(origin, ", ".join(columns), low=low))):
-        if (found.uri, found.version) not in listed:
-            listed.add((found.uri, found.version))
-            yield found
-
-
-def _rows(origin: SqlRows, rows: Iterable[Sequence[Any]]) -> Iterator[SourceObject]:
+    begin = ledger.begin(origin.lookback)
+    low = None if begin is None or ledger.top is None else _below(ledger.top.version, begin)
     keys = len(origin.key)
-    for row in rows:
+    left_out = 0
+    for row in _select(origin, ", ".join(columns), low=low):
         version, changed = _version(row[keys], origin)
-        partition = "" if origin.partition is None or row[-1] is None else str(row[-1])
+        if not math.isfinite(changed):
+            left_out += 1
+            continue
+        partition = "" if origin.partition is None else str(row[-1])
         yield SourceObject(_uri(origin, row[:keys]), version, 0, changed, partition)
+    if left_out:
+        log.warning("%s rows of connection %s are left out: their watermark is no number", left_out, origin.conn_id)
 
 
 def read_rows(origin: SqlRows, given: Sequence[SourceObject]) -> tuple[bytes, list[SourceObject]]:
@@ -58,21 +58,23 @@ def read_rows(origin: SqlRows, given: Sequence[SourceObject]) -> tuple[bytes, li
         SourceUnavailableError: The database did not answer, or refused the query.
     """
     wanted = {(found.uri, found.version): found for found in given}
-    edges = sorted(given, key=lambda found: found.changed)
-    low, high = _value(edges[0].version), _value(edges[-1].version)
+    # In the order of the values, which that of the times of change is not always: texts, numbers beyond 2^53.
+    values = [_value(found.version) for found in given]
+    low, high = _widened(min(values), max(values))
     names: list[str] = []
     rows: list[Sequence[Any]] = []
-    kept: list[SourceObject] = []
+    kept: dict[SourceObject, None] = {}
     for row in _select(origin, "*", low=low, high=high, names=names):
         at = {name.lower(): index for index, name in enumerate(names)}
         key = [row[at[_bare(column)]] for column in origin.key]
         version, _ = _version(row[at[_bare(origin.watermark)]], origin)
-        if found := wanted.pop((_uri(origin, key), version), None):
-            kept.append(found)
+        # Rows that differ in nothing that tells rows apart are one object, and all of them are given.
+        if found := wanted.get((_uri(origin, key), version)):
+            kept[found] = None
             rows.append(row)
     text = io.StringIO(newline="")
     csv.writer(text).writerows([names, *rows])
-    return text.getvalue().encode(), kept
+    return text.getvalue().encode(), list(kept)
 
 
 def _select(
@@ -95,7 +97,7 @@ def _select(
     where = " AND ".join(conditions or [f"{origin.watermark} IS NOT NULL"])
     with _database_errors(origin), closing(hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
         # The query and its columns are the pipeline's own; all that comes from data is a parameter.
-        statement = f"SELECT {columns} FROM ({sql}) source_rows WHERE {where}"  # noqa: S608
+        statement = f"SELECT {columns} FROM ({sql}\n) source_rows WHERE {where}"  # noqa: S608
         # With parameters, were it none, drivers read % in the query as their beginning.
         cursor.execute(statement, *([tuple(value for _, value in given)] if given else []))
         if names is not None:
@@ -119,7 +121,19 @@ def _database_errors(origin: SqlRows) -> Iterator[None]:
 
 
 def _uri(origin: SqlRows, key: Sequence[Any]) -> str:
-    return f"row://{origin.conn_id}/{'/'.join(quote(str(part), safe='') for part in key)}"
+    return f"row://{origin.conn_id}/{'/'.join(quote(_key_part(origin, part), safe='') for part in key)}"
+
+
+def _key_part(origin: SqlRows, part: Any) -> str:
+    match part:
+        case bytes() | memoryview():
+            return bytes(part).hex()
+        case str() | int() | Decimal() | dt.date() | uuid.UUID():
+            return str(part)
+    raise StageConfigurationError(
+        f"connection {origin.conn_id!r}: a key of a row is {part!r} ({type(part).__name__}), which does not tell rows "
+        f"apart: name columns of text, whole numbers, times or UUIDs"
+    )
 
 
 def _bare(column: str) -> str:
@@ -130,14 +144,16 @@ def _version(watermark: Any, origin: SqlRows) -> tuple[str, float]:
     """Return a watermark as text that ``_value`` reads, and as a number that grows with it."""
     match watermark:
         case dt.datetime():
-            return f"time {watermark.isoformat()}", _seconds(watermark)
+            # The same moment, in whatever zone the session of the database is.
+            moment = watermark if watermark.tzinfo is None else watermark.astimezone(dt.UTC)
+            return f"time {moment.isoformat()}", _seconds(moment)
         case dt.date():
             return f"date {watermark.isoformat()}", (watermark - _EPOCH_DATE).total_seconds()
         case bool():
             pass
         case int() | float() | Decimal():
             name = {int: "whole", float: "float"}.get(type(watermark), "decimal")
-            return f"{name} {watermark}", float(watermark)
+            return f"{NUMBER}{name} {watermark}", float(watermark)
         case str():
             try:
                 return f"text {watermark}", _seconds(dt.datetime.fromisoformat(watermark))
@@ -150,7 +166,7 @@ def _version(watermark: Any, origin: SqlRows) -> tuple[str, float]:
 
 
 def _value(version: str) -> Any:
-    kind, _, text = version.partition(" ")
+    kind, _, text = version.removeprefix(NUMBER).partition(" ")
     match kind:
         case "time":
             return dt.datetime.fromisoformat(text)
@@ -163,6 +179,15 @@ def _value(version: str) -> Any:
         case "decimal":
             return Decimal(text)
     return text
+
+
+def _widened(low: Any, high: Any) -> tuple[Any, Any]:
+    """Drivers cut times to microseconds, and a column of single precision is not what its value reads as."""
+    if isinstance(low, dt.datetime):
+        return low - dt.timedelta(seconds=1), high + dt.timedelta(seconds=1)
+    if isinstance(low, float):
+        return low - abs(low) * _PRECISION, high + abs(high) * _PRECISION
+    return low, high
 
 
 def _below(version: str, low: float) -> Any:

@@ -28,6 +28,8 @@ from airflow_ml_provider.protocol.manifest import SourceObject
 EXCLUSIVE_STORES = ("file", "memory", "s3", "s3a")
 """Schemes of stores whose exclusive create was seen to hold; claims need it."""
 
+EVENT_LOOKBACK_SECONDS = 3600.0
+"""Events are kept in the order in which their transactions end, which is not that of their times."""
 Events = Callable[[Ledger], Iterable[SourceObject]]
 """The events of an asset, which only a task can ask for."""
 
@@ -66,9 +68,19 @@ class WatchedSource:
         return SourceClaims(self.store, pipeline=self.pipeline, source=self.name)
 
     @property
+    def kind(self) -> str:
+        """What it is of, as claims say it."""
+        return type(self.origin).__name__
+
+    @property
     def lookback(self) -> float | None:
-        """How far before the latest watermark it is looked at; ``None`` when all of it is, at each look."""
-        return self.origin.lookback if isinstance(self.origin, SqlRows) else None
+        """How far before what was given it is looked at; ``None`` when all of it is, at each look."""
+        match self.origin:
+            case SqlRows():
+                return self.origin.lookback
+            case AssetEvents():
+                return EVENT_LOOKBACK_SECONDS
+        return None
 
     def look(
         self,
@@ -108,7 +120,16 @@ class WatchedSource:
         partition: str | None = None,
         earlier: Sightings | None = None,
     ) -> Looking:
-        """Begin a look whose objects come from elsewhere; the arguments are those of :meth:`look`."""
+        """Begin a look whose objects come from elsewhere; the arguments are those of :meth:`look`.
+
+        Raises:
+            StageConfigurationError: What was given of the source was of another kind.
+        """
+        if ledger.kind not in ("", self.kind):
+            raise StageConfigurationError(
+                f"source {self.name!r} of {self.pipeline!r} is of {self.kind}, and what runs were given of it was of "
+                f"{ledger.kind}: call it otherwise, or begin anew with 'airflow-ml data reset'"
+            )
         return Looking(
             is_handed_out=ledger.is_handed_out,
             now=now,
@@ -117,6 +138,7 @@ class WatchedSource:
             earlier=earlier,
             partition=partition,
             busy=ledger.busy() if is_partitioned(self.origin) else frozenset(),
+            returned=ledger.returned,
         )
 
     def settled_look(

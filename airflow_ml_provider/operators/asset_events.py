@@ -11,11 +11,8 @@ from airflow.sdk import Asset, Context
 
 from airflow_ml_provider.artifacts.ledger import Ledger
 from airflow_ml_provider.hooks.origins import AssetEvents
-from airflow_ml_provider.hooks.watched_source import Events
+from airflow_ml_provider.hooks.watched_source import EVENT_LOOKBACK_SECONDS, Events
 from airflow_ml_provider.protocol.manifest import SourceObject
-
-LOOKBACK_SECONDS = 3600.0
-"""Events are kept in the order in which their transactions end, which is not that of their times."""
 
 
 def events_for(context: Context, origin: AssetEvents) -> Events:
@@ -23,13 +20,11 @@ def events_for(context: Context, origin: AssetEvents) -> Events:
 
     def events(ledger: Ledger) -> Iterator[SourceObject]:
         accessor = context["inlet_events"][Asset.ref(name=origin.asset)]
-        if ledger.top is not None:
-            start = dt.datetime.fromtimestamp(ledger.top.changed - LOOKBACK_SECONDS, dt.UTC)
-            accessor = accessor.after(start.isoformat())
-        # An event may have been given back and be within the lookback too.
-        yield from {
-            found.version: found for found in (*ledger.returned, *(_object(origin, event) for event in accessor))
-        }.values()
+        begin = ledger.begin(EVENT_LOOKBACK_SECONDS)
+        if begin is not None:
+            accessor = accessor.after(_moment(begin))
+        for event in accessor:
+            yield _object(origin, event)
 
     return events
 
@@ -37,6 +32,7 @@ def events_for(context: Context, origin: AssetEvents) -> Events:
 def describe_events(context: Context, origin: AssetEvents, given: Sequence[SourceObject]) -> bytes:
     """Return what Airflow says of events, a JSON line each."""
     wanted = {found.version for found in given}
+    first = min(found.changed for found in given)
     lines = [
         json.dumps(
             {
@@ -49,10 +45,14 @@ def describe_events(context: Context, origin: AssetEvents, given: Sequence[Sourc
                 "source_run_id": event.source_run_id,
             }
         )
-        for event in context["inlet_events"][Asset.ref(name=origin.asset)]
+        for event in context["inlet_events"][Asset.ref(name=origin.asset)].after(_moment(first))
         if _object(origin, event).version in wanted
     ]
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _moment(seconds: float) -> str:
+    return (dt.datetime.fromtimestamp(seconds, dt.UTC) - dt.timedelta(milliseconds=1)).isoformat()
 
 
 def _object(origin: AssetEvents, event: Any) -> SourceObject:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
-from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
+from airflow.sdk import Context, timezone
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, AirflowSkipException
 
 from airflow_ml_provider.artifacts.claims import SourceClaims
 from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+BUSY_WAIT = dt.timedelta(seconds=30)
 CLAIM_KEY = "claim"
 """The XCom that says what a run was given: how much, how old, of which partition."""
 
@@ -58,17 +59,29 @@ def objects_of_run(
         ledger = claims.read()
         mine = claims.of_run(ledger, identity.dag_run)
         if mine is not None:
-            return _again(*mine)
-        _reconcile(claims, ledger, context)
+            objects = _again(*mine)
+            _tell(context, source, mine[0])
+            return objects
+        running = _reconcile(claims, ledger, context)
         claims.keep_snapshot(ledger, lookback=source.lookback)
         seen = source.settled_look(ledger, limit=operator.max_objects, partition=partition, events=events)
+        if partition is not None and seen.busy and partition in running:
+            # Nobody wakes this run again: Airflow made it for this partition.
+            log.info("Partition %s is with run %s: looked at again in %s", partition, running[partition], BUSY_WAIT)
+            raise AirflowRescheduleException(timezone.utcnow() + BUSY_WAIT)  # type: ignore[no-untyped-call]
         if not seen.new:
             _skip(_nothing(source, seen, partition))
-        claim = claims.claim(ledger, dag_run=identity.dag_run, objects=seen.new, now=time.time())
+        claim = claims.claim(
+            ledger,
+            dag_run=identity.dag_run,
+            objects=seen.new,
+            now=time.time(),
+            kind=source.kind,
+            left=seen.left,
+            gone=seen.gone,
+        )
         if claim is not None:
-            summary = _summary(claim, seen)
-            context["ti"].xcom_push(CLAIM_KEY, summary)
-            log.info("Claim of source %s: %s", source.name, ", ".join(f"{key} {told}" for key, told in summary.items()))
+            _tell(context, source, claim, seen)
             return claim.objects
 
 
@@ -92,22 +105,30 @@ def commit(context: Context, *, identity: StageIdentity, sources: Iterable[str])
         log.info("Claim %s of %s is committed: %s objects", claim.number, claims.uri, len(claim.objects))
 
 
-def _summary(claim: Claim, seen: Look) -> dict[str, Any]:
-    oldest, newest = (
-        dt.datetime.fromtimestamp(choose(found.changed for found in claim.objects), dt.UTC).isoformat("T", "seconds")
-        for choose in (min, max)
-    )
-    partition = {"partition": seen.partition} if seen.partition else {}
-    waiting = {"more": seen.more, "unsettled": seen.unsettled, "busy": seen.busy}
-    return {
+def _tell(context: Context, source: WatchedSource, claim: Claim, seen: Look | None = None) -> None:
+    """Say in log and XCom what a run was given."""
+    times = [found.changed for found in claim.objects]
+    partition = claim.objects[0].partition
+    waiting = {} if seen is None else {"more": seen.more, "unsettled": seen.unsettled, "busy": seen.busy}
+    summary = {
         "number": claim.number,
-        **partition,
+        **({"partition": partition} if partition else {}),
         "objects": len(claim.objects),
         "bytes": sum(found.size for found in claim.objects),
-        "oldest": oldest,
-        "newest": newest,
+        "oldest": _moment(min(times)),
+        "newest": _moment(max(times)),
         **{key: count for key, count in waiting.items() if count},
     }
+    context["ti"].xcom_push(CLAIM_KEY, summary)
+    log.info("Claim of source %s: %s", source.name, ", ".join(f"{key} {told}" for key, told in summary.items()))
+
+
+def _moment(changed: float) -> str | float:
+    """Return a time of change for people; watermarks may be numbers that are no time."""
+    try:
+        return dt.datetime.fromtimestamp(changed, dt.UTC).isoformat("T", "seconds")
+    except (ValueError, OverflowError, OSError):
+        return changed
 
 
 def _nothing(source: WatchedSource, seen: Look, partition: str | None) -> str:
@@ -158,12 +179,13 @@ def _again(claim: Claim, end: End | None) -> Sequence[SourceObject]:
     return claim.objects
 
 
-def _reconcile(claims: SourceClaims, ledger: Ledger, context: Context) -> None:
-    """Commit the claims of runs that succeeded and could not say so.
+def _reconcile(claims: SourceClaims, ledger: Ledger, context: Context) -> Mapping[str, str]:
+    """Commit the claims of runs that succeeded and could not say so; returns the runs that go on, by partition.
 
     A run is a success for Airflow when its last tasks are, whatever failed before them; here nothing may have failed.
     """
     instance = context["ti"]
+    running = {}
     for claim in ledger.open():
         try:
             state = instance.get_dagrun_state(instance.dag_id, claim.dag_run)
@@ -177,6 +199,9 @@ def _reconcile(claims: SourceClaims, ledger: Ledger, context: Context) -> None:
                 *(claim.number, claim.dag_run, error, len(claim.objects)),
             )
             continue
+        if state in ("queued", "running"):
+            running[claim.objects[0].partition] = claim.dag_run
         if state == "success" and claimed and not failed:
             # The ledger stays as it was read: a release that came first would make a snapshot of it say what is not so.
             claims.end(claim.number, outcome="committed", reason="its run succeeded", now=time.time())
+    return running

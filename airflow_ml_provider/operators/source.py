@@ -42,7 +42,7 @@ class SourceOperator(StageOperator):
             relative to the DAG's file, with ``*`` and ``**``.
         settle: When an object is written to its end: how long it must not have been written, Marked or Unchanged.
         max_objects: The most objects of one run.
-        exclusive: Whether objects are claimed; without, a run gets all there are, as a run on a laptop does.
+        exclusive: Whether objects are claimed; without, runs are given what others were given too, as on a laptop.
     """
 
     kind: ClassVar[str] = "source"

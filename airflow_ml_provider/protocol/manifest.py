@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from airflow_ml_provider.protocol.codec import from_json, to_json
 
+NONSENSE_SECONDS = 86_400.0
+"""A time of change that is further ahead of the clock says nothing."""
+NUMBER = "number "
+"""What the version of a row begins with whose watermark, and so its time of change, is a number and no time."""
 _LINE_LIMIT_BYTES = 16 * 1024
 
 

@@ -69,8 +69,7 @@ class NewDataSensor(BaseSensorOperator):
         if source.claims.of_run(ledger, str(context["run_id"])) is not None:
             self.log.info("This run was given something of %s before", described(source.origin))
             return True
-        partition = context["dag_run"].partition_key if is_partitioned(source.origin) else None
-        seen = source.settled_look(ledger, limit=1, partition=partition)
+        seen = source.settled_look(ledger, limit=1, partition=self._partition(context))
         new = len(seen.new) + seen.more
         self.log.info("%s new in %s, %s still settle", new, described(source.origin), seen.unsettled)
         return bool(seen.new)
@@ -85,12 +84,17 @@ class NewDataSensor(BaseSensorOperator):
     def _defer(self, context: Context) -> NoReturn:
         from airflow_ml_provider.triggers.new_data import NewDataTrigger
 
-        trigger = NewDataTrigger(source=self._source(context).to_plain(), poll=self.poke_interval)
+        trigger = NewDataTrigger(
+            source=self._source(context).to_plain(), poll=self.poke_interval, partition=self._partition(context)
+        )
         self.defer(trigger=trigger, method_name="resume", timeout=timedelta(seconds=self.timeout))
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> None:
         """Go on: there is something new."""
         self.log.info("%s new in %s", event["objects"], described(self.origin))
+
+    def _partition(self, context: Context) -> str | None:
+        return context["dag_run"].partition_key if is_partitioned(self.origin) else None
 
     def _source(self, context: Context) -> WatchedSource:
         from airflow_ml_provider.hooks.watched_source import WatchedSource

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from airflow_ml_provider.artifacts.path_pattern import placeholders
+from airflow_ml_provider.artifacts.path_pattern import ambiguous, placeholders
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import STRICT, Duration, ModelName, Name, duration
 from airflow_ml_provider.spec.problems import did_you_mean
@@ -165,8 +165,11 @@ class SourceSpec(BaseModel):
             raise ValueError(f"a source of {kind} takes no {key}; it takes {allowed}")
         if kind == "sql":
             self._whole_query()
-        elif kind == "uri" and self.partition is not None:
-            self._whole_partition(self.partition)
+        elif kind == "uri":
+            if self.partition is not None:
+                self._whole_partition(self.partition)
+            if beside := ambiguous(self.uri or ""):
+                raise ValueError(f"in {beside!r} nobody can tell where the placeholder ends: write something between")
         elif kind == "asset" and self.partition not in (None, EVENT):
             raise ValueError(f"partition {self.partition!r}: events bring their partitions: write partition: {EVENT}")
         return self

@@ -29,11 +29,13 @@ class Watcher:
 
     Attributes:
         source: What it looks at.
+        partition: Only this one; ``None`` for any.
         ledger: Its claims, as the last look read them.
         sightings: What the last look saw of objects that were not settled.
     """
 
     source: WatchedSource
+    partition: str | None = None
     ledger: Ledger | None = None
     sightings: Sightings = field(default_factory=dict)
 
@@ -86,10 +88,11 @@ def look_for_all(watchers: Sequence[Watcher]) -> Mapping[Watcher, Look]:
         source = watcher.source
         try:
             watcher.ledger = source.claims.read(watcher.ledger)
-        except (StoreError, OSError, AirflowException) as error:
-            log.warning("The claims of source %s of %s cannot be read: %s", source.name, source.pipeline, error)
-            continue
-        under_way[watcher] = source.looking(watcher.ledger, now=now, limit=1, earlier=watcher.sightings)
+            under_way[watcher] = source.looking(
+                watcher.ledger, now=now, limit=1, partition=watcher.partition, earlier=watcher.sightings
+            )
+        except Exception as error:  # noqa: BLE001 - it would end the looks of all that share this one
+            _tell("The claims of source %s of %s cannot be read: %s", source, error)
     if not under_way:
         return {}
     first = next(iter(under_way))
@@ -98,10 +101,15 @@ def look_for_all(watchers: Sequence[Watcher]) -> Mapping[Watcher, Look]:
         for entry in first.source.listing(first.ledger, now=now):
             for looking in under_way.values():
                 looking.add(entry)
-    except (StoreError, OSError, AirflowException) as error:
-        log.warning("Source %s of %s cannot be looked at: %s", first.source.name, first.source.pipeline, error)
+    except Exception as error:  # noqa: BLE001 - it would end the looks of all that share this one
+        _tell("Source %s of %s cannot be looked at: %s", first.source, error)
         return {}
     seen = {watcher: looking.result() for watcher, looking in under_way.items()}
     for watcher, found in seen.items():
         watcher.sightings = found.sightings
     return seen
+
+
+def _tell(message: str, source: WatchedSource, error: Exception) -> None:
+    expected = isinstance(error, StoreError | OSError | AirflowException)
+    log.warning(message, source.name, source.pipeline, error, exc_info=None if expected else error)

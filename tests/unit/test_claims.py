@@ -44,9 +44,14 @@ class Exactly(RuleBasedStateMachine):
 
     looks = Bundle("looks")
 
-    @initialize(parts=st.sampled_from([{}, dict.fromkeys("abcd", "x") | dict.fromkeys("efgh", "y")]))
-    def begin(self, parts):
+    @initialize(
+        parts=st.sampled_from([{}, dict.fromkeys("abcd", "x") | dict.fromkeys("efgh", "y")]),
+        lookback=st.sampled_from([None, 30.0]),
+    )
+    def begin(self, parts, lookback):
+        """With a lookback, as rows are listed: not from the beginning, and none becomes visible later than it."""
         self.parts = parts
+        self.lookback = lookback
         self.claims = SourceClaims(f"memory://claims/{uuid.uuid4()}", pipeline="p", source="s")
         self.now = 1000.0
         self.ledger = None
@@ -61,6 +66,8 @@ class Exactly(RuleBasedStateMachine):
     @rule(names=st.sets(st.sampled_from("abcdefgh"), min_size=1), ago=st.sampled_from([-100.0, 0.0, 6.0, 2000.0]))
     def objects_are_written(self, names, ago):
         """With any time: late ones come with old times, some share theirs, clocks are ahead."""
+        if self.lookback is not None and self.versions:
+            ago = min(max(ago, 0.0), 25.0)
         for name in sorted(names):
             self.versions += 1
             part = self.parts.get(name, "")
@@ -74,21 +81,21 @@ class Exactly(RuleBasedStateMachine):
     def time_passes(self, seconds):
         self.now += seconds
 
-    @rule(target=looks, limit=st.integers(1, 4))
-    def a_run_looks(self, limit):
+    @rule(target=looks, limit=st.integers(1, 4), partition=st.sampled_from([None, "x", "y"]))
+    def a_run_looks(self, limit, partition):
         """And then waits, dies, or claims much later, on what it saw now."""
         self.runs += 1
-        return (f"r{self.runs}", *self._look(limit))
+        return (f"r{self.runs}", *self._look(limit, partition if self.parts else None))
 
     @rule(seen=consumes(looks))
     def a_run_claims(self, seen):
-        run, ledger, new = seen
-        if new:
-            self._claim(run, ledger, new)
+        run, ledger, found = seen
+        if found.new:
+            self._claim(run, ledger, found)
 
     @rule(limit=st.integers(1, 4))
     def a_run_looks_and_claims(self, limit):
-        self.a_run_claims((f"now{self.runs}", *self.a_run_looks(limit)[1:]))
+        self.a_run_claims((f"now{self.runs}", *self.a_run_looks(limit, None)[1:]))
 
     @rule(seen=looks)
     def a_task_is_tried_again(self, seen):
@@ -98,9 +105,9 @@ class Exactly(RuleBasedStateMachine):
         if found is not None:
             assert found[0].objects == self.given[run]
             return
-        ledger, new = self._look(2)
-        if new:
-            self._claim(run, ledger, new)
+        ledger, found = self._look(2)
+        if found.new:
+            self._claim(run, ledger, found)
 
     @rule(data=st.data())
     def a_run_succeeds(self, data):
@@ -112,7 +119,7 @@ class Exactly(RuleBasedStateMachine):
 
     @rule()
     def a_snapshot_is_kept(self):
-        self.claims.keep_snapshot(self.claims.read())
+        self.claims.keep_snapshot(self.claims.read(), lookback=self.lookback)
 
     @rule(data=st.data())
     def a_claim_is_replayed(self, data):
@@ -160,26 +167,28 @@ class Exactly(RuleBasedStateMachine):
         self.now += 10_000.0
         while True:
             self.runs += 1
-            ledger, new = self._look(3)
-            if not new:
+            ledger, found = self._look(3)
+            if not found.new:
                 break
-            self._claim(f"r{self.runs}", ledger, new)
+            self._claim(f"r{self.runs}", ledger, found)
             (claim,) = self.claims.read().open()
             self._ended(claim, self.claims.end(claim.number, outcome="committed", reason="", now=self.now))
         self.none_is_committed_twice()
         assert all(self.committed[key(found)] == 1 for found in self.listed.values())
 
-    def _look(self, limit):
+    def _look(self, limit, partition=None):
         # As a trigger does: what it read before is not read again.
         self.ledger = ledger = self.claims.read(self.ledger)
-        seen = look(
-            self.listed.values(), is_handed_out=ledger.is_handed_out, now=self.now, limit=limit, busy=ledger.busy()
-        )
+        begin = None if self.lookback is None else ledger.begin(self.lookback)
+        listing = [found for found in self.listed.values() if begin is None or found.changed >= begin]
+        rules = {"is_handed_out": ledger.is_handed_out, "busy": ledger.busy(), "returned": ledger.returned}
+        seen = look(listing, now=self.now, limit=limit, partition=partition, **rules)
         assert len({found.partition for found in seen.new}) <= 1
-        return ledger, seen.new
+        return ledger, seen
 
-    def _claim(self, run, ledger, new):
-        claim = self.claims.claim(ledger, dag_run=run, objects=new, now=self.now)
+    def _claim(self, run, ledger, seen):
+        more = {"left": seen.left, "gone": seen.gone}
+        claim = self.claims.claim(ledger, dag_run=run, objects=seen.new, now=self.now, **more)
         if claim is not None:
             self.given[run] = claim.objects
 
@@ -430,7 +439,7 @@ def test_a_snapshot_forgets_what_is_before_the_lookback(store):
     claims = SourceClaims(store, pipeline="p", source="s")
 
     def row(key, changed):
-        return SourceObject(f"row://db/{key}", f"whole {changed}", 0, float(changed))
+        return SourceObject(f"row://db/{key}", f"number whole {changed}", 0, float(changed))
 
     for number, changed in enumerate((10, 50, 100), start=1):
         claims.claim(claims.read(), dag_run=f"r{number}", objects=(row(number, changed),), now=1.0)
@@ -444,6 +453,7 @@ def test_a_snapshot_forgets_what_is_before_the_lookback(store):
         *(True, False, True, False)
     ]
     assert ledger.returned == [row(2, 50)]
+    assert ledger.begin(20.0) == 50.0
     claims.claim(ledger, dag_run="r4", objects=tuple(ledger.returned), now=3.0)
     claims.end(4, outcome="committed", reason="", now=4.0)
     ledger = claims.read()
@@ -462,7 +472,10 @@ def test_what_was_read_before_is_not_read_again(store):
     assert (ledger.last, ledger.is_handed_out(found("a")), ledger.is_handed_out(found("b"))) == (2, False, True)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}\n", b'{"top": null, "floor": null, "returned": []}\nshort'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}\n", b'{"kind": "", "top": null, "newest": null, "left": null, "floor": null, "returned": []}\nshort'],
+)
 def test_a_damaged_snapshot_is_told(content):
     with pytest.raises(ArtifactCorruptError, match="snapshot 7"):
         Ledger.of_snapshot(7, content)

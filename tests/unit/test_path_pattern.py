@@ -18,7 +18,7 @@ from airflow_ml_provider.artifacts.path_pattern import PathPattern, literal_pref
         ("raw/year={y}/month={m}/**/*.csv", "{m}.{y}", "raw/year=2013/month=01/x/a.csv", "01.2013"),
         ("raw/{day}/{day}.csv", None, "raw/monday/monday.csv", "monday"),
         ("raw/{day}/{day}.csv", None, "raw/monday/tuesday.csv", None),
-        ("raw/{a}{b}", None, "raw/xyz", "x-yz"),
+        ("raw/{day}-*.csv", None, "raw/2013-01-a.csv", "2013"),
         ("raw/{name}.csv", None, "raw/.csv", None),
         ("raw/{not a name}/*.csv", None, "raw/{not a name}/a.csv", ""),
         ("raw/a+b(c)/{x}.csv", None, "raw/a+b(c)/1.csv", "1"),
@@ -35,9 +35,19 @@ def test_what_is_listed_ends_before_the_first_wildcard_or_placeholder():
     assert placeholders("{b}/{a}/{b}") == ["b", "a"]
 
 
-def test_a_pattern_that_is_none():
-    with pytest.raises(StoreError, match="is no pattern"):
-        PathPattern("raw/**.csv")
+@pytest.mark.parametrize(
+    ("pattern", "partition", "message"),
+    [
+        ("raw/**.csv", None, "is no pattern"),
+        ("raw/{a}{b}", None, "in {a}{b} nobody can tell where the placeholder ends"),
+        ("raw/{day}*.csv", None, "in {day}[*] nobody"),
+        ("raw/*{day}.csv", None, "in [*]{day} nobody"),
+        ("raw/{day}/a", "{month}", "has no placeholder 'month'"),
+    ],
+)
+def test_a_pattern_that_is_none(pattern, partition, message):
+    with pytest.raises(StoreError, match=message):
+        PathPattern(pattern, partition)
 
 
 @pytest.fixture(params=["file", "memory", "s3"])

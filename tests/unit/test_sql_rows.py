@@ -4,12 +4,15 @@ import csv
 import datetime as dt
 import io
 import sqlite3
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger
+from airflow_ml_provider.decisions.new_data import Looking
+from airflow_ml_provider.decisions.settling import Quiet
 from airflow_ml_provider.exceptions import SourceUnavailableError, StageConfigurationError
 from airflow_ml_provider.hooks import sql_rows
 from airflow_ml_provider.hooks.origins import SqlRows
@@ -67,6 +70,94 @@ def test_first_all_rows_with_a_watermark_then_those_within_the_lookback(table):
     table("INSERT INTO t VALUES ('late', 91, 1)")
     assert sorted(keys(list_rows(ROWS, ledger))) == ["late", "x", "y"]
     assert keys(found for found in list_rows(ROWS, ledger) if not ledger.is_handed_out(found)) == ["late"]
+
+
+def test_what_was_left_is_listed_however_far_the_others_are(table):
+    """Partitions go on at their own pace."""
+    rows = replace(ROWS, partition="amount")
+    for key, at, part in (("eu0", 100, "eu"), ("eu1", 20, "eu"), ("us0", 90, "us"), ("us1", 10, "us")):
+        table("INSERT INTO t VALUES (?, ?, ?)", key, at, part)
+
+    def claim(ledger):
+        looking = Looking(
+            is_handed_out=ledger.is_handed_out, now=1e6, settling=Quiet(0.0), limit=10, returned=ledger.returned
+        )
+        for found in list_rows(rows, ledger):
+            looking.add(found)
+        seen = looking.result()
+        number = ledger.last + 1
+        ledger.take(Claim(number, "r", 0.0, seen.new, left=seen.left, gone=seen.gone), End("committed", "", 0.0))
+        return Ledger.of_snapshot(number, ledger.as_snapshot(lookback=rows.lookback)), sorted(keys(seen.new))
+
+    ledger, first = claim(Ledger())
+    assert (first, ledger.left) == (["eu0", "eu1"], 10.0)
+    table("INSERT INTO t VALUES ('eu2', 500, 'eu')")
+    ledger, second = claim(ledger)
+    assert second == ["eu2"]
+    ledger, third = claim(ledger)
+    assert (third, ledger.left) == (["us0", "us1"], None)
+    assert ledger.begin(rows.lookback) == 490.0
+
+
+def test_a_time_that_is_far_ahead_is_given_and_hides_nothing(table):
+    table("INSERT INTO t VALUES ('typo', '2204-01-01', 1), ('x', '2013-01-02 10:00:00', 1)")
+    found = list(list_rows(ROWS, Ledger()))
+    ledger = Ledger()
+    ledger.take(Claim(1, "r", 1.4e9, tuple(found)), End("committed", "", 0.0))
+    table("INSERT INTO t VALUES ('y', '2013-01-02 10:00:05', 1)")
+    assert sorted(keys(list_rows(ROWS, ledger))) == ["typo", "x", "y"]
+
+
+def test_rows_that_are_gone_are_not_asked_for_again(table):
+    for key, at in (("old", 1), ("new", 100)):
+        table("INSERT INTO t VALUES (?, ?, 1)", key, at)
+    found = {entry.uri: entry for entry in list_rows(ROWS, Ledger())}
+    ledger = claimed(found["row://db/old"], outcome="released")
+    table("DELETE FROM t WHERE k = 'old'")
+    looking = Looking(
+        is_handed_out=ledger.is_handed_out, now=1e6, settling=Quiet(0.0), limit=10, returned=ledger.returned
+    )
+    for entry in list_rows(ROWS, ledger):
+        looking.add(entry)
+    seen = looking.result()
+    assert (keys(seen.new), keys(seen.gone)) == (["new"], ["old"])
+    ledger.take(Claim(2, "s", 0.0, seen.new, left=seen.left, gone=seen.gone), None)
+    assert ledger.returned == []
+
+
+def test_numbers_beyond_floats_and_texts_of_several_zones_are_read_as_given(table):
+    for key, at in (("a", 2**53 + 3), ("b", 2**53 + 1), ("c", 2**53 + 2)):
+        table("INSERT INTO t VALUES (?, ?, 1)", key, at)
+    given = list(list_rows(ROWS, Ledger()))
+    assert len(read_rows(ROWS, given)[1]) == 3
+    table("DELETE FROM t")
+    for key, at in (("a", "2013-01-01T12:00:00+02:00"), ("b", "2013-01-01T11:00:00+00:00")):
+        table("INSERT INTO t VALUES (?, ?, 1)", key, at)
+    given = list(list_rows(ROWS, Ledger()))
+    assert len(read_rows(ROWS, given)[1]) == 2
+
+
+def test_rows_that_nothing_tells_apart_are_given_together(table):
+    table("INSERT INTO t VALUES ('a', 1, 10), ('a', 1, 20)")
+    content, kept = read_rows(ROWS, list(list_rows(ROWS, Ledger())))
+    assert [row["amount"] for row in csv.DictReader(io.StringIO(content.decode()))] == ["10", "20"]
+    assert len(kept) == 1
+
+
+def test_a_query_may_end_in_a_comment(table):
+    table("INSERT INTO t VALUES ('a', 1, 10)")
+    assert keys(list_rows(replace(ROWS, sql="SELECT * FROM t -- all"), Ledger())) == ["a"]
+
+
+def test_keys_that_tell_nothing_apart_are_refused(table):
+    table("INSERT INTO t VALUES (1.5, 1, 10)")
+    with pytest.raises(StageConfigurationError, match="a key of a row is 1.5 .float., which does not tell rows apart"):
+        list(list_rows(ROWS, Ledger()))
+
+
+def test_the_same_moment_is_the_same_version_in_any_zone():
+    east = dt.datetime(2013, 1, 1, 13, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+    assert sql_rows._version(east, ROWS) == sql_rows._version(east.astimezone(dt.UTC), ROWS)
 
 
 def test_what_was_given_back_is_found_however_old_and_once(table):

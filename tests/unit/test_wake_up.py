@@ -4,8 +4,8 @@ from airflow_ml_provider.decisions.new_data import Look
 from airflow_ml_provider.decisions.wake_up import WakeUps
 from airflow_ml_provider.protocol.manifest import SourceObject
 
-NOTHING = Look((), 0, 2, 0, 5.0, {})
-NEW = Look((SourceObject("s3://raw/a", "1", 1, 0.0),), 3, 0, 0, None, {})
+NOTHING = Look((), 0, 2, 0, None, (), 5.0, {})
+NEW = Look((SourceObject("s3://raw/a", "1", 1, 0.0),), 3, 0, 0, None, (), None, {})
 
 
 def woken(wake_ups, seconds, *, claims=0, seen=NEW):
