@@ -23,7 +23,7 @@ ui: env ## Start Airflow and MLflow to look around; Ctrl-C stops them
 
 .PHONY: test
 test: env lint ## Run linters, types, import contracts and the whole test suite
-	@$(PYTHON_IN_ENV) -m pytest --numprocesses 2 --dist loadgroup
+	@$(PYTHON_IN_ENV) -m pytest --numprocesses 2
 
 .PHONY: unit
 unit: env ## Run the tests that start no server

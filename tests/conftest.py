@@ -10,6 +10,22 @@ from airflow_ml_provider.testing.mlflow_server import MlflowServer
 from airflow_ml_provider.testing.server_process import ServerProcess, free_port
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Of two processes one has the cluster, the other Airflow; who is done first takes the rest.
+
+    xdist's own groups (3.8) are not seen by pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByServer(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            folder = nodeid.split("/")[1]
+            return {"cluster": "cluster", "integration": "airflow", "browser": "airflow"}.get(folder, nodeid)
+
+    return ByServer(config, log)
+
+
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory):
     """A real S3 server (moto's) with the variables that s3fs and boto read."""
