@@ -125,6 +125,22 @@ def test_a_month_has_one_run_at_once(airflow, months):
     assert "1 objects of partition 2013-04" in status
 
 
+def test_a_run_waits_for_its_month_while_another_works_on_it(airflow, months, tmp_path):
+    gate = tmp_path / "gate"
+    months("2013-05", a=f"1 {gate}")
+    first = airflow.api.trigger("monthly", partition_key="2013-05")
+    stages = lambda run_id: airflow.api.tasks("monthly", run_id)  # noqa: E731
+    wait_until(lambda: stages(first)["sum"]["state"] == "running", what="the first run's work", seconds=90)
+    months("2013-05", late=2)
+    second = airflow.api.trigger("monthly", partition_key="2013-05")
+    waits = lambda: stages(second)["sources.numbers"]["state"] == "up_for_reschedule"  # noqa: E731
+    wait_until(waits, what="the second run to wait", seconds=90)
+    gate.touch()
+    assert [airflow.api.wait_for_run("monthly", run_id) for run_id in (first, second)] == ["success", "success"]
+    assert claim(airflow, "monthly", second, "numbers")["objects"] == 1
+    assert airflow.api.xcom("monthly", second, "sum", "metrics") == {"total": 2}
+
+
 def test_a_replay_gives_a_month_again(airflow, months):
     told = data(airflow, months.folder, "replay", "--source", "numbers", "--partition", "2013-01")
     assert told.startswith("3 objects of 2 claims are new again")
