@@ -98,12 +98,15 @@ class SourceClaims:
         write_object(self._run_uri(dag_run), str(claim.number).encode())
         return claim
 
-    def replay(self, ledger: Ledger, claims: tuple[int, ...], *, reason: str, now: float) -> int | None:
+    def replay(
+        self, ledger: Ledger, claims: tuple[int, ...], *, partition: str | None = None, reason: str, now: float
+    ) -> int | None:
         """Make the objects of committed claims new again; what those claims were stays as it is.
 
         Args:
             ledger: What was known when the claims were chosen.
             claims: Their numbers.
+            partition: Only what they hold of this one; ``None`` for all.
             reason: Who says so, for people.
             now: In seconds since the epoch.
 
@@ -119,7 +122,7 @@ class SourceClaims:
                 raise ClaimInUseError(
                     f"claim {number} is open, or was released: only what was committed is new again after a replay"
                 )
-        note = Claim(ledger.last + 1, "", now, (), replays=claims, reason=reason)
+        note = Claim(ledger.last + 1, "", now, (), replays=claims, partition=partition, reason=reason)
         objects = self._replayed(ledger, note)
         held = {(found.uri, found.version) for claim in ledger.open() for found in claim.objects}
         if used := [found.uri for found in objects if (found.uri, found.version) in held]:
@@ -262,7 +265,7 @@ class SourceClaims:
 
     def _replayed(self, ledger: Ledger, note: Claim) -> list[SourceObject]:
         found = (ledger.claims[number] if number in ledger.claims else self._claim(number) for number in note.replays)
-        return [entry for claim in found for entry in claim.objects]
+        return [entry for claim in found for entry in claim.objects if note.partition in (None, entry.partition)]
 
     def _snapshot(self, number: int) -> Ledger:
         if not number:

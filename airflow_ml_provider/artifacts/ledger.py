@@ -34,6 +34,7 @@ class Claim:
         left: The earliest time of change of what was new too and not given; ``None`` when there was no more.
         gone: What was given back before and was not there any more.
         replays: Numbers of claims whose objects are new again.
+        partition: Of those claims, only this one; ``None`` for all.
         resets: Whether everything is new again.
         reason: What a person did, for people.
     """
@@ -46,6 +47,7 @@ class Claim:
     left: float | None = None
     gone: tuple[SourceObject, ...] = ()
     replays: tuple[int, ...] = ()
+    partition: str | None = None
     resets: bool = False
     reason: str = ""
 

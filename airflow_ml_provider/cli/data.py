@@ -120,7 +120,7 @@ def replay(loaded: LoadedPipeline, name: str, *, claims: list[int], partition: s
             if not chosen:
                 fail(f"no run was given anything of partition {partition!r} of source {name!r}")
             reason = f"replayed by {getpass.getuser()}"
-            count = source.claims.replay(ledger, tuple(chosen), reason=reason, now=time.time())
+            count = source.claims.replay(ledger, tuple(chosen), partition=partition, reason=reason, now=time.time())
             if count is not None:
                 break
     except (StoreError, AirflowException) as error:

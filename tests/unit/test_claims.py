@@ -422,6 +422,25 @@ def test_a_replay_makes_what_was_committed_new_again_and_changes_nothing_of_it(s
     assert [claim.number for claim in claims.read().open()] == [2, 4]
 
 
+def test_a_replay_of_a_partition_leaves_the_others_of_a_claim_as_they_are(store):
+    claims = SourceClaims(store, pipeline="p", source="s")
+    one, other = in_part("a", "2013-01"), in_part("b", "2013-02")
+    claims.reset(claims.read(), given=(one, other), reason="by me", now=1.0)
+    assert claims.replay(claims.read(), (1,), partition="2013-01", reason="by me", now=2.0) == 1
+    ledger = claims.read()
+    assert (ledger.is_handed_out(one), ledger.is_handed_out(other)) == (False, True)
+
+
+def test_a_claim_that_is_missing_is_told(store):
+    claims = SourceClaims(store, pipeline="p", source="s")
+    for number in (1, 2):
+        claims.claim(claims.read(), dag_run=f"r{number}", objects=(found(f"o{number}"),), now=1.0)
+    fs, path = filesystem(f"{claims.uri}/log/0000000001.claim.json")
+    fs.rm_file(path)
+    with pytest.raises(ArtifactCorruptError, match="0000000001.claim.json was removed"):
+        claims.read()
+
+
 def test_a_reset_makes_all_new_or_none_of_what_is_there(store):
     claims = SourceClaims(store, pipeline="p", source="s")
     claims.claim(claims.read(), dag_run="r1", objects=(found("a"),), now=1.0)
