@@ -46,7 +46,7 @@ def test_the_tab_says_what_the_next_run_would_do(airflow, folder, logged_in, pic
         frame.get_by_role("heading", name="What the next run of planned would do").wait_for(timeout=60_000)
         rows = [row.inner_text().split("\t") for row in frame.get_by_role("row").all()]
         assert rows[1:] == [
-            ["first", "container", "reused", f"from {run_id}"],
+            ["first", "container", "reused", f"from run {run_id}"],
             ["second", "container", "runs", "its cache is off"],
         ]
         page.screenshot(path=picture("plan"))
