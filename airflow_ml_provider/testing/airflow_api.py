@@ -55,6 +55,10 @@ class AirflowApi:
         response.raise_for_status()
         return response.json()
 
+    def delete(self, path: str) -> None:
+        """Delete what is at a path below ``/api/v2``."""
+        self._client.delete(path).raise_for_status()
+
     def wait_for_dag(self, dag_id: str, *, seconds: float = 60) -> None:
         """Wait until the DAG processor has serialized a DAG.
 

@@ -84,7 +84,11 @@ def test_new_files_start_a_run_that_gets_them_alone(airflow, folder, mlflow, sta
     assert given(airflow, first) == ["a", "b"]
     assert airflow.api.xcom(DAG, first, "sum", "metrics") == {"total": 3}
     assert airflow.api.xcom(DAG, first, "sources.numbers", "metrics") == {"objects": 2, "bytes": 2}
-    assert "2 objects, the oldest written" in airflow.api.log(DAG, first, "sources.numbers")
+    claim = airflow.api.xcom(DAG, first, "sources.numbers", "claim")
+    assert (claim["number"], claim["objects"], claim["bytes"]) == (1, 2, 2)
+    assert "Claim of source numbers: number 1, objects 2, bytes 2, oldest 2" in airflow.api.log(
+        DAG, first, "sources.numbers"
+    )
     assert mlflow.runs(DAG, first)["stage"]["sources.numbers"].metrics == {"objects": 2, "bytes": 2}
     write(folder, c=4)
     second = wait_for(airflow, "c")
@@ -154,6 +158,23 @@ def test_a_run_whose_tasks_are_marked_as_success_is_committed_by_the_next_look(a
     _, _, states = airflow.run(DAG)
     assert states["sources.numbers"] == "skipped"
     assert status()["open"] == []
+
+
+def test_what_a_run_was_given_that_airflow_forgot_is_not_lost(airflow, folder, data, status):
+    """As after the loss of Airflow's database."""
+    break_code(folder, True)
+    write(folder, i=256)
+    failed = wait_for(airflow, "i", "failed")
+    break_code(folder, False)
+    airflow.api.delete(f"/dags/{DAG}/dagRuns/{failed}")
+    run_id, _, states = airflow.run(DAG)
+    assert states["sources.numbers"] == "skipped"
+    log = airflow.api.log(DAG, run_id, "sources.numbers")
+    assert f"belongs to run {failed}, which Airflow does not know" in log
+    (held,) = status()["open"]
+    assert held["run"] == failed
+    data("release", "--source", "numbers", "--claim", str(held["number"]))
+    assert wait_for(airflow, "i") != failed
 
 
 def test_a_cleared_run_gets_what_it_had(airflow, folder):
