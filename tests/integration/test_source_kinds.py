@@ -113,7 +113,7 @@ def test_what_comes_late_is_given_to_a_run_of_its_month_alone(airflow, months):
 
 
 def test_a_month_has_one_run_at_once(airflow, months):
-    months("2013-04", bad="no number")
+    months("2013-04", bad="none")
     state, told, _ = run_month(airflow, "2013-04")
     assert (state, told["objects"]) == ("failed", 1)
     months("2013-04", late=1)
