@@ -4,7 +4,7 @@ import signal
 from contextlib import contextmanager
 
 from airflow_ml_provider.testing.airflow_api import wait_until
-from tests.live.task_process import caught, hears_sigterm, task_process
+from tests.live.task_process import caught, hears_sigterm, task_process, wait_for_the_deferring_process
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def kill_before_it_defers(stage, world):
 
 def kill_while_it_resumes(stage, world):
     stage.watch_pods()
-    stage.wait_for_state("deferred")
+    wait_for_the_deferring_process(stage)
     kill(caught(stage, world, when=hears_sigterm))
 
 
@@ -45,7 +45,7 @@ def terminate_before_it_defers(stage, world):
 
 
 def terminate_while_it_resumes(stage, world):
-    stage.wait_for_state("deferred")
+    wait_for_the_deferring_process(stage)
     stage.watch_pods()
     process = caught(stage, world, when=hears_sigterm)
     process.send_signal(signal.SIGTERM)

@@ -34,6 +34,13 @@ def hears_sigterm(process):
     return caught_it and process.cpu_times().user > FORKED_SECONDS
 
 
+def wait_for_the_deferring_process(stage, seconds=60):
+    """Await the end of the process that deferred: Airflow says "deferred" a moment before it is gone."""
+    stage.wait_for_state("deferred")
+    _, left = psutil.wait_procs(find(stage.task["id"]), timeout=seconds)
+    assert not left, f"the process that deferred {stage.dag} is there after {seconds} s: {left}"
+
+
 def caught(stage, world, *, when):
     """Return the task's process, suspended at a moment: it is let run in slices until the condition holds."""
     # Asked for once: the process lives for a second, and Airflow's API may take as long to answer.
