@@ -27,7 +27,6 @@ from airflow_ml_provider.spec.load import load
 from airflow_ml_provider.spec.order import downstream, in_order
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.problems import SpecError, did_you_mean
-from airflow_ml_provider.spec.stages import RegisterSpec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -170,9 +169,7 @@ def as_local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
     stages = {name: stage.model_copy(update=here) for name, stage in spec.stages.items()}
     changes: dict[str, Any] = {**here, "stages": stages, "schedule": None, "store": None}
     if not _is_tracked(spec):
-        registers = [
-            name for name, stage in spec.stages.items() if isinstance(stage, RegisterSpec) and name not in left_out
-        ]
+        registers = [name for name, stage in spec.stages.items() if stage.kind == "register" and name not in left_out]
         if registers and spec.tracking is not None:
             variable = _variable(spec.tracking.connection)
             raise RefusedError(
@@ -221,7 +218,7 @@ def _earlier(spec: PipelineSpec, request: LocalRunRequest) -> Mapping[str, Mappi
                     f"stage {name!r} reads {reference}, and no earlier run here left it: run stage "
                     f"{reference.stage!r} first, or the whole pipeline"
                 )
-        if isinstance(spec.stages[name], RegisterSpec) and name in wanted:
+        if spec.stages[name].kind == "register" and name in wanted:
             for gate in gates_before(spec, name):
                 if gate in results and "gate" not in results[gate]:
                     raise RefusedError(

@@ -11,11 +11,7 @@ from pydantic import BaseModel
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.references import Reference
-from airflow_ml_provider.spec.stages import (
-    CodeStageSpec,
-    EvaluateSpec,
-    RegisterSpec,
-)
+from airflow_ml_provider.spec.stages import CodeStageSpec
 
 if TYPE_CHECKING:
     from airflow_ml_provider.spec.pod import PodSpec
@@ -70,7 +66,7 @@ def stage_arguments(
     if isinstance(stage, CodeStageSpec):
         arguments["code"] = spec.code_folder(stage) if stage.run or stage.command else None
         arguments["io_image"] = spec.image
-    if isinstance(stage, RegisterSpec):
+    if stage.kind == "register":
         arguments["gates"] = [output(Reference(gate, "gate")) for gate in gates_before(spec, name)]
     return arguments
 
@@ -110,6 +106,8 @@ def _with_outputs(value: Any, output: Callable[[Reference], Any]) -> Any:
 
 def gates_before(spec: PipelineSpec, name: str) -> list[str]:
     """Return the evaluate stages with a gate that a register stage needs and that measured its model."""
+    from airflow_ml_provider.spec.stages import EvaluateSpec, RegisterSpec
+
     register = spec.stages[name]
     assert isinstance(register, RegisterSpec)
     return [

@@ -14,21 +14,13 @@ from airflow_ml_provider.spec.findings import Finding
 from airflow_ml_provider.spec.paths import is_file, is_folder
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
-from airflow_ml_provider.spec.stages import (
-    CodeStageSpec,
-    EvaluateSpec,
-    FeatureEngineeringSpec,
-    IngestSpec,
-    RegisterSpec,
-    StageSpec,
-    ValidateSpec,
-)
+from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec
 from airflow_ml_provider.spec.suite import SuiteError, check_suite
 
 RESERVED_STAGES = ("commit", "finish", SOURCES)
 
 # A model is a result by itself, data is not.
-_MAKE_DATA = (IngestSpec, FeatureEngineeringSpec)
+_MAKE_DATA = ("ingest", "feature_engineering")
 
 
 def check_pipeline(spec: PipelineSpec, *, folder: Path, unread: Collection[str] = ()) -> list[Finding]:
@@ -110,9 +102,9 @@ def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
             message = _reference(spec, stage, reference.stage, reference.output)
             if message:
                 yield Finding((*where, *key), message)
-        if isinstance(stage, ValidateSpec | EvaluateSpec):
+        if stage.kind in ("validate", "evaluate"):
             yield from _branch(spec, name, stage, unread)
-        if isinstance(stage, RegisterSpec) and spec.tracking is None:
+        if stage.kind == "register" and spec.tracking is None:
             yield Finding(where, "register needs MLflow: remove 'tracking: false'")
         yield from _ignored(where, stage)
         for reserved in set(RESERVED_OUTPUTS) & stage.output_types().keys():
@@ -137,10 +129,9 @@ def _reference(spec: PipelineSpec, reader: StageSpec, stage: str, output: str) -
     return None
 
 
-def _branch(
-    spec: PipelineSpec, name: str, stage: ValidateSpec | EvaluateSpec, unread: Collection[str]
-) -> Iterator[Finding]:
-    for index, other in enumerate(stage.if_failed):
+def _branch(spec: PipelineSpec, name: str, stage: StageSpec, unread: Collection[str]) -> Iterator[Finding]:
+    if_failed: list[str] = getattr(stage, "if_failed", [])
+    for index, other in enumerate(if_failed):
         where = ("stages", name, "if_failed", index)
         if other in unread:
             continue
@@ -156,9 +147,10 @@ def _files(spec: PipelineSpec, folder: Path) -> Iterator[Finding]:
     for name, stage in spec.stages.items():
         if isinstance(stage, CodeStageSpec) and stage.code and not is_folder(folder / stage.code):
             yield Finding(("stages", name, "code"), f"there is no folder {folder / stage.code}")
-        if isinstance(stage, ValidateSpec) and "{{" not in stage.suite:
+        suite: str = getattr(stage, "suite", "") if stage.kind == "validate" else ""
+        if suite and "{{" not in suite:
             try:
-                check_suite(folder / stage.suite)
+                check_suite(folder / suite)
             except SuiteError as error:
                 yield Finding(("stages", name, "suite"), str(error))
     for path, template in spec.pod_templates():
@@ -181,7 +173,7 @@ def _unused(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
         return
     followed = {other for name in spec.stages for other in spec.upstream(name)}
     for name, stage in spec.stages.items():
-        if isinstance(stage, _MAKE_DATA) and name not in followed and len(spec.stages) > 1:
+        if stage.kind in _MAKE_DATA and name not in followed and len(spec.stages) > 1:
             outputs = ", ".join(f"{name}.{output}" for output in stage.output_types())
             yield Finding(("stages", name), f"no stage uses {outputs}", severity="warning")
 

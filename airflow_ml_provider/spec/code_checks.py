@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from airflow_ml_provider.spec.findings import Finding
 from airflow_ml_provider.spec.paths import is_file, is_folder
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
-from airflow_ml_provider.spec.stages import CodeStageSpec, EvaluateSpec
+from airflow_ml_provider.spec.stages import CodeStageSpec
 
 SOURCE_LIMIT_BYTES = 2 * 1024 * 1024
 
@@ -159,13 +159,14 @@ def _arguments(name: str, stage: CodeStageSpec, function: _Function, shown: str)
 
 
 def _metrics(name: str, stage: CodeStageSpec, function: _Function, run: str) -> Iterator[Finding]:
-    if not isinstance(stage, EvaluateSpec) or not stage.gate:
+    gate: Mapping[str, str] = getattr(stage, "gate", {}) if stage.kind == "evaluate" else {}
+    if not gate:
         return
     returned = _returned_keys(function)
     if returned is None:
         return
     known = sorted(returned)
-    for metric, threshold in stage.gate.items():
+    for metric, threshold in gate.items():
         limit = Threshold.parse(threshold).limit
         for wanted in (metric, limit):
             if isinstance(wanted, str) and wanted not in returned:

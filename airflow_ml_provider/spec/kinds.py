@@ -9,31 +9,24 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from airflow_ml_provider.spec import stages
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.problems import did_you_mean
-from airflow_ml_provider.spec.stages import (
-    ContainerSpec,
-    EvaluateSpec,
-    FeatureEngineeringSpec,
-    IngestSpec,
-    RegisterSpec,
-    StageSpec,
-    TrainSpec,
-    ValidateSpec,
-)
+from airflow_ml_provider.spec.stages import StageSpec
 
 MODELS_GROUP = "airflow_ml_provider.stage_models"
 """Entry points by which a package brings a kind: ``kind = "package.module:Model"``, a subclass of StageSpec."""
 
-BUILT_IN: Mapping[str, type[StageSpec]] = {
-    "ingest": IngestSpec,
-    "validate": ValidateSpec,
-    "feature_engineering": FeatureEngineeringSpec,
-    "train": TrainSpec,
-    "evaluate": EvaluateSpec,
-    "register": RegisterSpec,
-    "container": ContainerSpec,
+BUILT_IN: Mapping[str, str] = {
+    "ingest": "IngestSpec",
+    "validate": "ValidateSpec",
+    "feature_engineering": "FeatureEngineeringSpec",
+    "train": "TrainSpec",
+    "evaluate": "EvaluateSpec",
+    "register": "RegisterSpec",
+    "container": "ContainerSpec",
 }
+"""The model of each built-in kind, by its name in ``spec.stages``."""
 
 
 class KindError(ValueError):
@@ -53,7 +46,7 @@ def stage_model(kind: object) -> type[StageSpec]:
     """
     if isinstance(kind, str):
         if kind in BUILT_IN:
-            return BUILT_IN[kind]
+            return _built_in(kind)
         found = installed().get(kind)
         if found is not None:
             return _load(found)
@@ -68,12 +61,22 @@ def stage_models() -> dict[str, type[StageSpec]]:
     Raises:
         KindError: A package that brings a kind is broken.
     """
-    return {**BUILT_IN, **{name: _load(found) for name, found in sorted(installed().items())}}
+    return {**built_in_models(), **{name: _load(found) for name, found in sorted(installed().items())}}
+
+
+def built_in_models() -> dict[str, type[StageSpec]]:
+    """Return the models of the built-in kinds."""
+    return {kind: _built_in(kind) for kind in BUILT_IN}
 
 
 def installed() -> dict[str, EntryPoint]:
     """Return the kinds that other packages bring; a built-in kind cannot be replaced."""
     return {found.name: found for found in entry_points(group=MODELS_GROUP) if found.name not in BUILT_IN}
+
+
+def _built_in(kind: str) -> type[StageSpec]:
+    found: type[StageSpec] = getattr(stages, BUILT_IN[kind])
+    return found
 
 
 def _load(found: EntryPoint) -> type[StageSpec]:

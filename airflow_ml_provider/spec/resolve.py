@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow_ml_provider.protocol.environment import WITHHELD
 from airflow_ml_provider.spec.document import Document, KeyPath, Position
-from airflow_ml_provider.spec.kinds import BUILT_IN, KindError, stage_model
+from airflow_ml_provider.spec.kinds import KindError, built_in_models, stage_model
 from airflow_ml_provider.spec.problems import Problem, SpecError, did_you_mean
 
 DEFAULTS = "defaults"
@@ -190,7 +190,7 @@ class _Merge:
                 self._problem((DEFAULTS,), f"a mapping of keys of stages is wanted, got {defaults!r}")
             )
             raise SpecError(self._problems)
-        known = {key for model in BUILT_IN.values() for key in model.model_fields} - {"kind", "needs"}
+        known = {key for model in built_in_models().values() for key in model.model_fields} - {"kind", "needs"}
         stages = self.value["stages"].values()
         known |= {key for stage in stages for key in _known_keys(stage)} - {"kind", "needs"}
         for key in defaults:

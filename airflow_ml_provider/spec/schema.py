@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from airflow_ml_provider.protocol.names import NAME_PATTERN
 from airflow_ml_provider.spec.cache import CacheSpec
-from airflow_ml_provider.spec.kinds import BUILT_IN
+from airflow_ml_provider.spec.kinds import built_in_models
 from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
 from airflow_ml_provider.spec.pipeline import PipelineSpec, TrackingSpec
 from airflow_ml_provider.spec.pod import PodSpec
@@ -28,12 +28,13 @@ _VARIABLE = r"\$\{env:"
 _NAMED = {"inputs", "outputs", "params", "stages"}
 
 
-def json_schema(models: Mapping[str, type[StageSpec]] = BUILT_IN) -> dict[str, Any]:
+def json_schema(models: Mapping[str, type[StageSpec]] | None = None) -> dict[str, Any]:
     """Return the schema (draft 2020-12).
 
     Args:
         models: The models of the kinds; default are the built-in ones, as in the schema that the wheel ships.
     """
+    models = built_in_models() if models is None else models
     definitions: dict[str, Any] = {}
     root = _of(PipelineSpec, definitions)
     _add(CacheSpec, definitions)

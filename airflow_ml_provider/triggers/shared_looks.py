@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -67,6 +68,8 @@ async def looks(key: Hashable, *, poll: float) -> AsyncIterator[Mapping[Watcher,
         key: What is listed.
         poll: How long from one look to the next, in seconds; shorter when something settles before.
     """
+    # A triggerer starts all its triggers at one moment; from the second look on they are spread over the time.
+    longest = random.uniform(0, poll)  # noqa: S311
     while True:
         watchers = list(_WATCHERS.get(key, ()))
         if not watchers:
@@ -77,7 +80,8 @@ async def looks(key: Hashable, *, poll: float) -> AsyncIterator[Mapping[Watcher,
         yield seen
         settling = [found.again_at for found in seen.values() if found.again_at is not None]
         wait = min(settling, default=float("inf")) - time.time()
-        await asyncio.sleep(min(poll, max(wait, SHORTEST_SECONDS)))
+        await asyncio.sleep(min(longest, max(wait, SHORTEST_SECONDS)))
+        longest = poll
 
 
 def look_for_all(watchers: Sequence[Watcher]) -> Mapping[Watcher, Look]:

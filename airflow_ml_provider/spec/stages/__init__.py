@@ -1,9 +1,10 @@
-"""The stages of a pipeline, one model a kind."""
+"""The stages of a pipeline, one model a kind; a pipeline's parse loads the kinds that it has."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,13 +15,42 @@ from airflow_ml_provider.spec.fields import (
     EntryPoint,
     FiniteJson,
     ImageName,
-    ModelName,
     Name,
     StageReference,
-    ThresholdText,
 )
 from airflow_ml_provider.spec.lazy_parts import CacheSetting, PodSettings, StageResources
 from airflow_ml_provider.spec.references import Reference
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.spec.stages.container import ContainerSpec
+    from airflow_ml_provider.spec.stages.evaluate import EvaluateSpec
+    from airflow_ml_provider.spec.stages.feature_engineering import FeatureEngineeringSpec
+    from airflow_ml_provider.spec.stages.ingest import IngestSpec
+    from airflow_ml_provider.spec.stages.register import RegisterSpec
+    from airflow_ml_provider.spec.stages.train import TrainSpec
+    from airflow_ml_provider.spec.stages.validate import ValidateSpec
+
+__all__ = [
+    "CodeStageSpec",
+    "ContainerSpec",
+    "EvaluateSpec",
+    "FeatureEngineeringSpec",
+    "IngestSpec",
+    "RegisterSpec",
+    "StageSpec",
+    "TrainSpec",
+    "ValidateSpec",
+]
+
+_MODULES = {
+    "IngestSpec": "ingest",
+    "ValidateSpec": "validate",
+    "FeatureEngineeringSpec": "feature_engineering",
+    "TrainSpec": "train",
+    "EvaluateSpec": "evaluate",
+    "RegisterSpec": "register",
+    "ContainerSpec": "container",
+}
 
 
 class StageSpec(BaseModel):
@@ -139,130 +169,13 @@ class CodeStageSpec(StageSpec):
         return dict(self.outputs)
 
 
-class IngestSpec(CodeStageSpec):
-    """Brings data into the store: files of a URI pattern, or code that fetches it."""
-
-    kind: Literal["ingest"] = Field(description="What the stage does", examples=["ingest"])
-    uri: str | None = Field(
-        default=None,
-        min_length=1,
-        description="fsspec URI or relative path, with * and **",
-        examples=["s3://raw/flights/*.csv"],
-    )
-    outputs: dict[Name, ArtifactType] = Field(
-        default={"data": "dataset"},
-        description="With code: artifact types by argument name",
-        examples=[{"model": "model"}],
-    )
-
-    needs_code: ClassVar[bool] = False
-
-    @model_validator(mode="after")
-    def _one_source(self) -> IngestSpec:
-        if bool(self.uri) == bool(self.run or self.command):
-            raise ValueError("give uri, or code that fetches the data")
-        if self.uri and set(self.outputs) != {"data"}:
-            raise ValueError("with uri the one output is 'data'")
-        return self
-
-
-class ValidateSpec(StageSpec):
-    """Checks a dataset with a Great Expectations suite and passes it on unchanged."""
-
-    kind: Literal["validate"] = Field(description="What the stage does", examples=["validate"])
-    inputs: dict[Name, StageReference] = Field(
-        min_length=1, max_length=1, description="The dataset to check", examples=[{"train": "features.train"}]
-    )
-    suite: str = Field(min_length=1, description="JSON file of the suite", examples=["suites/flights.json"])
-    on_failure: Literal["fail", "warn", "branch"] = Field(
-        default="fail", description="What becomes of the pipeline when the check fails", examples=["branch"]
-    )
-    if_failed: list[Name] = Field(
-        default=[], description="With branch: stages that run only when it failed", examples=[["alert"]]
-    )
-
-    wanted_types: ClassVar[tuple[str, ...]] = ("dataset", "directory", "file")
-
-    @model_validator(mode="after")
-    def _sound(self) -> ValidateSpec:
-        if "report" in self.inputs:
-            raise ValueError("the input must not be named 'report', which is the name of an output")
-        _require_branch(self.on_failure, self.if_failed)
-        return self
-
-    def references(self) -> dict[tuple[str, ...], Reference]:
-        """Return the input."""
-        return {("inputs", name): reference for name, reference in self.inputs.items()}
-
-    def output_types(self) -> dict[str, str]:
-        """Return the dataset that is passed on, and the report."""
-        return {**dict.fromkeys(self.inputs, "dataset"), "report": "report"}
-
-
-class FeatureEngineeringSpec(CodeStageSpec):
-    """Turns datasets into features."""
-
-    kind: Literal["feature_engineering"] = Field(description="What the stage does", examples=["feature_engineering"])
-    outputs: dict[Name, ArtifactType] = Field(
-        min_length=1, description="Artifact types by argument name", examples=[{"model": "model"}]
-    )
-
-
-class TrainSpec(CodeStageSpec):
-    """Trains a model."""
-
-    kind: Literal["train"] = Field(description="What the stage does", examples=["train"])
-    outputs: dict[Name, ArtifactType] = Field(
-        default={"model": "model"},
-        min_length=1,
-        description="Artifact types by argument name",
-        examples=[{"model": "model"}],
-    )
-
-
-class EvaluateSpec(CodeStageSpec):
-    """Measures a model and compares its metrics with a gate."""
-
-    kind: Literal["evaluate"] = Field(description="What the stage does", examples=["evaluate"])
-    gate: dict[str, ThresholdText] = Field(
-        default={}, description='Thresholds by metric, such as "< 20"', examples=[{"rmse": "< 20"}]
-    )
-    on_failure: Literal["fail", "warn", "branch"] = Field(
-        default="fail", description="What becomes of the pipeline when the check fails", examples=["branch"]
-    )
-    if_failed: list[Name] = Field(
-        default=[], description="With branch: stages that run only when it failed", examples=[["alert"]]
-    )
-
-    @model_validator(mode="after")
-    def _sound_branch(self) -> EvaluateSpec:
-        _require_branch(self.on_failure, self.if_failed)
-        if self.on_failure != "fail" and not self.gate:
-            raise ValueError(f"on_failure: {self.on_failure} needs a gate; add one, or remove on_failure")
-        return self
-
-
-class RegisterSpec(StageSpec):
-    """Registers a model in MLflow; champion when the gates of the evaluate stages it needs passed."""
-
-    kind: Literal["register"] = Field(description="What the stage does", examples=["register"])
-    model: StageReference = Field(description="The model to register", examples=["train.model"])
-    name: ModelName = Field(description="The registered model's name", examples=["flight_delays"])
-
-    wanted_types: ClassVar[tuple[str, ...]] = ("model", "directory")
-    argument_names: ClassVar[Mapping[str, str]] = {"name": "model_name"}
-
-    def references(self) -> dict[tuple[str, ...], Reference]:
-        """Return the model."""
-        return {("model",): self.model}
-
-
-class ContainerSpec(CodeStageSpec):
-    """Any command or function that is none of the other kinds."""
-
-    kind: Literal["container"] = Field(description="What the stage does", examples=["container"])
-
-
-def _require_branch(on_failure: str, if_failed: list[str]) -> None:
+def require_branch(on_failure: str, if_failed: list[str]) -> None:
+    """Raise a ValueError when stages are named for a branch and there is none."""
     if if_failed and on_failure != "branch":
         raise ValueError("if_failed goes with on_failure: branch; add that, or remove if_failed")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,37 @@
+"""Kind ``ingest``."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from airflow_ml_provider.spec.fields import ArtifactType, Name
+from airflow_ml_provider.spec.stages import CodeStageSpec
+
+
+class IngestSpec(CodeStageSpec):
+    """Brings data into the store: files of a URI pattern, or code that fetches it."""
+
+    kind: Literal["ingest"] = Field(description="What the stage does", examples=["ingest"])
+    uri: str | None = Field(
+        default=None,
+        min_length=1,
+        description="fsspec URI or relative path, with * and **",
+        examples=["s3://raw/flights/*.csv"],
+    )
+    outputs: dict[Name, ArtifactType] = Field(
+        default={"data": "dataset"},
+        description="With code: artifact types by argument name",
+        examples=[{"model": "model"}],
+    )
+
+    needs_code: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> IngestSpec:
+        if bool(self.uri) == bool(self.run or self.command):
+            raise ValueError("give uri, or code that fetches the data")
+        if self.uri and set(self.outputs) != {"data"}:
+            raise ValueError("with uri the one output is 'data'")
+        return self
