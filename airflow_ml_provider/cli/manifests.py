@@ -6,12 +6,15 @@ from typing import Any
 
 import yaml
 
+from airflow_ml_provider.pod.names import KIND_LABEL
+
 STAGE_ACCOUNT = "ml-stage"
 ROLE = "airflow-ml"
 RULES: list[dict[str, list[str]]] = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete", "list", "watch"]},
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
+    {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"]},
 ]
 """All that operators and triggers ask of the API server; a test shows that none of it can be left out."""
 
@@ -51,6 +54,15 @@ def _objects(namespace: str, *, account: str, account_namespace: str, pods: int 
         {
             **_object("networking.k8s.io/v1", "NetworkPolicy", "no-way-in", namespace),
             "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
+        },
+        {
+            # The workers of a tune stage ask its study.
+            **_object("networking.k8s.io/v1", "NetworkPolicy", "workers-to-studies", namespace),
+            "spec": {
+                "podSelector": {"matchLabels": {KIND_LABEL: "tune"}},
+                "policyTypes": ["Ingress"],
+                "ingress": [{"from": [{"podSelector": {"matchLabels": {KIND_LABEL: "tune"}}}]}],
+            },
         },
         *quota,
     ]

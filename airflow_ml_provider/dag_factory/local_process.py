@@ -123,7 +123,7 @@ class _Listener:
     def _succeeded(self, context: Context) -> None:
         instance = context["ti"]
         stage = instance.task_id
-        keys = (*self._outputs[stage], "metrics", "gate", "model", CACHE_XCOM)
+        keys = (*self._outputs[stage], "metrics", "gate", "model", "best_params", CACHE_XCOM)
         found = {key: instance.xcom_pull(task_ids=stage, key=key) for key in keys}
         result = {key: value for key, value in found.items() if value is not None}
         considered = result.pop(CACHE_XCOM, None)

@@ -9,6 +9,7 @@ from airflow.sdk import XComArg
 from pydantic import BaseModel
 
 from airflow_ml_provider.operators.stage import StageOperator
+from airflow_ml_provider.spec.params import Params
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.stages import CodeStageSpec
@@ -95,6 +96,9 @@ def _with_outputs(value: Any, output: Callable[[Reference], Any]) -> Any:
     match value:
         case Reference():
             return output(value)
+        case Params() if value.references:
+            fixed = [dict(value)] if value else []
+            return [*(output(reference) for reference in value.references.values()), *fixed]
         case dict():
             return {key: _with_outputs(item, output) for key, item in value.items()}
         case list():

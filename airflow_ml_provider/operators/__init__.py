@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.operators.source import SourceOperator
     from airflow_ml_provider.operators.stage import StageOperator
     from airflow_ml_provider.operators.train import TrainOperator
+    from airflow_ml_provider.operators.tune import TuneOperator
     from airflow_ml_provider.operators.validate import ValidateOperator
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "SourceOperator",
     "StageOperator",
     "TrainOperator",
+    "TuneOperator",
     "ValidateOperator",
 ]
 
@@ -46,6 +48,7 @@ _MODULES = {
     "SourceOperator": "source",
     "StageOperator": "stage",
     "TrainOperator": "train",
+    "TuneOperator": "tune",
     "ValidateOperator": "validate",
 }
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from airflow_ml_provider.artifacts.code import pack_code
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.protocol.names import BODIES
+from airflow_ml_provider.protocol.names import BODIES, LARGE_BODIES
+
+_STAGES = Path(__file__).parent.parent / "runtime" / "stages"
 
 BODIES_GROUP = "airflow_ml_provider.stage_bodies"
 """Entry points by which a package brings what its kind does in the stage: ``name = "package.body:run"``."""
@@ -50,6 +52,11 @@ def packed_body(body: str) -> bytes | None:
     if not folders:
         raise StageConfigurationError(f"body {body!r}: {package!r} is no package that can be shipped to a stage")
     return packed_folder(Path(folders[0]))
+
+
+def packed_large_body(body: str | None) -> bytes | None:
+    """Pack a built-in body that is too large to travel with the runtime, ``None`` for any other."""
+    return packed_folder(_STAGES / body) if body in LARGE_BODIES else None
 
 
 def _entry_point(body: str) -> EntryPoint:

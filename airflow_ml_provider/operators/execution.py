@@ -125,6 +125,8 @@ class StageExecution:
                 else:
                     operator.log.info("Attempt %s of an earlier try still runs: following it", taken.attempt)
                     self._runner.follow(taken)
+                    own = replace(request, attempt=taken.attempt, attempt_uri=taken.uri, tracking=tracked.tracking)
+                    self._runner.accompany(taken, own, secrets=tracked.secrets)
                     attempt = taken
                 result = self._result_after(self._wait(), attempt, tracked, request)
             branch = self._deliver(result, tracked)
@@ -299,7 +301,7 @@ class StageExecution:
     def _deliver(self, result: StageResult, tracked: TrackedStage) -> Sequence[str] | None:
         operator, context = self._operator, self._context
         self._push(result)
-        tracked.finish(result, hyperparameters=operator.hyperparameters)
+        tracked.finish(result, hyperparameters=operator.tracked_params(result))
         if self._reuse is not None:
             tracked.tag(self._reuse.tags(result))
         try:

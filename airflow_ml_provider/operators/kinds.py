@@ -17,6 +17,7 @@ OPERATORS: Mapping[str, str] = {
     "validate": "ValidateOperator",
     "feature_engineering": "FeatureEngineeringOperator",
     "train": "TrainOperator",
+    "tune": "TuneOperator",
     "evaluate": "EvaluateOperator",
     "register": "RegisterOperator",
     "container": "ContainerOperator",

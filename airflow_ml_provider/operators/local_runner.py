@@ -20,6 +20,7 @@ from airflow_ml_provider.operators.runner import Ended, read_result
 from airflow_ml_provider.protocol.environment import LIFELINE_VARIABLE, REQUEST_VARIABLE, WITHHELD
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
+from airflow_ml_provider.protocol.tune import LOCAL_VARIABLE
 
 TAIL_LINES = 20
 LINE_LIMIT = 64 * 1024
@@ -57,6 +58,9 @@ class LocalRunner:
     def follow(self, attempt: Attempt) -> None:
         """Fail: there is never a process to take over."""
         raise AssertionError(f"attempt {attempt.attempt} is no process of this worker")
+
+    def accompany(self, attempt: Attempt, request: StageRequest, *, secrets: Mapping[str, str]) -> None:
+        """Do nothing: a process has its companions as children."""
 
     def discard(self, attempt: Attempt) -> None:
         """Do nothing: the process died with its worker."""
@@ -158,6 +162,7 @@ def child_environment(
         "PYTHONUNBUFFERED": "1",
         REQUEST_VARIABLE: request.to_json(),
         LIFELINE_VARIABLE: str(lifeline),
+        LOCAL_VARIABLE: "1",
     }
 
 

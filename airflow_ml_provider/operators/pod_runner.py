@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
 from airflow.sdk.exceptions import AirflowTaskTimeout
-from kubernetes.client import V1Pod
+from kubernetes.client import V1Job, V1Pod
 
 from airflow_ml_provider.decisions.cleanup import deletes
 from airflow_ml_provider.decisions.log_position import rest_seconds
@@ -22,6 +22,7 @@ from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterCapacityError, ClusterError, ClusterForbiddenError, StageKilledError
 from airflow_ml_provider.hooks.cluster_errors import LoginRefusedError
+from airflow_ml_provider.hooks.jobs import create_job
 from airflow_ml_provider.hooks.pod_log import PodLog
 from airflow_ml_provider.hooks.pod_watch import pod_states
 from airflow_ml_provider.hooks.pods import Pods
@@ -30,6 +31,7 @@ from airflow_ml_provider.operators.pod_story import PodStory
 from airflow_ml_provider.operators.runner import Ended, read_result
 from airflow_ml_provider.operators.settings import deferral_seconds
 from airflow_ml_provider.operators.stage_pod import log_container, stage_pod
+from airflow_ml_provider.pod.worker_job import owned_by
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.staged import MAIN
@@ -67,6 +69,7 @@ class PodRunner:
         self._operator = operator
         self._context = context
         self._pod: V1Pod | None = None
+        self._companion: V1Job | None = None
         self._identity: PodIdentity | None = None
         self._attempt_uri = ""
         self._changes: SimpleQueue[_Change] = SimpleQueue()
@@ -80,6 +83,8 @@ class PodRunner:
             StageConfigurationError: The arguments give no pod that can run a stage.
         """
         pod = self._pod = stage_pod(self._operator, self._context, request, secrets=secrets, memory=memory)
+        if self._operator.has_companion:
+            self._companion = self._operator.companion(pod)
         self._identity = PodIdentity(pod.metadata.namespace, pod.metadata.name)
         self._attempt_uri = request.attempt_uri
         return self._identity
@@ -103,6 +108,7 @@ class PodRunner:
         pods = self._pods(self._identity)
         created = self._create(pods, self._pod) if patient else pods.create(self._pod)
         self._identity = PodIdentity(self._identity.namespace, self._identity.name, created["metadata"]["uid"])
+        self._start_companion(self._identity)
         instance = self._context["ti"]
         instance.xcom_push(key="pod_name", value=self._identity.name)
         instance.xcom_push(key="pod_namespace", value=self._identity.namespace)
@@ -120,6 +126,16 @@ class PodRunner:
         """Take over a pod that runs."""
         self._identity = attempt.pod
         self._attempt_uri = attempt.uri
+
+    def accompany(self, attempt: Attempt, request: StageRequest, *, secrets: Mapping[str, str]) -> None:
+        """Start what runs beside a pod that is followed, should the one who created the pod not have come so far.
+
+        Raises:
+            ClusterError: Kubernetes refused or did not answer.
+        """
+        if self._operator.has_companion and attempt.pod is not None:
+            self.prepare(request, secrets=secrets, memory=attempt.spent.memory)
+            self._start_companion(attempt.pod)
 
     def wait(self) -> Ended:
         """Follow the pod to the end of its stage, log what it logs, remove it.
@@ -219,6 +235,21 @@ class PodRunner:
         """Wake the waiting thread, which deletes the pod: no network in a signal handler."""
         self._stopped = True
         self._changes.put(_Stop())
+
+    def _start_companion(self, identity: PodIdentity) -> None:
+        if self._companion is None:
+            return
+        uid = identity.uid
+        if not uid:
+            found = self._pods(identity).read(identity.name)
+            if found is None:
+                return
+            uid = found["metadata"]["uid"]
+        assert self._pod is not None
+        with ExitStack() as on_error:
+            on_error.callback(self._remove, identity, succeeded=False, ended=False)
+            create_job(self._operator.client, owned_by(self._companion, self._pod, uid=uid))
+            on_error.pop_all()
 
     def _create(self, pods: Pods, pod: V1Pod) -> dict[str, Any]:
         capacity, since, told = self._operator.capacity_timeout, time.monotonic(), False

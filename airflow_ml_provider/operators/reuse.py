@@ -136,7 +136,7 @@ class StageReuse:
             image=image,
             trust_tag=self._policy.trust_tag,
             ships_code=request.code is not None,
-            built_in=request.body in BODIES,
+            built_in=request.body in BODIES and not (request.run or request.command),
             uses_command=bool(request.command),
         )
         if unknown:

@@ -61,6 +61,15 @@ class Runner(Protocol):
     def follow(self, attempt: Attempt) -> None:
         """Take over an attempt that runs."""
 
+    def accompany(self, attempt: Attempt, request: StageRequest, *, secrets: Mapping[str, str]) -> None:
+        """See to it that what runs beside an attempt that is followed is there.
+
+        Args:
+            attempt: The attempt.
+            request: Its request.
+            secrets: Variables that let a process log in to MLflow.
+        """
+
     def wait(self) -> Ended:
         """Wait for the end.
 

@@ -19,7 +19,7 @@ from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context, ExceptionRetryPolicy
-    from kubernetes.client import V1Pod
+    from kubernetes.client import V1Job, V1Pod
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
     from airflow_ml_provider.decisions.reuse import CachePolicy
@@ -47,7 +47,8 @@ class StageOperator(KubernetesPodOperator):
         command: A command line in any language.
         inputs: Artifacts by name: another stage's output (``train.output["model"]``), or an artifact's URI.
         outputs: Artifact types by output name (``{"model": "model"}``).
-        hyperparameters: The function's keyword arguments, JSON values (``params`` in the YAML).
+        hyperparameters: The function's keyword arguments, JSON values (``params`` in the YAML); of a list of mappings
+            a later one overrides those before it (``[tune.output["best_params"], {"seed": 7}]``).
         code: A folder of code, shipped by its digest; relative to the DAG's file.
         store: URI of the artifact store; default from ``[ml] store``.
         runner: Where the stage runs; default from ``[ml] runner``.
@@ -76,6 +77,10 @@ class StageOperator(KubernetesPodOperator):
 
     kind: ClassVar[str] = "stage"
     body: ClassVar[str | None] = None
+    has_companion: ClassVar[bool] = False
+    """Whether a Job runs beside the stage's pod."""
+    body_calls_code: ClassVar[bool] = False
+    """Whether the body runs also where there is code, and calls it."""
     needs_tracking: ClassVar[bool] = False
     default_outputs: ClassVar[Mapping[str, str]] = {}
     never_reused: ClassVar[str] = ""
@@ -99,7 +104,7 @@ class StageOperator(KubernetesPodOperator):
         command: Sequence[str] | None = None,
         inputs: Mapping[str, Any] | None = None,
         outputs: Mapping[str, str] | None = None,
-        hyperparameters: Mapping[str, Any] | None = None,
+        hyperparameters: Mapping[str, Any] | Sequence[Any] | None = None,
         code: str | None = None,
         store: str | None = None,
         runner: str | None = None,
@@ -194,6 +199,16 @@ class StageOperator(KubernetesPodOperator):
     def take_branch(self, context: Context, branch: Sequence[str]) -> None:
         """Skip all direct downstream tasks but those of the branch."""
         raise AssertionError(f"{type(self).__name__} does not branch")
+
+    def companion(self, pod: V1Pod) -> V1Job:
+        """Return the Job that runs beside the stage's pod, and fit the pod itself to having one."""
+        raise AssertionError(f"{type(self).__name__} has no companion")
+
+    def tracked_params(self, result: StageResult) -> dict[str, Any]:
+        """Return the params that the stage's MLflow run shows."""
+        from airflow_ml_provider.operators.stage_request import merged_hyperparameters
+
+        return merged_hyperparameters(self)
 
     def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
         """Return the settings of the built-in body, JSON values."""

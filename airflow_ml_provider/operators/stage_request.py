@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators.code import body_target
+from airflow_ml_provider.operators.code import body_target, packed_large_body
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.inputs import resolve_inputs
 from airflow_ml_provider.protocol.artifact import ArtifactRef
@@ -36,10 +36,11 @@ def stage_request(
         StoreUnavailableError: The store did not answer.
     """
     store = store or ArtifactStore()
-    for name in ("inputs", "hyperparameters"):
-        value = getattr(operator, name)
-        if not isinstance(value, Mapping):
-            raise StageConfigurationError(f"stage {operator.task_id!r}: {name} is {value!r}, not a mapping")
+    if not isinstance(operator.inputs, Mapping):
+        raise StageConfigurationError(f"stage {operator.task_id!r}: inputs is {operator.inputs!r}, not a mapping")
+    hyperparameters = merged_hyperparameters(operator)
+    calls_code = bool(operator.run or operator.command)
+    body = body_target(str(operator.body)) if operator.body and (operator.body_calls_code or not calls_code) else None
     every = operator.checkpoints
     try:
         request = StageRequest(
@@ -52,12 +53,13 @@ def stage_request(
             attempt_uri="",
             run=operator.run or None,
             command=tuple(operator.command or ()),
-            body=None if operator.run or operator.command else body_target(str(operator.body)),
-            params=operator.hyperparameters,
+            body=body,
+            params=hyperparameters,
             options=operator.options(context, identity=identity, store=store),
             inputs=resolve_inputs(operator.inputs, store),
             outputs=operator.outputs,
-            code=_code(operator, context, store_uri=identity.store, store=store),
+            code=_kept(operator.code_archive(context), store_uri=identity.store, store=store),
+            body_code=_kept(packed_large_body(body), store_uri=identity.store, store=store),
             checkpoints=None if every is None else Checkpoints(every=every.total_seconds()),
         )
         request.to_json()
@@ -66,6 +68,20 @@ def stage_request(
     return request
 
 
-def _code(operator: StageOperator, context: Context, *, store_uri: str, store: ArtifactStore) -> ArtifactRef | None:
-    archive = operator.code_archive(context)
+def merged_hyperparameters(operator: StageOperator) -> dict[str, Any]:
+    """Return the params of a stage; of several mappings a later one overrides those before it.
+
+    Raises:
+        StageConfigurationError: One of them is no mapping.
+    """
+    given = operator.hyperparameters
+    merged: dict[str, Any] = {}
+    for part in given if isinstance(given, list | tuple) else [given]:
+        if not isinstance(part, Mapping):
+            raise StageConfigurationError(f"stage {operator.task_id!r}: hyperparameters has {part!r}, not a mapping")
+        merged |= part
+    return merged
+
+
+def _kept(archive: bytes | None, *, store_uri: str, store: ArtifactStore) -> ArtifactRef | None:
     return None if archive is None else store.put_content(store_uri, archive, suffix=".zip")

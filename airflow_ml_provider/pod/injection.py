@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from airflow_ml_provider.protocol.names import BODIES
+from airflow_ml_provider.protocol.names import BODIES, LARGE_BODIES
 
 RUNTIME_LIMIT_BYTES = 32 * 1024
 
@@ -87,5 +87,5 @@ def _shipped_files(body: str | None) -> Iterator[Path]:
         yield from sorted(path for path in (_PACKAGE / folder).glob("*.py") if path.name not in _AIRFLOW_SIDE)
     stages = _PACKAGE / "runtime" / "stages"
     yield stages / "__init__.py"
-    if body in BODIES:
+    if body in BODIES and body not in LARGE_BODIES:
         yield from (stages / f"{module}.py" for module in _BODY_MODULES.get(body, (body,)))

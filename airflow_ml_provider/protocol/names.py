@@ -6,14 +6,26 @@ import re
 
 from airflow_ml_provider.protocol.errors import ProtocolError
 
-RESERVED_OUTPUTS = ("cache", "gate", "metrics", "pod_name", "pod_namespace", "return_value", "validation")
+RESERVED_OUTPUTS = (
+    "best_params",
+    "cache",
+    "gate",
+    "metrics",
+    "pod_name",
+    "pod_namespace",
+    "return_value",
+    "validation",
+)
 """Names of XComs that a stage pushes beside its outputs."""
 
 REUSE_PARAM = "reuse"
 """The DAG's param that says whether a run takes results of earlier ones."""
 
-BODIES = ("ingest", "register", "validate")
+BODIES = ("ingest", "register", "validate", "tune")
 """Bodies of stages that the runtime itself has."""
+
+LARGE_BODIES = ("tune",)
+"""Those that are packages: they travel through the store, being too large for a pod's environment."""
 
 CHECKPOINTS = "checkpoints"
 """The argument of a function that takes the folder of its checkpoints."""

@@ -46,7 +46,7 @@ class Checkpoints:
 class StageRequest:
     """One attempt at one stage.
 
-    Exactly one of ``run``, ``command`` and ``body`` says what is to be executed.
+    ``run``, ``command`` or ``body`` says what is to be executed; with a body, what the body calls.
 
     Attributes:
         kind: The stage's kind as in the YAML (``train``).
@@ -63,6 +63,7 @@ class StageRequest:
         inputs: Artifacts by input name.
         outputs: Artifact types by output name.
         code: The packed code folder, a zip file in the store.
+        body_code: The packed body, where it is too large to travel with the runtime.
         tracking: Where user logging goes; ``None`` when the work is not tracked.
         checkpoints: What outlives the attempt when it is cut short; ``None`` for nothing.
         map_index: The index of a mapped task, -1 otherwise.
@@ -83,6 +84,7 @@ class StageRequest:
     inputs: Mapping[str, ArtifactRef] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     code: ArtifactRef | None = None
+    body_code: ArtifactRef | None = None
     tracking: Tracking | None = None
     checkpoints: Checkpoints | None = None
     map_index: int = -1
@@ -94,9 +96,9 @@ class StageRequest:
                 f"request speaks protocol {self.protocol}, this side speaks {PROTOCOL_VERSION}: "
                 f"use the same airflow-ml-provider version in Airflow and in the stage's image"
             )
-        if sum((bool(self.run), bool(self.command), bool(self.body))) != 1:
+        if (self.run and self.command) or not (self.run or self.command or self.body):
             raise ProtocolError(
-                f"stage {self.stage!r} needs exactly one of run, command and a built-in body, got "
+                f"stage {self.stage!r} needs one of run and command, or a built-in body, got "
                 f"run={self.run!r}, command={list(self.command)!r}, body={self.body!r}"
             )
         for name in self.inputs:
@@ -144,5 +146,5 @@ class StageRequest:
 
     def work_digest(self) -> str:
         """Return a digest of what is to be done, equal for every attempt at the same work."""
-        work = replace(self, attempt="", attempt_uri="", tracking=None, checkpoints=None)
+        work = replace(self, attempt="", attempt_uri="", tracking=None, checkpoints=None, body_code=None)
         return f"sha256:{hashlib.sha256(work.to_json().encode()).hexdigest()}"

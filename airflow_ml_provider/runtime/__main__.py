@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from airflow_ml_provider.artifacts.errors import StoreError
@@ -13,6 +14,7 @@ from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES, FailureCategory, StageFailure, StageResult
 from airflow_ml_provider.protocol.staged import COMMIT, ROOT_VARIABLE, STEP_VARIABLE
 from airflow_ml_provider.protocol.termination import failure_message, termination_message
+from airflow_ml_provider.protocol.tune import WORKER
 from airflow_ml_provider.runtime.first_process import end_on_sigterm
 from airflow_ml_provider.runtime.lifeline import hold_lifeline
 from airflow_ml_provider.runtime.stage import run_stage
@@ -29,6 +31,8 @@ def main() -> int:
         print(f"{REQUEST_VARIABLE} is not set: a stage is started by its operator", file=sys.stderr)
         return EXIT_CODES["contract"]
     try:
+        if step == WORKER:
+            return _run_worker(StageRequest.from_json(os.environ.pop(REQUEST_VARIABLE)))
         if step is None or root is None:
             result = run_stage(StageRequest.from_json(os.environ.pop(REQUEST_VARIABLE)))
         else:
@@ -46,6 +50,16 @@ def main() -> int:
         message = termination_message(result) if whole else failure_message(result)
         Path(termination_log).write_text(message, encoding="utf-8")
     return _exit_code(result)
+
+
+def _run_worker(request: StageRequest) -> int:
+    from airflow_ml_provider.runtime.stages import fetch_body
+
+    with tempfile.TemporaryDirectory(prefix="airflow-ml-body-") as folder:
+        fetch_body(request, Path(folder))
+        from airflow_ml_provider.runtime.stages.tune.worker import work
+
+        return work(request)
 
 
 def _unwritten(category: FailureCategory, error: Exception) -> StageResult:

@@ -26,7 +26,7 @@ from airflow_ml_provider.runtime.errors import StageError, UserCodeError
 from airflow_ml_provider.runtime.function import call, load_function
 from airflow_ml_provider.runtime.metrics import as_metrics
 from airflow_ml_provider.runtime.patience import patiently
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome, load_body
+from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome, fetch_body, load_body
 from airflow_ml_provider.runtime.workspace import Workspace
 
 MESSAGE_LIMIT = 4_000
@@ -126,6 +126,7 @@ def _whole(request: StageRequest, root: Path, started: float) -> StageResult:
 
 def _execute(request: StageRequest, workspace: Workspace, store: ArtifactStore) -> BodyOutcome:
     if request.body is not None:
+        fetch_body(request, workspace.root)
         context = BodyContext(request=request, inputs=workspace.inputs, outputs=workspace.outputs, store=store)
         return load_body(request.body)(context)
     metrics: Mapping[str, float]

@@ -20,6 +20,7 @@ class Workspace:
     """Local folders of one attempt.
 
     Attributes:
+        root: The folder that holds all others.
         inputs: Local path of each input, once fetched.
         outputs: Local path of each output; its parent exists, the path itself does not.
         result: Where a command writes its result.
@@ -27,7 +28,7 @@ class Workspace:
     """
 
     def __init__(self, root: Path, request: StageRequest) -> None:
-        self._root = root
+        self.root = root
         self._request = request
         self._code = root / "code"
         self.inputs = {name: root / "inputs" / name for name in request.inputs}
@@ -38,7 +39,7 @@ class Workspace:
     @property
     def folder(self) -> Path:
         """The working directory of the user's code: the folder that was shipped, else the root."""
-        return next(self._code.iterdir()) if self._code.exists() else self._root
+        return next(self._code.iterdir()) if self._code.exists() else self.root
 
     def fetch(self, store: ArtifactStore) -> None:
         """Fetch inputs and code.
@@ -46,7 +47,7 @@ class Workspace:
         Raises:
             StoreError: An artifact is not there, changed, or the store does not answer.
         """
-        (self._root / "outputs").mkdir()
+        (self.root / "outputs").mkdir()
         for name, ref in self._request.inputs.items():
             patiently(partial(store.fetch, ref, self.inputs[name]), what=f"Fetching input {name!r}")
         if self._request.code is not None:

@@ -14,6 +14,7 @@ from airflow_ml_provider.spec.findings import Finding
 from airflow_ml_provider.spec.paths import is_file, is_folder
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
+from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec
 from airflow_ml_provider.spec.suite import SuiteError, check_suite
 
@@ -99,7 +100,7 @@ def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
         for key, reference in stage.references().items():
             if reference.stage in unread:
                 continue
-            message = _reference(spec, stage, reference.stage, reference.output)
+            message = _reference(spec, stage, reference, holds_params=key[0] == "params")
             if message:
                 yield Finding((*where, *key), message)
         if stage.kind in ("validate", "evaluate"):
@@ -111,7 +112,10 @@ def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
             yield Finding((*where, "outputs", reserved), f"output {reserved!r} is a reserved name; rename it")
 
 
-def _reference(spec: PipelineSpec, reader: StageSpec, stage: str, output: str) -> str | None:
+def _reference(spec: PipelineSpec, reader: StageSpec, reference: Reference, *, holds_params: bool) -> str | None:
+    stage, output = reference.stage, reference.output
+    if holds_params:
+        return _params_of(spec, reference)
     if stage == SOURCES:
         wanted = reader.wanted_types
         if output not in spec.sources:
@@ -127,6 +131,22 @@ def _reference(spec: PipelineSpec, reader: StageSpec, stage: str, output: str) -
     if wanted and types[output] not in wanted:
         return f"{stage}.{output} is a {types[output]}, a {wanted[0]} is wanted"
     return None
+
+
+def _params_of(spec: PipelineSpec, reference: Reference) -> str | None:
+    if reference.stage not in spec.stages:
+        return _no_stage(spec, reference.stage)
+    known = spec.stages[reference.stage].param_results
+    if reference.output in known:
+        return None
+    found = (
+        f"it has {', '.join(known)}"
+        if known
+        else f"those of kind tune have, this is of kind {spec.stages[reference.stage].kind}"
+    )
+    return (
+        f"stage {reference.stage!r} has no params {reference.output!r}; {found}{did_you_mean(reference.output, known)}"
+    )
 
 
 def _branch(spec: PipelineSpec, name: str, stage: StageSpec, unread: Collection[str]) -> Iterator[Finding]:

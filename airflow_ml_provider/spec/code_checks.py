@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from airflow_ml_provider.spec.findings import Finding
 from airflow_ml_provider.spec.paths import is_file, is_folder
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
-from airflow_ml_provider.spec.stages import CodeStageSpec
+from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec
 
 SOURCE_LIMIT_BYTES = 2 * 1024 * 1024
 
@@ -35,10 +35,20 @@ def check_code(spec: PipelineSpec, *, folder: Path) -> Iterator[Finding]:
     for name, stage in spec.stages.items():
         code = spec.code_folder(stage) if isinstance(stage, CodeStageSpec) else None
         if isinstance(stage, CodeStageSpec) and stage.run and code and is_folder(folder / code):
-            yield from _stage(name, stage, (folder / code).resolve(), stage.run)
+            yield from _stage(name, stage, (folder / code).resolve(), stage.run, later=_handed_later(spec, stage))
 
 
-def _stage(name: str, stage: CodeStageSpec, root: Path, run: str) -> Iterator[Finding]:
+def _searched(stage: StageSpec) -> list[str]:
+    return [*getattr(stage, "search", ())] if stage.kind == "tune" else []
+
+
+def _handed_later(spec: PipelineSpec, stage: CodeStageSpec) -> set[str]:
+    """Return the params that no mapping names: those of a search, its own or that of a stage before it."""
+    before = (spec.stages.get(reference.stage) for reference in stage.params.references.values())
+    return {name for each in (stage, *before) if each is not None for name in _searched(each)}
+
+
+def _stage(name: str, stage: CodeStageSpec, root: Path, run: str, *, later: set[str]) -> Iterator[Finding]:
     where = ("stages", name, "run")
     module, _, function_name = run.partition(":")
     parts = module.split(".")
@@ -84,7 +94,7 @@ def _stage(name: str, stage: CodeStageSpec, root: Path, run: str) -> Iterator[Fi
     function = next((node for node in tree.body if isinstance(node, _Function) and node.name == function_name), None)
     # What is bound twice (train = partial(train, ...)) or decorated is known when it runs.
     if function is not None and names[function_name] == 1 and not function.decorator_list:
-        yield from _arguments(name, stage, function, f"{run} ({file.name}:{function.lineno})")
+        yield from _arguments(name, stage, function, f"{run} ({file.name}:{function.lineno})", later=later)
         yield from _metrics(name, stage, function, run)
 
 
@@ -130,7 +140,9 @@ def bound_names(tree: ast.Module) -> Counter[str] | None:
     return found
 
 
-def _arguments(name: str, stage: CodeStageSpec, function: _Function, shown: str) -> Iterator[Finding]:
+def _arguments(
+    name: str, stage: CodeStageSpec, function: _Function, shown: str, *, later: set[str]
+) -> Iterator[Finding]:
     signature = function.args
     positional = [*signature.posonlyargs, *signature.args]
     required = {argument.arg for argument in positional[: len(positional) - len(signature.defaults)]}
@@ -140,13 +152,21 @@ def _arguments(name: str, stage: CodeStageSpec, function: _Function, shown: str)
         if default is None
     }
     known = [argument.arg for argument in (*signature.args, *signature.kwonlyargs)]
-    for section, given in (("inputs", stage.inputs), ("outputs", stage.outputs), ("params", stage.params)):
+    named: dict[str, Collection[str]] = {
+        "inputs": stage.inputs,
+        "outputs": stage.outputs,
+        "params": stage.params,
+        "search": _searched(stage),
+    }
+    for section, given in named.items():
         for key in given:
-            if key not in known and signature.kwarg is None:
+            # What a trial writes is thrown away: code that writes nothing may leave the usual output out.
+            thrown_away = stage.kind == "tune" and section == "outputs" and section not in stage.model_fields_set
+            if key not in known and signature.kwarg is None and not thrown_away:
                 path = ("stages", name, section, key) if section in stage.model_fields_set else ("stages", name, "run")
                 message = f"{shown} has no argument {key!r}; it has {', '.join(known) or 'none'}"
                 yield Finding(path, message + did_you_mean(key, known))
-    handed = {*stage.inputs, *stage.outputs, *stage.params, *([CHECKPOINTS] if stage.checkpoints else [])}
+    handed = {*stage.inputs, *stage.outputs, *stage.params, *later, *([CHECKPOINTS] if stage.checkpoints else [])}
     missing = [argument for argument in known if argument in required and argument not in handed]
     if signature.posonlyargs:
         missing += [argument.arg for argument in signature.posonlyargs if argument.arg in required]
@@ -159,22 +179,28 @@ def _arguments(name: str, stage: CodeStageSpec, function: _Function, shown: str)
 
 
 def _metrics(name: str, stage: CodeStageSpec, function: _Function, run: str) -> Iterator[Finding]:
-    gate: Mapping[str, str] = getattr(stage, "gate", {}) if stage.kind == "evaluate" else {}
-    if not gate:
-        return
-    returned = _returned_keys(function)
+    wanted = list(_wanted_metrics(stage))
+    returned = _returned_keys(function) if wanted else None
     if returned is None:
         return
     known = sorted(returned)
+    for path, metric in wanted:
+        if metric not in returned:
+            yield Finding(
+                ("stages", name, *path),
+                f"{run} returns no metric {metric!r}; it returns {', '.join(known) or 'none'}"
+                f"{did_you_mean(metric, known)}",
+            )
+
+
+def _wanted_metrics(stage: CodeStageSpec) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Return the metrics that a stage judges by, each with the key that names it."""
+    gate: Mapping[str, str] = getattr(stage, "gate", {}) if stage.kind == "evaluate" else {}
     for metric, threshold in gate.items():
         limit = Threshold.parse(threshold).limit
-        for wanted in (metric, limit):
-            if isinstance(wanted, str) and wanted not in returned:
-                yield Finding(
-                    ("stages", name, "gate", metric),
-                    f"{run} returns no metric {wanted!r}; it returns {', '.join(known) or 'none'}"
-                    f"{did_you_mean(wanted, known)}",
-                )
+        yield from ((("gate", metric), name) for name in (metric, limit) if isinstance(name, str))
+    for objective in getattr(stage, "objective", ()) if stage.kind == "tune" else ():
+        yield ("objective",), objective["metric"]
 
 
 def _returned_keys(function: _Function) -> set[str] | None:

@@ -54,7 +54,8 @@ def duration(value: Any) -> timedelta:
         raise ValueError(f"{value!r} is too long") from None
 
 
-def _name(value: Any) -> str:
+def checked_name(value: Any) -> str:
+    """Return the name of an input, output, param or stage; raises a ValueError when it is none."""
     try:
         return require_name(value, of="the")
     except ProtocolError as error:
@@ -118,7 +119,8 @@ def _count(value: Any) -> str:
     return text
 
 
-def _json(value: Any) -> Any:
+def checked_json(value: Any) -> Any:
+    """Return a JSON value; raises a ValueError when it is none."""
     if isinstance(value, dt.date):
         raise ValueError(f"{value} is a date, which JSON does not know; write it in quotes, as text")
     try:
@@ -192,13 +194,13 @@ Quantity = Annotated[
     Checked(_quantity, {"type": ["string", "number"], "pattern": f"^{_QUANTITY.pattern}$", "exclusiveMinimum": 0}),
 ]
 Count = Annotated[str, Checked(_count, {"type": ["string", "integer"], "pattern": "^[0-9]+$", "exclusiveMinimum": 0})]
-FiniteJson = Annotated[Any, Checked(_json, {"type": _ANY_JSON})]
+FiniteJson = Annotated[Any, Checked(checked_json, {"type": _ANY_JSON})]
 StoreUri = Annotated[str, Checked(_store, {"type": "string", "pattern": "://|^/", "examples": ["s3://artifacts/ml"]})]
 Duration = Annotated[
     timedelta,
     Checked(duration, {"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["30s", "2h"]}),
 ]
-Name = Annotated[str, Checked(_name, {"type": "string", "pattern": f"^{NAME_PATTERN.pattern}$"})]
+Name = Annotated[str, Checked(checked_name, {"type": "string", "pattern": f"^{NAME_PATTERN.pattern}$"})]
 PipelineName = Annotated[str, Checked(_pipeline, {"type": "string", "pattern": f"^{_PIPELINE.pattern}$"})]
 ModelName = Annotated[str, Checked(_model_name, {"type": "string", "pattern": f"^{_MODEL.pattern}$|{{{{"})]
 ArtifactType = Annotated[str, Checked(_artifact_type, {"type": "string", "enum": list(ARTIFACT_TYPES)})]

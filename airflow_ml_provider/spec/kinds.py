@@ -22,6 +22,7 @@ BUILT_IN: Mapping[str, str] = {
     "validate": "ValidateSpec",
     "feature_engineering": "FeatureEngineeringSpec",
     "train": "TrainSpec",
+    "tune": "TuneSpec",
     "evaluate": "EvaluateSpec",
     "register": "RegisterSpec",
     "container": "ContainerSpec",

@@ -13,12 +13,12 @@ from airflow_ml_provider.spec.fields import (
     ArtifactType,
     Duration,
     EntryPoint,
-    FiniteJson,
     ImageName,
     Name,
     StageReference,
 )
 from airflow_ml_provider.spec.lazy_parts import CacheSetting, PodSettings, StageResources
+from airflow_ml_provider.spec.params import Params, ParamsField
 from airflow_ml_provider.spec.references import Reference
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.spec.stages.ingest import IngestSpec
     from airflow_ml_provider.spec.stages.register import RegisterSpec
     from airflow_ml_provider.spec.stages.train import TrainSpec
+    from airflow_ml_provider.spec.stages.tune import TuneSpec
     from airflow_ml_provider.spec.stages.validate import ValidateSpec
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "RegisterSpec",
     "StageSpec",
     "TrainSpec",
+    "TuneSpec",
     "ValidateSpec",
 ]
 
@@ -47,6 +49,7 @@ _MODULES = {
     "ValidateSpec": "validate",
     "FeatureEngineeringSpec": "feature_engineering",
     "TrainSpec": "train",
+    "TuneSpec": "tune",
     "EvaluateSpec": "evaluate",
     "RegisterSpec": "register",
     "ContainerSpec": "container",
@@ -89,6 +92,8 @@ class StageSpec(BaseModel):
 
     wanted_types: ClassVar[tuple[str, ...]] = ()
     """Types of artifacts that inputs may have, the usual one first; empty for any."""
+    param_results: ClassVar[tuple[str, ...]] = ()
+    """Results that hold params for other stages."""
     argument_names: ClassVar[Mapping[str, str]] = {}
     """Arguments of the operator that are called otherwise than their key here."""
 
@@ -97,7 +102,7 @@ class StageSpec(BaseModel):
         own = (name for name in type(self).model_fields if name not in StageSpec.model_fields)
         return {self.argument_names.get(name, name): getattr(self, name) for name in own}
 
-    def references(self) -> dict[tuple[str, ...], Reference]:
+    def references(self) -> dict[tuple[int | str, ...], Reference]:
         """Return every reference to another stage by its key path below the stage."""
         return {}
 
@@ -122,8 +127,10 @@ class CodeStageSpec(StageSpec):
     outputs: dict[Name, ArtifactType] = Field(
         default={}, description="Artifact types by argument name", examples=[{"model": "model"}]
     )
-    params: dict[Name, FiniteJson] = Field(
-        default={}, description="Keyword arguments, JSON values", examples=[{"max_depth": 6}]
+    params: ParamsField = Field(
+        default=Params(),
+        description="Keyword arguments, JSON values; or a reference to what a tune stage found, or a list of both",
+        examples=[{"max_depth": 6}, "tune.best_params", ["tune.best_params", {"seed": 7}]],
     )
     io: Literal["direct", "staged"] | None = Field(
         default=None,
@@ -160,9 +167,12 @@ class CodeStageSpec(StageSpec):
             raise ValueError(f"{shared[0]!r} names two of input, output and param; all are arguments of one function")
         return self
 
-    def references(self) -> dict[tuple[str, ...], Reference]:
-        """Return the inputs."""
-        return {("inputs", name): reference for name, reference in self.inputs.items()}
+    def references(self) -> dict[tuple[int | str, ...], Reference]:
+        """Return the inputs, and where params come from."""
+        return {
+            **{("inputs", name): reference for name, reference in self.inputs.items()},
+            **{("params", *place): reference for place, reference in self.params.references.items()},
+        }
 
     def output_types(self) -> dict[str, str]:
         """Return the declared outputs."""

@@ -22,6 +22,6 @@ class RegisterSpec(StageSpec):
     wanted_types: ClassVar[tuple[str, ...]] = ("model", "directory")
     argument_names: ClassVar[Mapping[str, str]] = {"name": "model_name"}
 
-    def references(self) -> dict[tuple[str, ...], Reference]:
+    def references(self) -> dict[tuple[int | str, ...], Reference]:
         """Return the model."""
         return {("model",): self.model}

@@ -35,7 +35,7 @@ class ValidateSpec(StageSpec):
         require_branch(self.on_failure, self.if_failed)
         return self
 
-    def references(self) -> dict[tuple[str, ...], Reference]:
+    def references(self) -> dict[tuple[int | str, ...], Reference]:
         """Return the input."""
         return {("inputs", name): reference for name, reference in self.inputs.items()}
 

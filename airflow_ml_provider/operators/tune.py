@@ -1,0 +1,141 @@
+"""The params with which the code gives the best metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_ml_provider.decisions.search_space import algorithm, objectives, search_range, search_space
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.stage import StageOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from kubernetes.client import V1Job, V1Pod
+
+    from airflow_ml_provider.artifacts.store import ArtifactStore
+    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.protocol.request import StageRequest
+    from airflow_ml_provider.protocol.result import StageResult
+
+
+class TuneOperator(StageOperator):
+    """Searches params in many trials: workers call the code with params that a study samples with Optuna.
+
+    The XCom ``best_params`` holds the best trial's params, for ``hyperparameters`` of another stage; the output
+    ``report`` a page with the study's plots. What a trial writes is thrown away with it.
+
+    Args:
+        search: Ranges by param: ``{"max_depth": {"int": [2, 12]}, "rate": {"float": [0.01, 0.3], "log": True}}``, or
+            ``{"categorical": [...]}``; with ``when: {"booster": "dart"}`` only where other params have these values.
+        objective: ``{"metric": "rmse", "direction": "minimize"}``, or a list of several; ``best_params`` are then those
+            of the trial on the Pareto front that is best in the first.
+        trials: How many trials there are.
+        workers: How many of them run at once, each in a worker of its own; a pod's resources are a worker's.
+        budget: After this time no further trial begins, and the best so far is taken.
+        max_failed_trials: With more failed trials than this the stage fails.
+        sampler: A sampler of Optuna by its class's name, or ``{name: {option: value}}``.
+        pruner: A pruner of Optuna, for code that reports intermediate values.
+        seed: Seed of the sampler; with several workers the order in which trials end still varies.
+        trial_outputs: What the code writes, by argument (``outputs`` in the YAML).
+        study_cpu: CPU of the pod that holds the study.
+        study_memory: Memory of the pod that holds the study.
+    """
+
+    kind: ClassVar[str] = "tune"
+    body: ClassVar[str | None] = "tune"
+    body_calls_code: ClassVar[bool] = True
+    has_companion: ClassVar[bool] = True
+    default_outputs: ClassVar[Mapping[str, str]] = {"report": "report"}
+
+    def __init__(
+        self,
+        *,
+        search: Mapping[str, Mapping[str, Any]],
+        objective: Mapping[str, str] | Sequence[Mapping[str, str]],
+        trials: int = 20,
+        workers: int = 1,
+        budget: timedelta | None = None,
+        max_failed_trials: int = 3,
+        sampler: str | Mapping[str, Mapping[str, Any]] = "TPESampler",
+        pruner: str | Mapping[str, Mapping[str, Any]] = "NopPruner",
+        seed: int | None = None,
+        trial_outputs: Mapping[str, str] | None = None,
+        study_cpu: str = "250m",
+        study_memory: str = "1Gi",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.search = {name: dict(found) for name, found in search.items()}
+        self.objective = objective
+        self.trials = trials
+        self.workers = workers
+        self.budget = budget
+        self.max_failed_trials = max_failed_trials
+        self.sampler = sampler
+        self.pruner = pruner
+        self.seed = seed
+        self.trial_outputs = {"model": "model"} if trial_outputs is None else dict(trial_outputs)
+        self.study_cpu = study_cpu
+        self.study_memory = study_memory
+        if not (self.run or self.command):
+            raise StageConfigurationError(f"stage {self.task_id!r}: tune needs run='module:function' or command=[...]")
+        if self.io == "staged" or self.checkpoints is not None:
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: tune takes neither io='staged' nor checkpoints: its workers fetch inputs "
+                f"once, and finished trials are kept"
+            )
+        if min(trials, workers) < 1 or max_failed_trials < 0:
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: trials={trials}, workers={workers}, max_failed_trials={max_failed_trials}: "
+                f"at least one trial and one worker are wanted, and no number below 0"
+            )
+        self._study_options()
+
+    def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
+        """Return the study."""
+        return self._study_options()
+
+    def result_depends_on(self, context: Context, request: StageRequest) -> Mapping[str, Any] | str:
+        """Return the study without what changes only how long it takes."""
+        return {name: value for name, value in request.options.items() if name != "workers"}
+
+    def tracked_params(self, result: StageResult) -> dict[str, Any]:
+        """Return the best trial's params beside the fixed ones."""
+        return {**super().tracked_params(result), **result.values["best_params"]}
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether a pod of this stage has containers of its own for inputs and outputs."""
+        return False
+
+    def companion(self, pod: V1Pod) -> V1Job:
+        """Return the workers' Job, whose pods have the stage's resources; the study's pod has its own."""
+        from airflow_ml_provider.pod.worker_job import give_study_resources, worker_job
+
+        job = worker_job(pod, container=self.base_container_name, workers=self.workers)
+        give_study_resources(pod, container=self.base_container_name, cpu=self.study_cpu, memory=self.study_memory)
+        return job
+
+    def _study_options(self) -> dict[str, Any]:
+        try:
+            aims = objectives(self.objective)
+            ranges = {name: search_range(found) for name, found in self.search.items()}
+            found = {
+                "search": search_space(ranges),
+                "objectives": aims,
+                "sampler": algorithm(self.sampler, of="sampler"),
+                "pruner": algorithm(self.pruner, of="pruner"),
+                "trials": self.trials,
+                "workers": self.workers,
+                "budget": None if self.budget is None else self.budget.total_seconds(),
+                "max_failed_trials": self.max_failed_trials,
+                "seed": self.seed,
+                "outputs": self.trial_outputs,
+            }
+        except ValueError as error:
+            raise StageConfigurationError(f"stage {self.task_id!r}: {error}") from error
+        if len(aims) > 1 and self.pruner != "NopPruner":
+            raise StageConfigurationError(f"stage {self.task_id!r}: a pruner needs one objective")
+        return found

@@ -1,0 +1,91 @@
+"""The workers of a study: a Job whose pods are as the study's, owned by it, so that they go when it goes."""
+
+from __future__ import annotations
+
+import copy
+
+from kubernetes.client import (
+    V1Container,
+    V1Job,
+    V1JobSpec,
+    V1ObjectMeta,
+    V1OwnerReference,
+    V1Pod,
+    V1PodFailurePolicy,
+    V1PodFailurePolicyOnPodConditionsPattern,
+    V1PodFailurePolicyRule,
+    V1PodTemplateSpec,
+    V1ResourceRequirements,
+)
+
+from airflow_ml_provider.pod.variables import with_variables
+from airflow_ml_provider.protocol.staged import STEP_VARIABLE
+from airflow_ml_provider.protocol.tune import WORKER
+
+WORKER_LABEL = "airflow-ml/worker"
+
+# A worker ends by itself when its study is over or away, and the study counts the trials that die: the Job's own
+# limit would end all workers at once.
+_BACKOFF_LIMIT = 10_000
+
+
+def worker_job(pod: V1Pod, *, container: str, workers: int) -> V1Job:
+    """Return the Job of a study's workers.
+
+    The Job has no number of completions: Kubernetes replaces a worker that failed, and none any more once one has
+    ended well, which it does when the study is over
+    (https://kubernetes.io/docs/concepts/workloads/controllers/job/#parallel-jobs).
+
+    Args:
+        pod: The study's, as a stage's pod is composed.
+        container: The name of the container that does the work.
+        workers: How many there are at a time.
+    """
+    spec = copy.deepcopy(pod.spec)
+    spec.restart_policy = "Never"
+    base = _container(spec.containers, container)
+    base.env = with_variables(base.env, {STEP_VARIABLE: WORKER})
+    labels = {**(pod.metadata.labels or {}), WORKER_LABEL: "true"}
+    return V1Job(
+        api_version="batch/v1",
+        kind="Job",
+        metadata=V1ObjectMeta(
+            name=f"{pod.metadata.name}-workers",
+            namespace=pod.metadata.namespace,
+            labels=labels,
+            annotations=pod.metadata.annotations,
+        ),
+        spec=V1JobSpec(
+            parallelism=workers,
+            backoff_limit=_BACKOFF_LIMIT,
+            pod_failure_policy=V1PodFailurePolicy(
+                rules=[
+                    V1PodFailurePolicyRule(
+                        action="Ignore",
+                        on_pod_conditions=[
+                            V1PodFailurePolicyOnPodConditionsPattern(type="DisruptionTarget", status="True")
+                        ],
+                    )
+                ]
+            ),
+            template=V1PodTemplateSpec(
+                metadata=V1ObjectMeta(labels=labels, annotations=pod.metadata.annotations), spec=spec
+            ),
+        ),
+    )
+
+
+def owned_by(job: V1Job, pod: V1Pod, *, uid: str) -> V1Job:
+    """Make a pod that exists the owner of a Job: Kubernetes deletes the Job, and its pods, with it."""
+    job.metadata.owner_references = [V1OwnerReference(api_version="v1", kind="Pod", name=pod.metadata.name, uid=uid)]
+    return job
+
+
+def give_study_resources(pod: V1Pod, *, container: str, cpu: str, memory: str) -> None:
+    """Give a study's container what it needs itself, in place of what its workers need."""
+    base = _container(pod.spec.containers, container)
+    base.resources = V1ResourceRequirements(requests={"cpu": cpu, "memory": memory}, limits={"memory": memory})
+
+
+def _container(containers: list[V1Container], name: str) -> V1Container:
+    return next(container for container in containers if container.name == name)

@@ -1,0 +1,16 @@
+"""Between the task of a tune stage, its study and its workers."""
+
+WORKER = "worker"
+"""The step (``AIRFLOW_ML_STEP``) of a process that runs trials of a study, instead of holding it."""
+
+LOCAL_VARIABLE = "AIRFLOW_ML_LOCAL"
+"""Is set where a stage is a process of the worker's machine: a study then starts its workers itself."""
+
+STUDY_STORAGE_VARIABLE = "AIRFLOW_ML_STUDY_STORAGE"
+"""A database that Optuna keeps the study in, beside the store; a secret."""
+
+REPORT_VARIABLE = "AIRFLOW_ML_REPORT"
+"""Names the file to which a trial appends lines ``STEP VALUE`` while it works."""
+
+REPORT_ARGUMENT = "report"
+"""The argument of a function that takes ``report(step, value)``, if it has a default."""

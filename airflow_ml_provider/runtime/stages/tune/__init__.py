@@ -1,0 +1,214 @@
+"""Tune: a study that workers ask for trials; the best trial's params are the result.
+
+Optuna lives in this process alone, in memory: each finished trial is an object in the store, which outlives it. Workers
+are told what to try and tell what came of it, so their image needs no Optuna, and a slow network costs a trial some
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from airflow_ml_provider.protocol.tune import STUDY_STORAGE_VARIABLE
+from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
+from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
+from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
+from airflow_ml_provider.runtime.stages.tune.local_workers import LocalWorkers, is_local
+from airflow_ml_provider.runtime.stages.tune.records import TrialRecord, keep, kept_before
+from airflow_ml_provider.runtime.stages.tune.server import serving
+
+if TYPE_CHECKING:
+    from optuna import Study as OptunaStudy
+
+_LOOK_SECONDS = 1.0
+
+
+def run(context: BodyContext) -> BodyOutcome:
+    """Hold the study until its trials ended.
+
+    Raises:
+        ContractError: The study cannot be as it is described, or the code does not fit it.
+        UserCodeError: Too many trials failed, or none succeeded.
+        SystemExit: This process was told to end; what runs is given up.
+    """
+    from airflow_ml_provider.runtime.stages.tune.report import write_report
+    from airflow_ml_provider.runtime.stages.tune.runs import TrialRuns
+    from airflow_ml_provider.runtime.stages.tune.study import Study
+
+    request, options = context.request, context.request.options
+    runs = TrialRuns(request)
+    told = _Teller(options)
+
+    def ended(record: TrialRecord) -> None:
+        keep(request, record)
+        runs.end(record)
+        told(record)
+
+    kept = kept_before(request)
+    study = Study(_optuna_study(context, kept=len(kept)), options, begin=runs.begin, end=ended, killed=runs.kill)
+    study.resume(kept)
+    runs.close_left()
+    if kept:
+        print(f"{len(kept)} trials of earlier attempts are not run again", flush=True)
+    told.resumed(kept)
+    local = is_local()
+    with ExitStack() as stack:
+        stack.callback(study.stop)
+        stack.enter_context(_leaving_at_sigterm())
+        stack.enter_context(serving(_methods(study), attempt_uri=request.attempt_uri, local=local))
+        workers = stack.enter_context(LocalWorkers(request, int(options["workers"]))) if local else None
+        while not study.is_over:
+            study.wait(_LOOK_SECONDS)
+            study.expire()
+            if workers is not None and (failure := workers.look(study.lose_worker)) is not None:
+                study.fail(failure)
+    if study.failure is not None:
+        raise study.failure
+    best = _best(study.optuna, study.ended, options)
+    metrics = [objective["metric"] for objective in options["objectives"]]
+    write_report(
+        context.outputs["report"],
+        title=f"{request.pipeline}: {request.stage}",
+        study=study.optuna,
+        records=study.ended,
+        metrics=metrics,
+        best=best.number,
+    )
+    states = [record.state for record in study.ended]
+    counts = {f"trials_{state}": float(states.count(state)) for state in ("complete", "pruned", "failed")}
+    print(f"Best is trial {best.number}: {_shown(best, metrics)}", flush=True)
+    return BodyOutcome(
+        metrics={**best.metrics, **counts},
+        values={"best_params": dict(best.params), "study": {"best_trial": best.number, "best_run": best.run_id}},
+    )
+
+
+def _optuna_study(context: BodyContext, *, kept: int) -> OptunaStudy:
+    try:
+        import optuna
+    except ImportError as error:
+        raise ContractError(
+            f"tune: this Python has no Optuna ({error}); add optuna to the stage's image, or install "
+            f"'airflow-ml-provider[stage]' where stages run as processes"
+        ) from error
+    options, request = context.request.options, context.request
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # The same seed again would sample again what was tried before.
+    seeded = {"seed": (options["seed"] + kept) % 2**32} if options["seed"] is not None else {}
+    sampler = _made(optuna.samplers, options["sampler"], base=optuna.samplers.BaseSampler, of="sampler", more=seeded)
+    pruner = _made(optuna.pruners, options["pruner"], base=optuna.pruners.BasePruner, of="pruner", more={})
+    try:
+        return optuna.create_study(
+            storage=os.environ.pop(STUDY_STORAGE_VARIABLE, None),
+            sampler=sampler,
+            pruner=pruner,
+            study_name=f"{request.pipeline}/{request.dag_run}/{request.stage}/{request.map_index}/{request.attempt}",
+            directions=[objective["direction"] for objective in options["objectives"]],
+        )
+    except (optuna.exceptions.StorageInternalError, optuna.exceptions.DuplicatedStudyError, ImportError) as error:
+        raise ContractError(f"tune: the study's database cannot be used: {type(error).__name__}: {error}") from error
+
+
+def _made(module: Any, wanted: Mapping[str, Any], *, base: type, of: str, more: Mapping[str, Any]) -> Any:
+    found = getattr(module, wanted["name"], None)
+    if not (isinstance(found, type) and issubclass(found, base) and found is not base):
+        known = [name for name in module.__all__ if name not in (base.__name__, "BaseGASampler") and name[0].isupper()]
+        raise ContractError(f"tune: Optuna has no {of} {wanted['name']!r}; it has {', '.join(known)}")
+    try:
+        try:
+            return found(**{**more, **wanted["options"]})
+        except TypeError:
+            if not more:
+                raise
+            # Some samplers have no seed.
+            return found(**wanted["options"])
+    except (TypeError, ValueError, ImportError) as error:
+        raise ContractError(f"tune: {of} {wanted['name']} cannot be made: {error}") from error
+
+
+def _methods(study: Any) -> dict[str, Any]:
+    def fail(worker: str, category: str, message: str, traceback: str = "") -> None:
+        if category == "user_code":
+            study.fail(UserCodeError(message, type="WorkerFailed", traceback=traceback))
+        else:
+            study.fail(ContractError(message))
+
+    return {"ask": study.ask, "report": study.report, "tell": study.tell, "lose": study.lose, "fail": fail}
+
+
+def _best(study: OptunaStudy, ended: list[TrialRecord], options: Mapping[str, Any]) -> TrialRecord:
+    complete = [record for record in ended if record.state == "complete"]
+    if not complete:
+        last = next((record.message for record in reversed(ended) if record.message), "")
+        first, _, rest = last.partition("\n")
+        raise UserCodeError(
+            f"none of {len(ended)} trials was completed{'; the last failure: ' if first else ''}{first}",
+            type="NoTrialCompleted",
+            traceback=rest,
+        )
+    sign = 1 if options["objectives"][0]["direction"] == "minimize" else -1
+    if len(options["objectives"]) == 1:
+        return min(complete, key=lambda record: (sign * record.values[0], record.number))
+    # Of those that no other trial beats in everything, the best in the first objective.
+    front = {tuple(trial.values) for trial in study.best_trials}
+    return min(
+        (record for record in complete if record.values in front),
+        key=lambda record: (sign * record.values[0], record.number),
+    )
+
+
+def _leaving_at_sigterm() -> ExitStack:
+    """Raise SystemExit in this thread at SIGTERM, so that what runs is given up in order."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(SIGTERM_EXIT_CODE)
+
+    stack = ExitStack()
+    stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, leave))
+    return stack
+
+
+class _Teller:
+    """Tells of each trial in one line."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._trials = int(options["trials"])
+        self._metrics = [objective["metric"] for objective in options["objectives"]]
+        self._sign = 1 if options["objectives"][0]["direction"] == "minimize" else -1
+        self._ended = 0
+        self._best: TrialRecord | None = None
+
+    def resumed(self, records: list[TrialRecord]) -> None:
+        for record in records:
+            self._take(record)
+
+    def __call__(self, record: TrialRecord) -> None:
+        self._take(record)
+        best = (
+            "" if self._best is None else f"; best {_shown(self._best, self._metrics[:1])} (trial {self._best.number})"
+        )
+        what = _shown(record, self._metrics) if record.state == "complete" else record.state
+        failed = f": {record.message.partition(chr(10))[0]}" if record.message else ""
+        print(
+            f"[{self._ended}/{self._trials}] trial {record.number} {what} in {record.seconds:.1f} s "
+            f"{dict(record.params)}{failed}{best}",
+            flush=True,
+        )
+
+    def _take(self, record: TrialRecord) -> None:
+        self._ended += 1
+        if record.values and (self._best is None or self._sign * record.values[0] < self._sign * self._best.values[0]):
+            self._best = record
+
+
+def _shown(record: TrialRecord, metrics: list[str]) -> str:
+    return ", ".join(f"{name} {value:.6g}" for name, value in zip(metrics, record.values, strict=False))
+
+
+__all__ = ["StageError", "run"]

@@ -1,0 +1,101 @@
+"""A worker's side of the study's door."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from airflow_ml_provider.artifacts.layout import RESULT, join
+from airflow_ml_provider.artifacts.objects import read_object
+from airflow_ml_provider.runtime.stages.tune.server import ADDRESS
+
+GONE_SECONDS = 30.0
+"""How long a study may be out of reach before its worker gives up."""
+COMING_SECONDS = 300.0
+"""How long a worker waits for its study to begin."""
+_ANSWER_SECONDS = 60.0
+
+
+def worker_name(pid: int) -> str:
+    """Return the name by which a worker's process on this machine is known to its study."""
+    return f"{socket.gethostname()}-{pid}"
+
+
+class StudyGoneError(Exception):
+    """The study does not answer any more, or never began."""
+
+
+class StudyClient:
+    """Asks the study of an attempt.
+
+    Args:
+        attempt_uri: The attempt's folder in the store.
+
+    Attributes:
+        worker: This worker's name.
+    """
+
+    def __init__(self, attempt_uri: str) -> None:
+        self._attempt_uri = attempt_uri
+        self._url = self._token = ""
+        self.worker = worker_name(os.getpid())
+
+    def find(self) -> None:
+        """Wait for the study to begin.
+
+        Raises:
+            StudyGoneError: It did not.
+            StoreUnavailableError: The store does not answer.
+        """
+        deadline = time.monotonic() + COMING_SECONDS
+        while True:
+            try:
+                address = json.loads(read_object(join(self._attempt_uri, ADDRESS)))
+            except FileNotFoundError:
+                if time.monotonic() > deadline:
+                    raise StudyGoneError(f"no study began below {self._attempt_uri}") from None
+                time.sleep(0.5)
+            else:
+                self._url, self._token = address["url"], address["token"]
+                return
+
+    def is_over(self) -> bool:
+        """Whether the study left its result."""
+        try:
+            read_object(join(self._attempt_uri, RESULT))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def call(self, method: str, **values: Any) -> dict[str, Any]:
+        """Return what the study answers.
+
+        Raises:
+            StudyGoneError: It does not answer.
+        """
+        request = urllib.request.Request(  # noqa: S310 - the address is our own
+            f"{self._url}/{method}",
+            data=json.dumps({"worker": self.worker, **values}).encode(),
+            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+        )
+        # A proxy for the world outside does not know pods.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        deadline = time.monotonic() + GONE_SECONDS
+        while True:
+            try:
+                with opener.open(request, timeout=_ANSWER_SECONDS) as response:
+                    answer: dict[str, Any] = json.loads(response.read())
+                    return answer
+            except urllib.error.HTTPError as error:
+                raise StudyGoneError(
+                    f"the study answered {method} with {error.code}: {error.read()[:200]!r}"
+                ) from error
+            except (OSError, ValueError) as error:
+                if time.monotonic() > deadline or self.is_over():
+                    raise StudyGoneError(f"the study at {self._url} does not answer: {error}") from error
+                time.sleep(0.5)

@@ -1,0 +1,77 @@
+"""The workers of a study whose stage is a process: children of this one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.protocol.staged import STEP_VARIABLE
+from airflow_ml_provider.protocol.tune import LOCAL_VARIABLE, WORKER
+from airflow_ml_provider.runtime.errors import StageError, UserCodeError
+from airflow_ml_provider.runtime.stages.tune.client import worker_name
+
+RESTARTS = 10
+"""How many workers that died are replaced in one study."""
+_GRACE_SECONDS = 2.0
+
+
+def is_local() -> bool:
+    """Whether the study starts its workers itself."""
+    return LOCAL_VARIABLE in os.environ
+
+
+class LocalWorkers:
+    """Context manager: starts the workers, and ends those that are left.
+
+    Args:
+        request: The study's request, which is the workers' too.
+        count: How many.
+    """
+
+    def __init__(self, request: StageRequest, count: int) -> None:
+        self._request = request
+        self._count = count
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._restarts = 0
+
+    def look(self, lost: Callable[[str, str], None]) -> StageError | None:
+        """Replace workers that died; returns an error when they die again and again.
+
+        Args:
+            lost: Is called with the name of each and why it is gone.
+        """
+        for index, process in enumerate(self._processes):
+            code = process.poll()
+            if code in (None, 0):
+                continue
+            lost(worker_name(process.pid), f"its worker died with exit code {code}")
+            self._restarts += 1
+            if self._restarts > RESTARTS:
+                return UserCodeError(
+                    f"{self._restarts} workers died, the last with exit code {code}", type="WorkersDied"
+                )
+            self._processes[index] = self._started()
+        return None
+
+    def __enter__(self) -> LocalWorkers:
+        self._processes = [self._started() for _ in range(self._count)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, REQUEST_VARIABLE: self._request.to_json(), STEP_VARIABLE: WORKER}
+        command = [sys.executable, "-P", "-m", "airflow_ml_provider.runtime"]
+        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)

@@ -1,0 +1,103 @@
+"""The study's door: workers ask over HTTP, and find it by what it leaves in the store."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from airflow_ml_provider.artifacts.layout import join
+from airflow_ml_provider.artifacts.objects import create_object
+from airflow_ml_provider.runtime.patience import patiently
+
+ADDRESS = "_study.json"
+"""Beside the attempt's other files: ``{"url": ..., "token": ...}``."""
+BODY_LIMIT_BYTES = 1024 * 1024
+
+Methods = Mapping[str, Callable[..., Any]]
+
+
+@contextmanager
+def serving(methods: Methods, *, attempt_uri: str, local: bool) -> Iterator[None]:
+    """Serve methods by name while the block runs; the attempt's folder says where.
+
+    Args:
+        methods: Functions of JSON values that return JSON values.
+        attempt_uri: The attempt's folder; who may read the store may ask the study.
+        local: Whether all workers are on this machine.
+    """
+    token = secrets.token_urlsafe(32)
+    host = "127.0.0.1" if local else _address()
+    server = _Server(host, methods=methods, token=token)
+    thread = threading.Thread(target=server.serve_forever, daemon=True, name="study")
+    thread.start()
+    try:
+        name = f"[{host}]" if ":" in host else host
+        told = json.dumps({"url": f"http://{name}:{server.server_address[1]}", "token": token}).encode()
+        patiently(lambda: create_object(join(attempt_uri, ADDRESS), told), what="Telling where the study is")
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _address() -> str:
+    # The kubelet writes a pod's own address beside its name into /etc/hosts.
+    found = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
+    return str(found[0][4][0])
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, host: str, *, methods: Methods, token: str) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.methods = methods
+        self.token = token
+        super().__init__((host, 0), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # A worker that is silent in the middle of a request holds no thread for ever.
+    timeout = 60
+    server: _Server
+
+    def do_POST(self) -> None:
+        """Call a method."""
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > BODY_LIMIT_BYTES:
+            self._answer(413, {})
+            return
+        body = self.rfile.read(int(length))
+        given_token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given_token.encode(), self.server.token.encode()):
+            self._answer(401, {})
+            return
+        method = self.server.methods.get(self.path.removeprefix("/"))
+        try:
+            given = json.loads(body)
+            if method is None or not isinstance(given, dict):
+                raise TypeError(self.path)
+            answer = method(**given)
+        except (TypeError, ValueError, KeyError) as error:
+            self._answer(400, {"error": str(error)})
+            return
+        self._answer(200, answer or {})
+
+    def _answer(self, status: int, content: Mapping[str, Any]) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing: the study tells what happens."""

@@ -1,0 +1,133 @@
+"""A worker: fetches what the stage works with once, then runs trials until there are no more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from airflow_ml_provider.artifacts.errors import StoreError
+from airflow_ml_provider.artifacts.store import ArtifactStore
+from airflow_ml_provider.protocol.environment import tracking_variables
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.protocol.result import EXIT_CODES
+from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
+from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
+from airflow_ml_provider.runtime.function import load_function
+from airflow_ml_provider.runtime.stages.tune.client import StudyClient, StudyGoneError
+from airflow_ml_provider.runtime.stages.tune.trial import Process, Trial
+from airflow_ml_provider.runtime.workspace import Workspace
+
+BEAT_SECONDS = 5.0
+_GRACE_SECONDS = 5.0
+_TICK_SECONDS = 0.05
+
+
+def work(request: StageRequest) -> int:
+    """Run trials of the study of this attempt; returns the exit code: 0 when the study is over."""
+    signal.signal(signal.SIGTERM, _leave)
+    os.environ.update(tracking_variables(request.tracking))
+    study = StudyClient(request.attempt_uri)
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="airflow-ml-worker-") as root:
+        try:
+            study.find()
+            _run_trials(request, study, Path(root))
+        except StudyGoneError as error:
+            if study.is_over():
+                return 0
+            print(error, file=sys.stderr)
+            return 1
+        except StoreError as error:
+            print(error, file=sys.stderr)
+            return EXIT_CODES["store"]
+        finally:
+            os.chdir(before)
+    return 0
+
+
+def _run_trials(request: StageRequest, study: StudyClient, root: Path) -> None:
+    workspace = Workspace(root, request)
+    try:
+        workspace.fetch(ArtifactStore())
+        workspace.enter()
+        function = None if request.run is None else load_function(request.run)
+    except StageError as error:
+        study.call("fail", category=error.category, message=str(error), traceback=getattr(error, "traceback", ""))
+        return
+    while True:
+        asked = study.call("ask")
+        if asked.get("done"):
+            return
+        if "trial" not in asked:
+            continue
+        with tempfile.TemporaryDirectory(prefix=f"trial-{asked['trial']}-", dir=root) as folder:
+            trial = Trial(request, function, inputs=workspace.inputs, folder=Path(folder), code=workspace.folder)
+            number: int = asked["trial"]
+            try:
+                process = trial.start(asked["params"], run_id=asked["run_id"])
+                with _ending_it(process, study, number):
+                    stopped = _followed(trial, process, study, number)
+                    if stopped == "stop":
+                        continue
+                    metrics = trial.metrics(process.poll() or 0) if not stopped else {}
+            except ContractError as error:
+                study.call("fail", category=error.category, message=str(error))
+                return
+            except UserCodeError as error:
+                message = f"{error}\n{error.traceback}".rstrip()
+                study.call("tell", trial=number, state="failed", metrics={}, message=message)
+                continue
+            state = "pruned" if stopped else "complete"
+            study.call("tell", trial=number, state=state, metrics=metrics, message="")
+
+
+def _followed(trial: Trial, process: Process, study: StudyClient, number: int) -> str:
+    """Wait for the trial's end, telling what it reports; returns ``prune`` or ``stop`` when it was stopped."""
+    told = time.monotonic()
+    while process.poll() is None:
+        time.sleep(_TICK_SECONDS)
+        values = list(trial.reported())
+        if not values and time.monotonic() - told < BEAT_SECONDS:
+            continue
+        told = time.monotonic()
+        answer = study.call("report", trial=number, values=values)
+        if answer.get("prune") or answer.get("stop"):
+            _end(process)
+            return "prune" if answer.get("prune") else "stop"
+    if values := list(trial.reported()):
+        study.call("report", trial=number, values=values)
+    return ""
+
+
+def _end(process: Process) -> None:
+    process.terminate()
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            process.kill()
+        time.sleep(_TICK_SECONDS)
+
+
+@contextmanager
+def _ending_it(process: Process, study: StudyClient, number: int) -> Iterator[None]:
+    """End the trial when the worker leaves before; the study gives it to another."""
+    try:
+        yield
+    except SystemExit:
+        _end(process)
+        study.call("lose", trial=number, why="its worker was told to end")
+        raise
+    except StudyGoneError:
+        _end(process)
+        raise
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(SIGTERM_EXIT_CODE)
