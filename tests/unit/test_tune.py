@@ -158,7 +158,7 @@ def tune(tmp_path, monkeypatch, caplog):
 @pytest.fixture
 def trials(tmp_path):
     """What the trials noted."""
-    return lambda: [eval(line) for line in (tmp_path / "trials").read_text().splitlines()]  # noqa: S307
+    return lambda: [eval(line) for line in (tmp_path / "trials").read_text().splitlines()]
 
 
 def test_the_best_of_the_trials_is_found_by_warm_workers(tune, trials, tmp_path):
