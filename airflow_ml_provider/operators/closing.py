@@ -11,7 +11,7 @@ from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.leftovers import remove_left_pods
 from airflow_ml_provider.operators.settings import MlSettings
-from airflow_ml_provider.operators.tracking import child_states, known_parent
+from airflow_ml_provider.operators.tracking import ROLE_TAG, child_states, known_parent
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,13 @@ def _close(context: Context, identity: StageIdentity, parent: str, hook: MlflowH
         if status == "RUNNING":
             log.warning("Run %s was left open by a task that died: it is closed as KILLED", run_id)
             hook.set_status(run_id, "KILLED")
+    # Trials lie below an attempt of their stage, which is deeper than the runs seen above.
+    own = {ROLE_TAG: "trial", "airflow_ml.pipeline": identity.pipeline, "airflow_ml.dag_run": identity.dag_run}
+    wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in own.items())
+    for run in hook.search_runs(
+        experiment_id=experiment_id, filter_string=f"{wanted} and attributes.status = 'RUNNING'"
+    ):
+        hook.set_status(str(run["info"]["run_id"]), "KILLED")
     states = context["ti"].get_task_states(dag_id=identity.pipeline, run_ids=[identity.dag_run])
     found = states.get(identity.dag_run, {})
     failed = sorted(name for name, state in found.items() if state in _FAILED_STATES)

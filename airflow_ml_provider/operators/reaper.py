@@ -26,7 +26,7 @@ from airflow_ml_provider.pod.names import (
 TaskStates = Callable[[Owner], Collection[str | None]]
 """Returns the states of the owner's task instances, none when Airflow does not know it."""
 
-_ROLES = ("attempt", "stage", "pipeline")
+_ROLES = ("trial", "attempt", "stage", "pipeline")
 
 
 @dataclass(frozen=True)

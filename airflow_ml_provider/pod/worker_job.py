@@ -20,7 +20,7 @@ from kubernetes.client import (
 
 from airflow_ml_provider.pod.variables import with_variables
 from airflow_ml_provider.protocol.staged import STEP_VARIABLE
-from airflow_ml_provider.protocol.tune import WORKER
+from airflow_ml_provider.protocol.tune import STUDY_STORAGE_VARIABLE, WORKER
 
 WORKER_LABEL = "airflow-ml/worker"
 
@@ -44,7 +44,8 @@ def worker_job(pod: V1Pod, *, container: str, workers: int) -> V1Job:
     spec = copy.deepcopy(pod.spec)
     spec.restart_policy = "Never"
     base = _container(spec.containers, container)
-    base.env = with_variables(base.env, {STEP_VARIABLE: WORKER})
+    given = [variable for variable in base.env or () if variable.name != STUDY_STORAGE_VARIABLE]
+    base.env = with_variables(given, {STEP_VARIABLE: WORKER})
     labels = {**(pod.metadata.labels or {}), WORKER_LABEL: "true"}
     return V1Job(
         api_version="batch/v1",

@@ -13,6 +13,7 @@ from kubernetes import client, config
 from airflow_ml_provider.cli.manifests import ROLE, RULES, manifests
 from airflow_ml_provider.exceptions import ClusterForbiddenError
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
+from airflow_ml_provider.hooks.jobs import create_job
 from airflow_ml_provider.hooks.pods import Pods
 
 GRANTED = [(verb, resource) for rule in RULES for resource in rule["resources"] for verb in rule["verbs"]]
@@ -26,6 +27,11 @@ def log(pods):
         raise cluster_error(error, "get", "pods/log", f"{pods.namespace}/x") from error
 
 
+def job(namespace):
+    template = {"spec": {**POD["spec"], "restartPolicy": "Never"}}
+    return client.V1Job(metadata=client.V1ObjectMeta(name="x", namespace=namespace), spec={"template": template})
+
+
 CALLS = {
     ("create", "pods"): lambda pods: pods.create(
         client.V1Pod(metadata=client.V1ObjectMeta(name="x"), spec=POD["spec"])
@@ -35,6 +41,7 @@ CALLS = {
     ("watch", "pods"): lambda pods: next(pods.watch_one("x", "0")),
     ("get", "pods/log"): log,
     ("list", "events"): lambda pods: pods.events("x"),
+    ("create", "jobs"): lambda pods: create_job(pods._client, job(pods.namespace)),
 }
 
 

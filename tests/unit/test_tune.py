@@ -8,6 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
+import optuna
 import psutil
 import pytest
 
@@ -308,6 +309,19 @@ def test_nothing_of_a_study_lives_on_when_it_is_stopped(tune, trials, tmp_path):
     thread.join(30)
     _, alive = psutil.wait_procs(processes, timeout=10)
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_study_can_be_kept_in_a_database_beside_the_store(tune, tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path}/studies.db"
+    monkeypatch.setenv("AIRFLOW_ML_STUDY_STORAGE", url)
+    result, log = tune("two_aims", inputs={}, trials=3)
+    assert result.failure is None, log
+    study = optuna.load_study(study_name="p/r/tune/-1/1.1", storage=url)
+    assert study.best_params == result.values["best_params"]
+    monkeypatch.setenv("AIRFLOW_ML_STUDY_STORAGE", "postgresql+nodriver://u:s3cret@nowhere/db")
+    result, log = tune("two_aims", inputs={}, trials=3, attempt="2.1")
+    assert (result.failure.category, "s3cret" in str(result.failure) + "".join(log)) == ("contract", False)
+    assert "(AIRFLOW_ML_STUDY_STORAGE) cannot be used: NoSuchModuleError" in result.failure.message
 
 
 def test_workers_change_nothing_of_the_work(tune):

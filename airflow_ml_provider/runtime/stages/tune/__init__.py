@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
 
 _LOOK_SECONDS = 1.0
+_FAREWELL_SECONDS = 3.0
 
 
 def run(context: BodyContext) -> BodyOutcome:
@@ -68,6 +69,7 @@ def run(context: BodyContext) -> BodyOutcome:
             study.expire()
             if workers is not None and (failure := workers.look(study.lose_worker)) is not None:
                 study.fail(failure)
+        study.wait_for_workers(_FAREWELL_SECONDS)
     if study.failure is not None:
         raise study.failure
     best = _best(study.optuna, study.ended, options)
@@ -97,22 +99,29 @@ def _optuna_study(context: BodyContext, *, kept: int) -> OptunaStudy:
             f"tune: this Python has no Optuna ({error}); add optuna to the stage's image, or install "
             f"'airflow-ml-provider[stage]' where stages run as processes"
         ) from error
+    from sqlalchemy.exc import SQLAlchemyError
+
     options, request = context.request.options, context.request
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # The same seed again would sample again what was tried before.
     seeded = {"seed": (options["seed"] + kept) % 2**32} if options["seed"] is not None else {}
     sampler = _made(optuna.samplers, options["sampler"], base=optuna.samplers.BaseSampler, of="sampler", more=seeded)
     pruner = _made(optuna.pruners, options["pruner"], base=optuna.pruners.BasePruner, of="pruner", more={})
+    storage = os.environ.pop(STUDY_STORAGE_VARIABLE, None)
     try:
         return optuna.create_study(
-            storage=os.environ.pop(STUDY_STORAGE_VARIABLE, None),
+            storage=storage,
             sampler=sampler,
             pruner=pruner,
             study_name=f"{request.pipeline}/{request.dag_run}/{request.stage}/{request.map_index}/{request.attempt}",
             directions=[objective["direction"] for objective in options["objectives"]],
         )
-    except (optuna.exceptions.StorageInternalError, optuna.exceptions.DuplicatedStudyError, ImportError) as error:
-        raise ContractError(f"tune: the study's database cannot be used: {type(error).__name__}: {error}") from error
+    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError, ValueError) as error:
+        # The URL is a secret, and so is what an error quotes of it.
+        raise ContractError(
+            f"tune: the study's database ({STUDY_STORAGE_VARIABLE}) cannot be used: {type(error).__name__}; try its "
+            f"URL with optuna.create_study where the stage runs"
+        ) from None
 
 
 def _made(module: Any, wanted: Mapping[str, Any], *, base: type, of: str, more: Mapping[str, Any]) -> Any:

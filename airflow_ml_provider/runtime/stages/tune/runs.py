@@ -86,7 +86,7 @@ class TrialRuns:
 
         def close(client: MlflowClient) -> None:
             assert self._tracking is not None
-            own = " and ".join(f"tags.`{key}` = '{_quoted(value)}'" for key, value in self._tags.items())
+            own = " and ".join(f"tags.`{key}` = '{value}'" for key, value in self._tags.items())
             wanted = f"{own} and attributes.status = 'RUNNING'"
             for run in client.search_runs([self._tracking.experiment_id], wanted, max_results=1000):
                 client.set_terminated(run.info.run_id, status="KILLED")
@@ -107,7 +107,3 @@ class TrialRuns:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _quoted(value: str) -> str:
-    return value.replace("'", "''")

@@ -95,11 +95,13 @@ class Study:
         Waits some seconds for a trial that is run by another worker, and may be lost.
         """
         with self._changed:
-            self.workers.add(worker)
             self.lose_worker(worker, "its worker began anew")
+            self.workers.add(worker)
             if not self.is_over and self._left() == 0:
                 self._changed.wait_for(lambda: self.is_over or self._left() > 0, timeout=_PATIENCE_SECONDS)
             if self.is_over:
+                self.workers.discard(worker)
+                self._changed.notify_all()
                 return {"done": True}
             if self._left() == 0:
                 return {}
@@ -155,6 +157,7 @@ class Study:
     def lose_worker(self, worker: str, why: str) -> None:
         """Take the end of a worker, and of what it was at."""
         with self._changed:
+            self.workers.discard(worker)
             for number in [number for number, running in self._running.items() if running.worker == worker]:
                 self._lose(number, why)
 
@@ -178,6 +181,11 @@ class Study:
                 self.optuna.tell(number, state=_optuna_state("failed"))
                 self._killed(running.run_id)
             self._running.clear()
+
+    def wait_for_workers(self, seconds: float) -> None:
+        """Wait until every worker was told that the study is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.workers, timeout=seconds)
 
     def wait(self, seconds: float) -> None:
         """Wait until something changes."""
