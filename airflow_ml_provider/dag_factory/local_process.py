@@ -18,7 +18,6 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow_ml_provider.dag_factory.builder import FINISH, build
 from airflow_ml_provider.dag_factory.local_results import LocalResults
 from airflow_ml_provider.dag_factory.local_run import REQUEST_VARIABLE, LocalRunRequest, RunEvent, StageEvent
-from airflow_ml_provider.dag_factory.stage_arguments import gates_before
 from airflow_ml_provider.decisions.reuse import Reuse
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.reuse import CACHE_XCOM
@@ -27,6 +26,7 @@ from airflow_ml_provider.spec.load import load
 from airflow_ml_provider.spec.order import downstream, in_order
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.problems import SpecError, did_you_mean
+from airflow_ml_provider.spec.registration import gates_before
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

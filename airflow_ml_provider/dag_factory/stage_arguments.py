@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import XComArg
 from pydantic import BaseModel
 
+from airflow_ml_provider.decisions.gate_rules import CHAMPION
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.spec.params import Params
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.references import Reference
+from airflow_ml_provider.spec.registration import champion_of, gates_before
 from airflow_ml_provider.spec.stages import CodeStageSpec
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ def stage_arguments(
     if isinstance(stage, CodeStageSpec):
         arguments["code"] = spec.code_folder(stage) if stage.run or stage.command else None
         arguments["io_image"] = spec.image
+    if stage.kind == "evaluate" and CHAMPION in arguments["gate"]:
+        arguments["champion_of"] = champion_of(spec, name)
     if stage.kind == "register":
         arguments["gates"] = [output(Reference(gate, "gate")) for gate in gates_before(spec, name)]
     return arguments
@@ -106,18 +110,3 @@ def _with_outputs(value: Any, output: Callable[[Reference], Any]) -> Any:
         case BaseModel():
             return value.model_dump(exclude_none=True)
     return value
-
-
-def gates_before(spec: PipelineSpec, name: str) -> list[str]:
-    """Return the evaluate stages with a gate that a register stage needs and that measured its model."""
-    from airflow_ml_provider.spec.stages import EvaluateSpec, RegisterSpec
-
-    register = spec.stages[name]
-    assert isinstance(register, RegisterSpec)
-    return [
-        other
-        for other in register.needs
-        if isinstance(stage := spec.stages[other], EvaluateSpec)
-        and stage.gate
-        and register.model in stage.inputs.values()
-    ]

@@ -13,8 +13,8 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_THRESHOLD = re.compile(rf"\s*(?P<sign><=|>=|<|>)\s*(?:(?P<number>{_NUMBER})|(?P<metric>[A-Za-z_][A-Za-z0-9_./-]*))\s*")
+NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_THRESHOLD = re.compile(rf"\s*(?P<sign><=|>=|<|>)\s*(?:(?P<number>{NUMBER})|(?P<metric>[A-Za-z_][A-Za-z0-9_./-]*))\s*")
 
 
 class Threshold(NamedTuple):

@@ -5,46 +5,145 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_ml_provider.decisions.gate import Threshold, judge
+from airflow_ml_provider.decisions.gate_rules import CHAMPION, Gate, GateError, judge_all
 from airflow_ml_provider.exceptions import GateFailedError, StageConfigurationError
 from airflow_ml_provider.operators.checked_stage import CheckedStageOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_ml_provider.artifacts.store import ArtifactStore
+    from airflow_ml_provider.operators.identity import StageIdentity
     from airflow_ml_provider.protocol.result import StageResult
+
+TASKS = ("regression", "classification", "clustering", "ranking")
 
 
 class EvaluateOperator(CheckedStageOperator):
-    """Runs the code that measures a model and compares its metrics with thresholds.
+    """Measures a model and compares its metrics with thresholds, and with the champion's on the same data.
 
-    The XCom ``gate`` holds the verdict: ``{"passed": true, "reasons": [...]}``.
+    Metrics are what the code returns and, with ``task``, what its predictions give: those that the code writes to an
+    output ``predictions``, or, without code, those of the model (MLflow's format) for the other input. With ``task`` or
+    ``gate["champion"]`` the output ``card`` holds a model card. The XCom ``gate`` holds the verdict:
+    ``{"passed": true, "reasons": [...]}``.
 
     Args:
-        gate: Thresholds by metric: ``{"rmse": "< 20"}``, or against another metric, ``"< baseline_rmse"``.
+        gate: Thresholds by metric (``{"rmse": "< 20"}``, or against another metric, ``"< baseline_rmse"``); under
+            ``champion`` how much worse than the champion a metric may be (``{"rmse": "at most 1% worse"}``), under
+            ``worst_slice`` thresholds of the slice in which it is worst.
+        champion_of: The registered model whose alias ``champion`` is compared.
+        task: ``regression``, ``classification``, ``clustering`` or ``ranking``.
+        target: Column of what was to be predicted.
+        prediction: Column of what was predicted.
+        by: Columns whose values cut the data into slices.
+        min_slice_rows: Slices of fewer rows are left out.
+        confidence: With which confidence a difference to the champion is within its tolerance, by bootstrap.
     """
 
     kind: ClassVar[str] = "evaluate"
+    body: ClassVar[str | None] = "evaluate"
+    template_fields: Sequence[str] = tuple(sorted({*CheckedStageOperator.template_fields, "champion_of"}))
 
-    def __init__(self, *, gate: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        gate: Mapping[str, Any] | None = None,
+        champion_of: str | None = None,
+        task: str | None = None,
+        target: str = "target",
+        prediction: str = "prediction",
+        by: Sequence[str] = (),
+        min_slice_rows: int = 30,
+        confidence: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.gate = dict(gate or {})
-        if self.on_failure != "fail" and not self.gate:
-            raise StageConfigurationError(f"stage {self.task_id!r}: on_failure={self.on_failure!r} needs a gate")
-        for metric, threshold in self.gate.items():
-            try:
-                Threshold.parse(threshold)
-            except ValueError as error:
-                raise StageConfigurationError(f"stage {self.task_id!r}: gate.{metric}: {error}") from error
+        self.champion_of = champion_of
+        self.task = task
+        self.target = target
+        self.prediction = prediction
+        self.by = tuple(by)
+        self.min_slice_rows = min_slice_rows
+        self.confidence = confidence
+        self.body_calls_code = self.uses_body
+        # The champion is in MLflow.
+        self.needs_tracking = CHAMPION in self.gate
+        if self.uses_body:
+            self.outputs.setdefault("card", "report")
+        self._require_sound_gate()
+
+    @property
+    def uses_body(self) -> bool:
+        """Whether more is done than to run the code and to compare what it returned."""
+        return self.task is not None or CHAMPION in self.gate
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether a pod of this stage has containers of its own for inputs and outputs."""
+        return super().is_staged and not self.uses_body
+
+    def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
+        """Return what is measured; the champion's version is the one that has the alias now."""
+        if not self.uses_body:
+            return {}
+        return {
+            "champion": self._champion() if CHAMPION in self.gate else None,
+            "compared": sorted(self.gate.get(CHAMPION, {})),
+            "task": self.task,
+            "target": self.target,
+            "prediction": self.prediction,
+            "by": list(self.by),
+            "min_slice_rows": self.min_slice_rows,
+            "confidence": self.confidence,
+        }
 
     def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:
         """Judge the metrics; fail, warn or branch when the gate is not passed."""
         if not self.gate:
             return None
-        verdict = judge(self.gate, result.metrics)
+        found = result.values.get("evaluation", {})
+        verdict = judge_all(
+            Gate.read(self.gate),
+            result.metrics,
+            champion=found.get("champion"),
+            champion_name=str(self.champion_of),
+            intervals={name: (low, high) for name, (low, high) in found.get("intervals", {}).items()},
+            slices=found.get("slices", {}),
+        )
         for reason in verdict.reasons:
             self.log.info("Gate: %s", reason)
         if self.do_xcom_push:
             context["ti"].xcom_push(key="gate", value={"passed": verdict.passed, "reasons": list(verdict.reasons)})
         failure = GateFailedError(f"the model does not pass its gate: {'; '.join(verdict.reasons)}")
         return self.settle(passed=verdict.passed, failure=failure)
+
+    def _champion(self) -> dict[str, str] | None:
+        from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
+
+        assert self.champion_of is not None
+        found = ModelRegistry(str(self.mlflow_conn_id)).version_of_alias(self.champion_of, "champion")
+        return None if found is None else {"name": self.champion_of, "version": str(found["version"])}
+
+    def _require_sound_gate(self) -> None:
+        where = f"stage {self.task_id!r}"
+        if not (self.run or self.command or self.task):
+            raise StageConfigurationError(
+                f"{where} has nothing to run: give run='module:function', command=[...] or task='regression'"
+            )
+        if self.task not in (None, *TASKS):
+            raise StageConfigurationError(f"{where}: task is {self.task!r}; allowed are {', '.join(TASKS)}")
+        if self.on_failure != "fail" and not self.gate:
+            raise StageConfigurationError(f"{where}: on_failure={self.on_failure!r} needs a gate")
+        try:
+            gate = Gate.read(self.gate)
+        except GateError as error:
+            raise StageConfigurationError(f"{where}: gate.{'.'.join(error.where)}: {error}") from error
+        if gate.champion and not (self.champion_of and self.mlflow_conn_id):
+            raise StageConfigurationError(f"{where}: gate.champion needs champion_of='MODEL' and MLflow")
+        if (self.by or self.confidence or gate.worst_slice) and not self.task:
+            raise StageConfigurationError(f"{where}: by, confidence and worst_slice are about predictions: give task")
+        if gate.worst_slice and not self.by:
+            raise StageConfigurationError(f"{where}: gate.worst_slice needs slices: give by=[column]")
+        if self.uses_body and self.io == "staged":
+            raise StageConfigurationError(f"{where}: task and gate.champion need io='direct'")

@@ -34,7 +34,7 @@ class RegisterOperator(StageOperator):
 
     kind: ClassVar[str] = "register"
     body: ClassVar[str | None] = "register"
-    needs_tracking: ClassVar[bool] = True
+    needs_tracking: bool = True
     never_reused: ClassVar[str] = "a model is registered anew each time, which changes nothing where it is there"
     template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "gates", "model", "model_name"}))
     operator_extra_links = (MlflowRunLink(), ModelVersionLink())

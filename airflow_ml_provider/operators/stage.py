@@ -79,9 +79,9 @@ class StageOperator(KubernetesPodOperator):
     body: ClassVar[str | None] = None
     has_companion: ClassVar[bool] = False
     """Whether a Job runs beside the stage's pod."""
-    body_calls_code: ClassVar[bool] = False
+    body_calls_code: bool = False
     """Whether the body runs also where there is code, and calls it."""
-    needs_tracking: ClassVar[bool] = False
+    needs_tracking: bool = False
     default_outputs: ClassVar[Mapping[str, str]] = {}
     never_reused: ClassVar[str] = ""
     """Why results of this kind are never taken from an earlier run; empty where they may be."""

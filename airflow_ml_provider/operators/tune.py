@@ -45,7 +45,7 @@ class TuneOperator(StageOperator):
 
     kind: ClassVar[str] = "tune"
     body: ClassVar[str | None] = "tune"
-    body_calls_code: ClassVar[bool] = True
+    body_calls_code: bool = True
     has_companion: ClassVar[bool] = True
     default_outputs: ClassVar[Mapping[str, str]] = {"report": "report"}
 

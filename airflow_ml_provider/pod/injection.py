@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from airflow_ml_provider.protocol.names import BODIES, LARGE_BODIES
+from airflow_ml_provider.protocol.names import BODIES
 
 RUNTIME_LIMIT_BYTES = 32 * 1024
 
@@ -23,7 +23,7 @@ _SHIPPED = ("protocol", "artifacts", "runtime")
 # What of the store only Airflow's side uses.
 _AIRFLOW_SIDE = {"claims.py", "ledger.py", "results.py"}
 # Bodies that need more than their own module.
-_BODY_MODULES = {"validate": ("validate", "frames")}
+_BODY_MODULES = {"evaluate": ("frames",), "tune": (), "validate": ("frames",)}
 
 BOOTSTRAP = """\
 import base64, json, os, pathlib, runpy, sys, tempfile, zlib
@@ -87,5 +87,5 @@ def _shipped_files(body: str | None) -> Iterator[Path]:
         yield from sorted(path for path in (_PACKAGE / folder).glob("*.py") if path.name not in _AIRFLOW_SIDE)
     stages = _PACKAGE / "runtime" / "stages"
     yield stages / "__init__.py"
-    if body in BODIES and body not in LARGE_BODIES:
+    if body in BODIES:
         yield from (stages / f"{module}.py" for module in _BODY_MODULES.get(body, (body,)))

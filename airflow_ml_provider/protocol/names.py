@@ -21,10 +21,10 @@ RESERVED_OUTPUTS = (
 REUSE_PARAM = "reuse"
 """The DAG's param that says whether a run takes results of earlier ones."""
 
-BODIES = ("ingest", "register", "validate", "tune")
+BODIES = ("evaluate", "ingest", "register", "tune", "validate")
 """Bodies of stages that the runtime itself has."""
 
-LARGE_BODIES = ("tune",)
+LARGE_BODIES = ("evaluate", "tune", "validate")
 """Those that are packages: they travel through the store, being too large for a pod's environment."""
 
 CHECKPOINTS = "checkpoints"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from airflow_ml_provider.decisions.gate_rules import CHAMPION
 from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS, REUSE_PARAM
 from airflow_ml_provider.spec.code_checks import check_code
 from airflow_ml_provider.spec.findings import Finding
@@ -15,6 +16,7 @@ from airflow_ml_provider.spec.paths import is_file, is_folder
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.references import Reference
+from airflow_ml_provider.spec.registration import champion_of
 from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec
 from airflow_ml_provider.spec.suite import SuiteError, check_suite
 
@@ -105,6 +107,8 @@ def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
                 yield Finding((*where, *key), message)
         if stage.kind in ("validate", "evaluate"):
             yield from _branch(spec, name, stage, unread)
+        if stage.kind == "evaluate" and CHAMPION in getattr(stage, "gate", ()):
+            yield from _champion(spec, name)
         if stage.kind == "register" and spec.tracking is None:
             yield Finding(where, "register needs MLflow: remove 'tracking: false'")
         yield from _ignored(where, stage)
@@ -159,6 +163,16 @@ def _branch(spec: PipelineSpec, name: str, stage: StageSpec, unread: Collection[
             yield Finding(where, _no_stage(spec, other))
         elif name not in spec.upstream(other):
             yield Finding(where, f"stage {other!r} does not follow {name!r}; add 'needs: [{name}]' to it")
+
+
+def _champion(spec: PipelineSpec, name: str) -> Iterator[Finding]:
+    if spec.tracking is None:
+        yield Finding(("stages", name, "gate", CHAMPION), "the champion is in MLflow: remove 'tracking: false'")
+    if champion_of(spec, name) is None:
+        yield Finding(
+            ("stages", name, "gate", CHAMPION),
+            "which model's champion? no single register stage registers a model that this stage reads: say champion_of",
+        )
 
 
 def _files(spec: PipelineSpec, folder: Path) -> Iterator[Finding]:

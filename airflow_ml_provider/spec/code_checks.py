@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from airflow_ml_provider.decisions.gate import Threshold
+from airflow_ml_provider.decisions.gate_rules import CHAMPION, WORST_SLICE
 from airflow_ml_provider.protocol.names import CHECKPOINTS
 from airflow_ml_provider.spec.findings import Finding
 from airflow_ml_provider.spec.paths import is_file, is_folder
@@ -195,10 +197,15 @@ def _metrics(name: str, stage: CodeStageSpec, function: _Function, run: str) -> 
 
 def _wanted_metrics(stage: CodeStageSpec) -> Iterator[tuple[tuple[str, ...], str]]:
     """Return the metrics that a stage judges by, each with the key that names it."""
-    gate: Mapping[str, str] = getattr(stage, "gate", {}) if stage.kind == "evaluate" else {}
+    # What is made of predictions is among the metrics too.
+    by_code = stage.kind == "evaluate" and getattr(stage, "task", None) is None
+    gate: Mapping[str, Any] = getattr(stage, "gate", {}) if by_code else {}
     for metric, threshold in gate.items():
-        limit = Threshold.parse(threshold).limit
-        yield from ((("gate", metric), name) for name in (metric, limit) if isinstance(name, str))
+        if metric == CHAMPION:
+            yield from ((("gate", CHAMPION, name), name) for name in threshold)
+        elif metric != WORST_SLICE:
+            limit = Threshold.parse(threshold).limit
+            yield from ((("gate", metric), name) for name in (metric, limit) if isinstance(name, str))
     for objective in getattr(stage, "objective", ()) if stage.kind == "tune" else ():
         yield ("objective",), objective["metric"]
 

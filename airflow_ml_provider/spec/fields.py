@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict
 
-from airflow_ml_provider.decisions.gate import Threshold
 from airflow_ml_provider.protocol.artifact import ARTIFACT_TYPES
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.names import NAME_PATTERN, require_name
@@ -78,11 +77,6 @@ def _artifact_type(value: Any) -> str:
     if value not in ARTIFACT_TYPES:
         hint = did_you_mean(str(value), ARTIFACT_TYPES)
         raise ValueError(f"{value!r} is no artifact type; allowed are {', '.join(ARTIFACT_TYPES)}{hint}")
-    return str(value)
-
-
-def _threshold(value: Any) -> str:
-    Threshold.parse(value)
     return str(value)
 
 
@@ -204,10 +198,6 @@ Name = Annotated[str, Checked(checked_name, {"type": "string", "pattern": f"^{NA
 PipelineName = Annotated[str, Checked(_pipeline, {"type": "string", "pattern": f"^{_PIPELINE.pattern}$"})]
 ModelName = Annotated[str, Checked(_model_name, {"type": "string", "pattern": f"^{_MODEL.pattern}$|{{{{"})]
 ArtifactType = Annotated[str, Checked(_artifact_type, {"type": "string", "enum": list(ARTIFACT_TYPES)})]
-ThresholdText = Annotated[
-    str,
-    Checked(_threshold, {"type": "string", "pattern": "^ *(<=|>=|<|>)", "examples": ["< 20", "< baseline_rmse"]}),
-]
 StageReference = Annotated[
     Reference,
     Checked(

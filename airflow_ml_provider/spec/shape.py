@@ -57,7 +57,7 @@ def _message(value: Any, path: KeyPath, details: ErrorDetails) -> str:
         return f"key {path[-1]!r} is missing"
     if kind == "value_error":
         return details["msg"].removeprefix("Value error, ")
-    if kind in ("kind", "params"):
+    if kind in ("gate", "kind", "params"):
         return details["msg"]
     shown = _shown(details["input"])
     got = f", got {shown}" if len(shown) <= _SHOWN_LIMIT else ""

@@ -2,20 +2,81 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from airflow_ml_provider.spec.fields import Name, ThresholdText
+from airflow_ml_provider.decisions.gate_rules import Gate, GateError
+from airflow_ml_provider.spec.checked import Checked
+from airflow_ml_provider.spec.fields import ModelName, Name
 from airflow_ml_provider.spec.stages import CodeStageSpec, require_branch
 
 
+def _gate(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f'{value!r} is no gate: write a mapping such as {{rmse: "< 20"}}')
+    try:
+        Gate.read(value)
+    except GateError as error:
+        problem = PydanticCustomError("gate", "{message}", {"message": str(error)})
+        details = InitErrorDetails(type=problem, loc=error.where, input=value)
+        raise ValidationError.from_exception_data("gate", [details]) from error
+    return dict(value)
+
+
+_THRESHOLD = {"type": "string", "pattern": "^ *(<=|>=|<|>)"}
+_TOLERANCE = {"type": "string", "pattern": "^ *(at most|at least|better|not worse)"}
+GateField = Annotated[
+    dict[str, Any],
+    Checked(
+        _gate,
+        {
+            "type": "object",
+            "properties": {
+                "champion": {"type": "object", "additionalProperties": _TOLERANCE},
+                "worst_slice": {"type": "object", "additionalProperties": _THRESHOLD},
+            },
+            "additionalProperties": _THRESHOLD,
+        },
+    ),
+]
+
+
 class EvaluateSpec(CodeStageSpec):
-    """Measures a model and compares its metrics with a gate."""
+    """Measures a model, by code or by its predictions, and compares its metrics with a gate."""
 
     kind: Literal["evaluate"] = Field(description="What the stage does", examples=["evaluate"])
-    gate: dict[str, ThresholdText] = Field(
-        default={}, description='Thresholds by metric, such as "< 20"', examples=[{"rmse": "< 20"}]
+    gate: GateField = Field(
+        default={},
+        description="Thresholds by metric, of the worst slice, and how much worse than the champion a metric may be",
+        examples=[{"rmse": "< 20", "champion": {"rmse": "at most 1% worse"}, "worst_slice": {"rmse": "< 40"}}],
+    )
+    champion_of: ModelName | None = Field(
+        default=None,
+        description="The registered model whose champion is compared; default is that of the register stage",
+        examples=["flight_delays"],
+    )
+    task: Literal["regression", "classification", "clustering", "ranking"] | None = Field(
+        default=None, description="Which metrics are made of predictions", examples=["regression"]
+    )
+    target: str = Field(
+        default="target", min_length=1, description="Column of what was to be predicted", examples=["arr_delay"]
+    )
+    prediction: str = Field(
+        default="prediction", min_length=1, description="Column of what was predicted", examples=["prediction"]
+    )
+    by: list[str] = Field(
+        default=[], description="Columns whose values cut the data into slices", examples=[["carrier"]]
+    )
+    min_slice_rows: int = Field(default=30, ge=1, description="Slices of fewer rows are left out", examples=[100])
+    confidence: float | None = Field(
+        default=None,
+        gt=0.5,
+        lt=1,
+        description="With which confidence a difference to the champion is within its tolerance, by bootstrap",
+        examples=[0.95],
     )
     on_failure: Literal["fail", "warn", "branch"] = Field(
         default="fail", description="What becomes of the pipeline when the check fails", examples=["branch"]
@@ -24,9 +85,40 @@ class EvaluateSpec(CodeStageSpec):
         default=[], description="With branch: stages that run only when it failed", examples=[["alert"]]
     )
 
+    needs_code: ClassVar[bool] = False
+
     @model_validator(mode="after")
-    def _sound_branch(self) -> EvaluateSpec:
+    def _sound(self) -> EvaluateSpec:
         require_branch(self.on_failure, self.if_failed)
         if self.on_failure != "fail" and not self.gate:
             raise ValueError(f"on_failure: {self.on_failure} needs a gate; add one, or remove on_failure")
+        if self.task is None and not (self.run or self.command):
+            raise ValueError(
+                "nothing to run: give run: module:function, command: [...], or task: with a model and a dataset among "
+                "the inputs"
+            )
+        for key, given in (
+            ("by", self.by),
+            ("confidence", self.confidence),
+            ("gate.worst_slice", "worst_slice" in self.gate),
+        ):
+            if given and self.task is None:
+                raise ValueError(f"{key} is about predictions, row by row: say task: regression, classification, ...")
+        if self.confidence and "champion" not in self.gate:
+            raise ValueError("confidence is about the difference to the champion: add gate.champion")
+        if "worst_slice" in self.gate and not self.by:
+            raise ValueError("gate.worst_slice needs slices: say by: [column]")
+        if self.uses_body and self.io == "staged":
+            raise ValueError(
+                "task and gate.champion need io: direct: the model and its champion are measured in one place"
+            )
         return self
+
+    @property
+    def uses_body(self) -> bool:
+        """Whether more is done than to run the code and to compare what it returned."""
+        return self.task is not None or "champion" in self.gate
+
+    def output_types(self) -> dict[str, str]:
+        """Return the declared outputs, and the model card where there is one."""
+        return {**super().output_types(), **({"card": "report"} if self.uses_body else {})}

@@ -1,0 +1,111 @@
+"""Evaluate: a model, and the champion on the same data; metrics of both, of slices, and a model card.
+
+The champion is measured first: what the code logs to MLflow by itself is then the challenger's at last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_ml_provider.runtime.errors import BadDataError, ContractError, UserCodeError
+from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
+from airflow_ml_provider.runtime.stages.evaluate.champion import fetch_champion, schema_difference
+from airflow_ml_provider.runtime.stages.evaluate.measuring import Measured, measure, model_input
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SLICES_LIMIT = 500
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a gate and a card are made of.
+
+    Attributes:
+        metrics: The model's.
+        champion: The champion's on the same data, ``None`` when there is none.
+        intervals: Of a metric's difference to the champion's, lowest and highest.
+        slices: Metrics by slice; ``rows`` says how many rows each has.
+    """
+
+    metrics: dict[str, float]
+    champion: dict[str, float] | None = None
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    slices: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def run(context: BodyContext) -> BodyOutcome:
+    """Measure, compare, and write the card.
+
+    Raises:
+        ContractError: The inputs are not what the stage needs, or the champion cannot be measured as the model is.
+        BadDataError: The data has no such column, or no rows.
+        UserCodeError: The code failed.
+        TrackingError: The champion could not be fetched.
+    """
+    from airflow_ml_provider.runtime.stages.evaluate.card import write_card
+
+    options = context.request.options
+    name = model_input(context.request)
+    champion = _champion(context, name)
+    mine = measure(context, name, context.inputs[name], outputs=context.outputs)
+    evaluation = Evaluation(
+        metrics=mine.metrics,
+        champion=None if champion is None else champion.metrics,
+        intervals=_intervals(mine.table, None if champion is None else champion.table, options),
+        slices=_slices(mine.table, options),
+    )
+    write_card(context.outputs["card"], context, evaluation, table=mine.table, model=name)
+    against = {f"champion_{metric}": value for metric, value in (evaluation.champion or {}).items()}
+    return BodyOutcome(metrics={**mine.metrics, **against}, values={"evaluation": asdict(evaluation)})
+
+
+def _champion(context: BodyContext, name: str) -> Measured | None:
+    known = context.request.options["champion"]
+    if known is None:
+        return None
+    shown = f"the champion {known['name']} version {known['version']}"
+    folder = fetch_champion(context, known)
+    odd = schema_difference(context.inputs[name], folder)
+    try:
+        measured = measure(context, name, folder, outputs=None)
+    except (UserCodeError, ContractError, BadDataError) as error:
+        why = f"; its inputs are others: {odd}" if odd else ""
+        remedy = "make the code read both, or leave gate.champion out of one run"
+        raise ContractError(f"{shown} cannot be measured on this data: {error}{why}; {remedy}") from error
+    print(f"{shown}: {', '.join(f'{key} {value:.6g}' for key, value in measured.metrics.items())}", flush=True)
+    if odd:
+        print(f"{shown} has other inputs than the model: {odd}", flush=True)
+    return measured
+
+
+def _intervals(mine: DataFrame | None, theirs: DataFrame | None, options: Any) -> dict[str, tuple[float, float]]:
+    if options["confidence"] is None or mine is None or theirs is None:
+        return {}
+    from airflow_ml_provider.runtime.stages.evaluate.bootstrap import differences
+
+    return differences(mine, theirs, options=options)
+
+
+def _slices(table: DataFrame | None, options: Any) -> dict[str, dict[str, float]]:
+    if table is None or not options["by"]:
+        return {}
+    from airflow_ml_provider.runtime.stages.evaluate.task_metrics import task_metrics
+
+    missing = [column for column in options["by"] if column not in table.columns]
+    if missing:
+        known = ", ".join(map(str, table.columns))
+        raise BadDataError(f"by: the predictions have no column {missing[0]!r}; they have {known}")
+    found: dict[str, dict[str, float]] = {}
+    for column in options["by"]:
+        groups = table.groupby(column, observed=True)
+        if groups.ngroups > SLICES_LIMIT:
+            raise ContractError(
+                f"by: {column!r} has {groups.ngroups:,} values, {SLICES_LIMIT} are allowed; put them into fewer"
+            )
+        for value, rows in groups:
+            if len(rows) >= options["min_slice_rows"]:
+                found[f"{column}={value}"] = {**task_metrics(rows, options), "rows": float(len(rows))}
+    return found

@@ -1,0 +1,57 @@
+"""How sure a difference between two models is: the paired bootstrap (Efron and Tibshirani, 1993, chapter 13)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_ml_provider.runtime.errors import ContractError
+from airflow_ml_provider.runtime.stages.evaluate.task_metrics import task_metrics
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+RESAMPLES = 500
+_SEED = 0
+
+
+def differences(mine: DataFrame, theirs: DataFrame, *, options: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Return, by compared metric, the interval that holds the difference with the wanted confidence.
+
+    Both models are measured on the same resampled rows, so that what makes a row hard for both does not count.
+
+    Args:
+        mine: The challenger's predictions.
+        theirs: The champion's, row by row the same.
+        options: The stage's.
+
+    Raises:
+        ContractError: The rows are not the same.
+    """
+    import numpy as np
+
+    if not _same_rows(mine, theirs, options["target"]):
+        raise ContractError(
+            f"confidence: challenger and champion were measured on other rows ({len(mine):,} and {len(theirs):,}): the "
+            f"code must write the same rows in the same order for both"
+        )
+    random = np.random.default_rng(_SEED)
+    found: dict[str, list[float]] = {}
+    for _ in range(RESAMPLES):
+        rows = random.integers(0, len(mine), len(mine))
+        own, other = task_metrics(mine.iloc[rows], options), task_metrics(theirs.iloc[rows], options)
+        for metric in options["compared"]:
+            if metric in own and metric in other:
+                found.setdefault(metric, []).append(own[metric] - other[metric])
+    tail = 100 * (1 - options["confidence"])
+    # One-sided: worse by more than the tolerance in no more than this part of the resamples, in either direction.
+    return {
+        metric: (float(np.percentile(values, tail)), float(np.percentile(values, 100 - tail)))
+        for metric, values in found.items()
+    }
+
+
+def _same_rows(mine: DataFrame, theirs: DataFrame, target: str) -> bool:
+    if len(mine) != len(theirs):
+        return False
+    return target not in mine or bool((mine[target].to_numpy() == theirs[target].to_numpy()).all())

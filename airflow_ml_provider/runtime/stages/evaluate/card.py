@@ -1,0 +1,150 @@
+"""The model card (Mitchell et al., 2019, https://arxiv.org/abs/1810.03993), as Markdown and as a page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_ml_provider.runtime.stages import BodyContext
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from airflow_ml_provider.runtime.stages.evaluate import Evaluation
+
+MARKDOWN, PAGE, PLOT = "card.md", "index.html", "plot.svg"
+_STYLE = (
+    "body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }"
+    "table { border-collapse: collapse }"
+    "td, th { border-bottom: 1px solid #ddd; padding: .25rem .75rem; text-align: left }"
+)
+
+_Table = tuple[str, list[str], list[list[str]]]
+
+
+def write_card(
+    folder: Path, context: BodyContext, evaluation: Evaluation, *, table: DataFrame | None, model: str
+) -> None:
+    """Write ``card.md``, ``index.html`` and, where there are predictions, ``plot.svg`` into a folder.
+
+    Args:
+        folder: Is made.
+        context: The stage.
+        evaluation: What was measured.
+        table: The predictions.
+        model: The input that is the model.
+    """
+    folder.mkdir(parents=True)
+    request = context.request
+    title = f"{request.pipeline}: {model}"
+    tables = list(_tables(context, evaluation, model))
+    plot = None if table is None else _plot(table, request.options)
+    lines = [f"# {title}", "", f"Run {request.dag_run}, measured by stage {request.stage}."]
+    for name, head, rows in tables:
+        lines += ["", f"## {name}", "", _row(head), _row(["---"] * len(head)), *map(_row, rows)]
+    parts = [f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>']
+    parts += [f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"]
+    parts += [f"<p>Run {escape(request.dag_run)}, measured by stage {escape(request.stage)}.</p>"]
+    for name, head, rows in tables:
+        cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        parts.append(f"<h2>{escape(name)}</h2><table><tr>{cells}</tr>{body}</table>")
+    if plot is not None:
+        (folder / PLOT).write_text(plot, encoding="utf-8")
+        lines += ["", "## Predictions", "", f"![predictions]({PLOT})"]
+        parts.append(f"<h2>Predictions</h2>{plot[plot.index('<svg') :]}")
+    (folder / MARKDOWN).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / PAGE).write_text("".join([*parts, "</body></html>"]), encoding="utf-8")
+
+
+def _tables(context: BodyContext, evaluation: Evaluation, model: str) -> Iterator[_Table]:
+    options, champion = context.request.options, evaluation.champion
+    known = options["champion"]
+    head = ["metric", "model"]
+    if champion is not None:
+        head.append(f"champion, version {known['version']}")
+    names = [*evaluation.metrics, *(name for name in champion or () if name not in evaluation.metrics)]
+    rows = [
+        [name, _number(evaluation.metrics, name), *([_number(champion, name)] if champion is not None else [])]
+        for name in names
+    ]
+    yield "Metrics", head, rows
+    if evaluation.intervals:
+        told = f"Difference to the champion, {options['confidence']:.0%} confidence"
+        yield (
+            told,
+            ["metric", "from", "to"],
+            [[name, f"{low:.4g}", f"{high:.4g}"] for name, (low, high) in evaluation.intervals.items()],
+        )
+    if evaluation.slices:
+        columns = list(next(iter(evaluation.slices.values())))
+        ordered = sorted(evaluation.slices.items(), key=lambda item: item[1].get(columns[0], 0.0))
+        told_slices = [[name, *(_number(found, each) for each in columns)] for name, found in ordered]
+        yield "Slices", ["slice", *columns], told_slices
+    params = _params(context, model)
+    if params:
+        yield "Params", ["param", "value"], [[name, value] for name, value in sorted(params.items())]
+    inputs = context.request.inputs
+    yield (
+        "Lineage",
+        ["input", "artifact", "digest", "bytes"],
+        [[name, ref.uri, ref.digest, f"{ref.size:,}"] for name, ref in inputs.items()],
+    )
+
+
+def _params(context: BodyContext, model: str) -> Mapping[str, str]:
+    """Return the params of the stage that made the model, as MLflow knows them."""
+    tracking, digest = context.request.tracking, context.request.inputs[model].digest
+    if tracking is None:
+        return {}
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    wanted = f"tags.`airflow_ml.dag_run` = '{context.request.dag_run}' and tags.`airflow_ml.role` = 'stage'"
+    try:
+        runs = MlflowClient(tracking_uri=tracking.uri).search_runs([tracking.experiment_id], wanted, max_results=200)
+    except MlflowException as error:
+        print(f"The params of the model are not in its card: {error.message}", flush=True)
+        return {}
+    for run in runs:
+        if any(key.startswith("airflow_ml.digest.") and value == digest for key, value in run.data.tags.items()):
+            return dict(run.data.params)
+    return {}
+
+
+def _plot(table: DataFrame, options: Mapping[str, Any]) -> str | None:
+    if options["task"] not in ("regression", "classification"):
+        return None
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4.5), layout="tight")
+    FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    target, prediction = table[options["target"]], table[options["prediction"]]
+    if options["task"] == "regression":
+        axes.hexbin(target, prediction, gridsize=40, mincnt=1, cmap="Blues")
+        axes.axline((float(target.mean()), float(target.mean())), slope=1, color="grey", linewidth=0.8)
+    else:
+        import pandas as pd
+
+        counts = pd.crosstab(target, prediction)
+        axes.imshow(counts, cmap="Blues")
+        axes.set_xticks(range(counts.shape[1]), list(map(str, counts.columns)))
+        axes.set_yticks(range(counts.shape[0]), list(map(str, counts.index)))
+    axes.set_xlabel("actual" if options["task"] == "regression" else "predicted")
+    axes.set_ylabel("predicted" if options["task"] == "regression" else "actual")
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return drawn.getvalue()
+
+
+def _number(metrics: Mapping[str, float], name: str) -> str:
+    return f"{metrics[name]:.6g}" if name in metrics else ""
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in cells)} |"

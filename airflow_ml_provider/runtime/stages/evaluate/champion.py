@@ -1,0 +1,65 @@
+"""The champion, out of MLflow's registry."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow_ml_provider.runtime.errors import TrackingError
+from airflow_ml_provider.runtime.stages import BodyContext
+
+
+def fetch_champion(context: BodyContext, known: Mapping[str, Any]) -> Path:
+    """Return the folder of a registered version.
+
+    Args:
+        context: The stage.
+        known: ``name`` and ``version``.
+
+    Raises:
+        TrackingError: MLflow or its artifact store refused or did not answer.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    assert context.request.tracking is not None
+    uri = f"models:/{known['name']}/{known['version']}"
+    # Beside the other inputs, so that it goes with the attempt.
+    folder = tempfile.mkdtemp(prefix="champion-", dir=next(iter(context.inputs.values())).parent)
+    mlflow.set_tracking_uri(context.request.tracking.uri)
+    try:
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
+    except (MlflowException, OSError) as error:
+        message = error.message if isinstance(error, MlflowException) else error
+        raise TrackingError(
+            f"evaluate: the champion {uri} cannot be loaded: {message}; see to the version's files in MLflow, or move "
+            f"the alias 'champion' to a version that has them"
+        ) from error
+
+
+def schema_difference(model: Path, champion: Path) -> str:
+    """Say which columns only one of two MLflow models takes, empty when they take the same or do not say."""
+    mine, theirs = _columns(model), _columns(champion)
+    if mine is None or theirs is None or mine == theirs:
+        return ""
+    parts = [
+        f"{whose} {', '.join(sorted(map(str, columns)))}"
+        for whose, columns in (("new", mine - theirs), ("gone", theirs - mine))
+        if columns
+    ]
+    return "; ".join(parts)
+
+
+def _columns(model: Path) -> set[str] | None:
+    if not (model / "MLmodel").is_file():
+        return None
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model
+
+    try:
+        schema = Model.load(str(model)).get_input_schema()
+    except MlflowException:
+        return None
+    return set(schema.input_names()) if schema is not None and schema.has_input_names() else None

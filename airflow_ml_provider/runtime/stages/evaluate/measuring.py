@@ -1,0 +1,152 @@
+"""One model measured: by the user's code, by its predictions, or by predicting here."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_ml_provider.protocol.environment import command_variables
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.runtime.binding import bind
+from airflow_ml_provider.runtime.command import run_command
+from airflow_ml_provider.runtime.errors import BadDataError, ContractError
+from airflow_ml_provider.runtime.function import call, load_function, user_code_error
+from airflow_ml_provider.runtime.metrics import as_metrics
+from airflow_ml_provider.runtime.stages import BodyContext
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+PREDICTIONS = "predictions"
+"""The output in which the user's code leaves predictions, one row each."""
+CARD = "card"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model's metrics, and its predictions with what was to be predicted where there are any."""
+
+    metrics: dict[str, float]
+    table: DataFrame | None
+
+
+def model_input(request: StageRequest) -> str:
+    """Return the name of the input that is the model.
+
+    Raises:
+        ContractError: There is none, or there are several.
+    """
+    found = [name for name, ref in request.inputs.items() if ref.type == "model"]
+    if "model" in request.inputs:
+        return "model"
+    if len(found) != 1:
+        shown = ", ".join(f"{name} ({ref.type})" for name, ref in request.inputs.items()) or "none"
+        raise ContractError(f"evaluate: name the input that is the model 'model'; got {shown}")
+    return found[0]
+
+
+def measure(context: BodyContext, name: str, model: Path, *, outputs: Mapping[str, Path] | None) -> Measured:
+    """Measure a model.
+
+    Args:
+        context: The stage.
+        name: The input that is the model.
+        model: The model to take for it.
+        outputs: Where its outputs go; ``None`` throws them away.
+
+    Raises:
+        ContractError: Code, model and data do not fit each other.
+        BadDataError: The predictions have no such column.
+        UserCodeError: The code failed.
+    """
+    request, options = context.request, context.request.options
+    inputs = {**context.inputs, name: model}
+    folder = Path(tempfile.mkdtemp(prefix="measured-", dir=model.parent))
+    try:
+        own = {
+            output: (folder / output if outputs is None else outputs[output])
+            for output in request.outputs
+            if output != CARD
+        }
+        metrics: dict[str, float] = {}
+        if request.run is not None:
+            metrics = _function(request, inputs, own)
+        elif request.command:
+            metrics = _command(request, inputs, own, folder)
+        if options["task"] is None:
+            return Measured(metrics, None)
+        table = _predictions(request, own) if request.run or request.command else _predicted(request, inputs, name)
+    finally:
+        shutil.rmtree(folder)
+    from airflow_ml_provider.runtime.stages.evaluate.task_metrics import task_metrics
+
+    return Measured({**task_metrics(table, options), **metrics}, table)
+
+
+def _function(request: StageRequest, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> dict[str, float]:
+    assert request.run is not None
+    function = load_function(request.run)
+    arguments = bind(function, inputs=inputs, outputs=outputs, params=request.params, name=request.run)
+    return as_metrics(call(function, arguments, name=request.run), source=request.run)
+
+
+def _command(
+    request: StageRequest, inputs: Mapping[str, Path], outputs: Mapping[str, Path], folder: Path
+) -> dict[str, float]:
+    result = folder / "result.json"
+    variables = command_variables(
+        inputs={name: str(path) for name, path in inputs.items()},
+        outputs={name: str(path) for name, path in outputs.items()},
+        params=request.params,
+        result=str(result),
+    )
+    return run_command(request.command, environment=variables, folder=Path.cwd(), result=result)
+
+
+def _predictions(request: StageRequest, outputs: Mapping[str, Path]) -> DataFrame:
+    from airflow_ml_provider.runtime.stages.frames import read_frame
+
+    path = outputs.get(PREDICTIONS)
+    if path is None or not path.exists():
+        raise ContractError(
+            f"evaluate: task {request.options['task']!r} needs predictions: the code writes them, one row each, to an "
+            f"output {PREDICTIONS!r} (outputs: {{{PREDICTIONS}: dataset}}), with the columns "
+            f"{request.options['target']!r} and {request.options['prediction']!r}"
+        )
+    return read_frame(path, name=PREDICTIONS)
+
+
+def _predicted(request: StageRequest, inputs: Mapping[str, Path], model: str) -> DataFrame:
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    from airflow_ml_provider.runtime.stages.frames import read_frame
+
+    data = [name for name in inputs if name != model]
+    if len(data) != 1:
+        raise ContractError(f"evaluate: beside the model one dataset is an input, got {', '.join(data) or 'none'}")
+    table, target = read_frame(inputs[data[0]], name=data[0]), request.options["target"]
+    if target not in table.columns:
+        raise BadDataError(
+            f"{data[0]} has no column {target!r}; it has {', '.join(map(str, table.columns))}: say target"
+        )
+    try:
+        loaded = mlflow.pyfunc.load_model(str(inputs[model]))
+    except (MlflowException, OSError) as error:
+        raise ContractError(f"evaluate: {model} is no model that MLflow can load: {error}") from error
+    features: Any = table.drop(columns=target)
+    schema = loaded.metadata.get_input_schema()
+    if schema is not None and schema.has_input_names():
+        missing = [name for name in schema.input_names() if name not in features.columns]
+        if missing:
+            raise ContractError(f"evaluate: {model} wants the column {missing[0]!r}, which {data[0]} does not have")
+        features = features[schema.input_names()]
+    try:
+        predicted = loaded.predict(features)
+    except Exception as error:
+        raise user_code_error(error, during=f"predicting with {model}") from error
+    return table.assign(**{request.options["prediction"]: predicted})
