@@ -19,18 +19,23 @@ class MlflowServer:
         folder: Where its database, artifacts and log lie; kept when it stops.
         port: The port, a free one by default.
         host: The address to listen on; ``0.0.0.0`` lets pods reach it.
+
+    Attributes:
+        uri: Where it answers.
+        artifacts: The folder of its artifacts.
     """
 
     def __init__(self, folder: Path, *, port: int | None = None, host: str = "127.0.0.1") -> None:
         self.port = port or free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
+        self.artifacts = folder / "artifacts"
         folder.mkdir(parents=True, exist_ok=True)
         self._server = ServerProcess(
             name="MLflow",
             command=[
                 *(sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(self.port)),
                 *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
-                *("--artifacts-destination", str(folder / "artifacts")),
+                *("--artifacts-destination", str(self.artifacts)),
                 # Pods reach it under an address that the server cannot know.
                 *(() if host == "127.0.0.1" else ("--allowed-hosts", "*")),
             ],

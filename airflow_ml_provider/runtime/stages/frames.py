@@ -20,7 +20,8 @@ def read_frame(path: Path, *, name: str) -> DataFrame:
     """Read a file, or all files of a folder below each other, into one frame.
 
     Args:
-        path: A csv, tsv, parquet, json or jsonl file (text formats may be compressed), or a folder of them.
+        path: A csv, tsv, parquet, json or jsonl file (text formats may be compressed), or a folder of them; a file
+            whose name has no suffix is known by its first bytes.
         name: The input's name, for messages.
 
     Raises:
@@ -46,11 +47,20 @@ def read_frame(path: Path, *, name: str) -> DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def _format_of(file: Path) -> str:
+    """Return the format of a file by its first bytes: an output of a stage is called like its argument."""
+    with file.open("rb") as content:
+        start = content.read(64).lstrip()
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    return {b"{": "jsonl", b"[": "json"}.get(start[:1], "csv")
+
+
 def _read_file(file: Path, shown: str) -> DataFrame:
     import pandas as pd
 
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() not in _COMPRESSIONS]
-    format_name = _FORMATS.get(suffixes[-1]) if suffixes else None
+    format_name = _FORMATS.get(suffixes[-1]) if suffixes else _format_of(file)
     try:
         match format_name:
             case "csv":

@@ -30,13 +30,20 @@ def fetch_champion(context: BodyContext, known: Mapping[str, Any]) -> Path:
     folder = tempfile.mkdtemp(prefix="champion-", dir=next(iter(context.inputs.values())).parent)
     mlflow.set_tracking_uri(context.request.tracking.uri)
     try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
+        found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
     except (MlflowException, OSError) as error:
-        message = error.message if isinstance(error, MlflowException) else error
-        raise TrackingError(
-            f"evaluate: the champion {uri} cannot be loaded: {message}; see to the version's files in MLflow, or move "
-            f"the alias 'champion' to a version that has them"
-        ) from error
+        raise _lost(uri, error.message if isinstance(error, MlflowException) else str(error)) from error
+    # MLflow takes a folder that is not there for an empty one.
+    if not (found / "MLmodel").is_file():
+        raise _lost(uri, "there is no file MLmodel in it")
+    return found
+
+
+def _lost(uri: str, why: str) -> TrackingError:
+    return TrackingError(
+        f"evaluate: the champion {uri} cannot be loaded: {why}; see to the version's files in MLflow, or move the "
+        f"alias 'champion' to a version that has them"
+    )
 
 
 def schema_difference(model: Path, champion: Path) -> str:
