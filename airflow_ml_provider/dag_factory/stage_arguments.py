@@ -72,7 +72,15 @@ def stage_arguments(
     if stage.kind == "evaluate" and CHAMPION in arguments["gate"]:
         arguments["champion_of"] = champion_of(spec, name)
     if stage.kind == "register":
-        arguments["gates"] = [output(Reference(gate, "gate")) for gate in gates_before(spec, name)]
+        gates = gates_before(spec, name)
+        arguments["gates"] = [output(Reference(gate, "gate")) for gate in gates]
+        cards = [
+            gate
+            for gate in gates
+            if "card" in spec.stages[gate].output_types() and (gate not in results or "card" in results[gate])
+        ]
+        if cards:
+            arguments["card"] = output(Reference(cards[-1], "card"))
     return arguments
 
 

@@ -32,7 +32,7 @@ from airflow_ml_provider.operators.pod_runner import PodRunner
 from airflow_ml_provider.operators.reuse import StageReuse
 from airflow_ml_provider.operators.runner import Ended, Runner, read_result
 from airflow_ml_provider.operators.settings import MlSettings
-from airflow_ml_provider.operators.stage_request import stage_request
+from airflow_ml_provider.operators.stage_request import origin_of, stage_request
 from airflow_ml_provider.operators.tracked_stage import TrackedStage
 from airflow_ml_provider.pod.resources import MAX_MEMORY, in_bytes
 from airflow_ml_provider.protocol.artifact import ArtifactRef
@@ -178,7 +178,7 @@ class StageExecution:
 
     def _begin(self, request: StageRequest, tracked: TrackedStage, *, spent: Spent, before: Attempt | None) -> Attempt:
         identity, log = self._identity, self._operator.log
-        number, uri = identity.claim_attempt()
+        number, uri = identity.claim_attempt(origin_of(request, image=str(self._operator.image or "")))
         work = request.work_digest()
         if self._reuse is not None:
             self._reuse.note(uri, request)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from airflow.sdk import Context
 
@@ -66,8 +68,11 @@ class StageIdentity:
             map_index=self.map_index,
         )
 
-    def claim_attempt(self) -> tuple[str, str]:
+    def claim_attempt(self, about: Mapping[str, Any]) -> tuple[str, str]:
         """Take an attempt directory that nobody had before; returns the attempt and its URI.
+
+        Args:
+            about: What is told there of the attempt, JSON values: what it runs and what goes into it.
 
         The number behind the try grows when a directory was taken (the same DagRun id was used again).
 
@@ -79,7 +84,7 @@ class StageIdentity:
             attempt = f"{self.try_number}.{counter}"
             uri = attempt_uri(self.stage_uri, attempt)
             try:
-                create_object(join(uri, ATTEMPT), json.dumps({"attempt": attempt}).encode())
+                create_object(join(uri, ATTEMPT), json.dumps({"attempt": attempt, **about}).encode())
             except AlreadyExistsError:
                 counter += 1
             else:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from airflow_ml_provider.operators.identity import StageIdentity
     from airflow_ml_provider.protocol.result import StageResult
 
+TAG_LIMIT = 5000
+"""Characters of a version's tag that MLflow takes."""
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_.\- ]{1,200}"
 
 
@@ -28,6 +30,7 @@ class RegisterOperator(StageOperator):
     Args:
         model: The model artifact (``train.output["model"]``), a folder in MLflow's model format.
         model_name: The registered model's name (``name`` in the YAML).
+        card: A model card (``evaluate.output["card"]``), which becomes the version's description.
         gates: Verdicts of evaluate stages (``[evaluate.output["gate"]]``); without one the alias is
             ``challenger``.
     """
@@ -39,8 +42,10 @@ class RegisterOperator(StageOperator):
     template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "gates", "model", "model_name"}))
     operator_extra_links = (MlflowRunLink(), ModelVersionLink())
 
-    def __init__(self, *, model: Any, model_name: str, gates: Sequence[Any] = (), **kwargs: Any) -> None:
-        super().__init__(inputs={"model": model}, **kwargs)
+    def __init__(
+        self, *, model: Any, model_name: str, gates: Sequence[Any] = (), card: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(inputs={"model": model, **({} if card is None else {"card": card})}, **kwargs)
         self.model = model
         self.model_name = model_name
         self.gates = gates
@@ -70,6 +75,9 @@ class RegisterOperator(StageOperator):
         model = self.inputs["model"]
         if isinstance(model, Mapping):
             tags["airflow_ml.artifact"] = str(model.get("uri"))
+        reasons = "; ".join(str(reason) for gate in self.gates for reason in gate.get("reasons", ()))
+        if reasons:
+            tags["airflow_ml.gate"] = reasons[:TAG_LIMIT]
         return {
             "model_name": self.model_name,
             "promote": bool(self.gates) and all(gate["passed"] for gate in self.gates),

@@ -83,5 +83,24 @@ def merged_hyperparameters(operator: StageOperator) -> dict[str, Any]:
     return merged
 
 
+def origin_of(request: StageRequest, *, image: str) -> dict[str, Any]:
+    """Return what an artifact's lineage says of the attempt that made it, JSON values.
+
+    Args:
+        request: The attempt's.
+        image: The image that it runs in, empty for a process.
+    """
+    return {
+        "kind": request.kind,
+        "pipeline": request.pipeline,
+        "stage": request.stage,
+        "dag_run": request.dag_run,
+        "run": request.run or " ".join(request.command) or request.body,
+        "code": None if request.code is None else request.code.digest,
+        "image": image,
+        "inputs": {name: ref.to_plain() for name, ref in request.inputs.items()},
+    }
+
+
 def _kept(archive: bytes | None, *, store_uri: str, store: ArtifactStore) -> ArtifactRef | None:
     return None if archive is None else store.put_content(store_uri, archive, suffix=".zip")

@@ -23,7 +23,7 @@ _SHIPPED = ("protocol", "artifacts", "runtime")
 # What of the store only Airflow's side uses.
 _AIRFLOW_SIDE = {"claims.py", "ledger.py", "results.py"}
 # Bodies that need more than their own module.
-_BODY_MODULES = {"evaluate": ("frames",), "tune": (), "validate": ("frames",)}
+_BODY_MODULES = {"evaluate": ("frames",), "register": (), "tune": (), "validate": ("frames",)}
 
 BOOTSTRAP = """\
 import base64, json, os, pathlib, runpy, sys, tempfile, zlib

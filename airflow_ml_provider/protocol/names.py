@@ -24,7 +24,7 @@ REUSE_PARAM = "reuse"
 BODIES = ("evaluate", "ingest", "register", "tune", "validate")
 """Bodies of stages that the runtime itself has."""
 
-LARGE_BODIES = ("evaluate", "tune", "validate")
+LARGE_BODIES = ("evaluate", "register", "tune", "validate")
 """Those that are packages: they travel through the store, being too large for a pod's environment."""
 
 CHECKPOINTS = "checkpoints"

@@ -36,6 +36,9 @@ def test_the_first_model_has_no_champion_beside_it(airflow, mlflow, first):
     page = (card / "card.md").read_text()
     for part in ("## Metrics", "## Slices", "| alpha | 1.0 |", "## Lineage", "![predictions](plot.svg)"):
         assert part in page
+    (version,) = mlflow.versions("progression")
+    assert version["description"].startswith("# compared: model")
+    assert "](plot.svg)" not in version["description"]
     assert (card / "index.html").read_text().count("<svg") == 1
 
 

@@ -29,6 +29,12 @@ def test_two_runs_leave_two_of_each_run_and_one_version(airflow, mlflow):
 
     (version,) = mlflow.versions("flight_delays")
     assert mlflow.aliases("flight_delays") == {"champion": version["version"]}
+    tags = {tag["key"]: tag["value"] for tag in version["tags"]}
+    data = airflow.api.xcom("flight_delays", first, "ingest", "data")
+    assert tags["airflow_ml.data"] == f"{data['uri']}@{data['digest']}"
+    assert (tags["airflow_ml.stage"], tags["airflow_ml.entry_point"]) == ("train", "flights.stages:train")
+    assert tags["airflow_ml.code_digest"].startswith("sha256:")
+    assert "rmse is" in tags["airflow_ml.gate"]
     link = airflow.api.get(f"/dags/flight_delays/dagRuns/{first}/taskInstances/register/links")
     assert version["version"] in link["extra_links"]["Model version"]
     assert link["extra_links"]["MLflow run"].startswith(mlflow.uri)

@@ -10,11 +10,15 @@ from airflow_ml_provider.artifacts.digest import FileEntry, digest_of, scan
 from airflow_ml_provider.protocol.request import Tracking
 from airflow_ml_provider.runtime.errors import ContractError, TrackingError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
+from airflow_ml_provider.runtime.stages.register.lineage import lineage, lineage_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DIGEST_TAG = "airflow_ml.model_digest"
+LINEAGE_FILE = "lineage.json"
+DESCRIPTION_LIMIT = 20_000
+"""Characters of a model card that go to the version; MLflow takes no more than 100,000."""
 CHALLENGER, CHAMPION = "challenger", "champion"
 
 # What MLflow writes anew at each save, so that two saves of one model differ in nothing else.
@@ -101,9 +105,23 @@ def _version(
         return str(min(int(version.version) for version in ready)), False
     client.log_artifacts(tracking.run_id, str(folder), "model")
     source = f"{client.get_run(tracking.run_id).info.artifact_uri}/model"
-    tags = {DIGEST_TAG: digest, **context.request.options["tags"]}
-    created = client.create_model_version(name, source, run_id=tracking.run_id, tags=tags)
+    steps = lineage(context.request.inputs["model"])
+    client.log_dict(tracking.run_id, [step.to_plain() for step in steps], LINEAGE_FILE)
+    tags = {DIGEST_TAG: digest, **context.request.options["tags"], **lineage_tags(steps)}
+    created = client.create_model_version(name, source, run_id=tracking.run_id, tags=tags, description=_card(context))
     return str(created.version), True
+
+
+def _card(context: BodyContext) -> str | None:
+    """Return the model card, which becomes the version's description."""
+    folder = context.inputs.get("card")
+    card = None if folder is None else folder / "card.md"
+    if card is None or not card.is_file():
+        return None
+    text = card.read_text(encoding="utf-8")
+    # The plot lies beside the card, which is not where the description is read.
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("!["))
+    return text if len(text) <= DESCRIPTION_LIMIT else f"{text[:DESCRIPTION_LIMIT]}..."
 
 
 def _ensure_registered_model(client: MlflowClient, name: str) -> None:
