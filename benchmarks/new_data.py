@@ -275,9 +275,8 @@ def main() -> None:
         found = run(name, "s3://claims/store")
         minutes = (options.seconds + options.poll) / 60
         kib = found["MiB"] * 1024 / options.watchers
-        print(
-            f"{name:24}{found['delay_ms']:20.0f}{found['collection_ms']:16.0f}{kib:10.0f}{found['requests'] / minutes:20.0f}"
-        )
+        delays = f"{found['delay_ms']:20.0f}{found['collection_ms']:16.0f}"
+        print(f"{name:24}{delays}{kib:10.0f}{found['requests'] / minutes:20.0f}")
     server.terminate()
 
 
