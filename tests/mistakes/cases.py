@@ -43,6 +43,17 @@ def train(train, model, depth=6): ...
 
 def evaluate(model):
     return {"rmse": 1.0, "mae": 2.0}
+
+
+def evaluate_depth(*, depth):
+    return {"rmse": 1.0, "mae": 2.0}
+"""
+TUNE = """\
+  tune:
+    kind: tune
+    run: steps.stages:evaluate_depth
+    search: {depth: {int: [2, 12]}}
+    objective: {metric: rmse, direction: minimize}
 """
 SUITE = {"name": "s", "expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "a"}}]}
 
@@ -93,6 +104,20 @@ def of(source: str) -> str:
 def beside_train(line: str) -> str:
     """Return the beginning of stage train with a line more."""
     return f"{TRAIN}    {line}\n"
+
+
+GATE = '    gate: {rmse: "< 20"}\n'
+
+
+def tuned(old: str, new: str) -> tuple[str, str]:
+    """Return what is replaced to bring a stage of kind tune in, with a mistake."""
+    assert old in TUNE
+    return "  evaluate:\n", f"{TUNE.replace(old, new)}  evaluate:\n"
+
+
+def judged(rules: str, *, more: str = "") -> str:
+    """Return another gate of stage evaluate, with keys beside it."""
+    return f"    gate: {{{rules}}}\n" + (f"    {more}\n" if more else "")
 
 
 SECTIONS: dict[str, list[Mistake]] = {
@@ -223,6 +248,46 @@ SECTIONS: dict[str, list[Mistake]] = {
         ),
         Mistake("warn without a gate", '    gate: {rmse: "< 20"}', "    on_failure: warn"),
         Mistake("a registration without MLflow", "code: ./steps", "code: ./steps\ntracking: false"),
+    ],
+    "Tuning": [
+        Mistake("low more than high", *tuned("[2, 12]", "[12, 2]")),
+        Mistake("a range without bounds", *tuned("{int: [2, 12]}", "{int: 12}"), in_schema=True),
+        Mistake("a range of no kind", *tuned("{int: [2, 12]}", "{integer: [2, 12]}"), in_schema=True),
+        Mistake("half a number for a whole one", *tuned("[2, 12]", "[2, 12.5]"), in_schema=True),
+        Mistake("the logarithm of nothing", *tuned("{int: [2, 12]}", "{int: [0, 12], log: true}")),
+        Mistake("a step of a logarithm", *tuned("[2, 12]}", "[2, 12], log: true, step: 2}")),
+        Mistake("a choice of no values", *tuned("{int: [2, 12]}", "{categorical: []}"), in_schema=True),
+        Mistake("a condition on a param that is not searched", *tuned("[2, 12]}", "[2, 12], when: {kind: tree}}")),
+        Mistake("a param that is searched and fixed", *tuned("    search:", "    params: {depth: 3}\n    search:")),
+        Mistake("a searched param that the function does not take", *tuned("{depth: {", "{dept: {")),
+        Mistake("an objective without a direction", *tuned(", direction: minimize", ""), in_schema=True),
+        Mistake("an objective that is not returned", *tuned("metric: rmse", "metric: rsme")),
+        Mistake(
+            "a sampler that is a list", *tuned("    search:", "    sampler: [TPESampler]\n    search:"), in_schema=True
+        ),
+        Mistake(
+            "a pruner for two objectives",
+            *tuned(
+                "{metric: rmse, direction: minimize}",
+                "[{metric: rmse, direction: minimize}, {metric: mae, direction: minimize}]\n    pruner: MedianPruner",
+            ),
+        ),
+        Mistake("params of a stage that found none", "{depth: 4}", "ingest.best_params"),
+        Mistake("params that are a number", "{depth: 4}", "4", in_schema=True),
+        Mistake("a list of params with something else in it", "{depth: 4}", "[{depth: 4}, 7]", in_schema=True),
+    ],
+    "Champions": [
+        Mistake("a tolerance that is none", GATE, judged("champion: {rmse: 1% worse}"), in_schema=True),
+        Mistake("a metric of which nobody knows what is better", GATE, judged("champion: {wins: not worse}")),
+        Mistake("a champion of no model", GOOD[GOOD.index(GATE) :], judged("champion: {rmse: not worse}")),
+        Mistake("slices without predictions", GATE, judged('rmse: "< 20"', more="by: [carrier]")),
+        Mistake("the worst slice of none", GATE, judged('worst_slice: {rmse: "< 20"}', more="task: regression")),
+        Mistake(
+            "confidence in nothing",
+            GATE,
+            judged('rmse: "< 20"', more="task: regression\n    confidence: 0.9"),
+        ),
+        Mistake("a task that does not exist", GATE, judged('rmse: "< 20"', more="task: regresion"), in_schema=True),
     ],
     "Values": [
         Mistake("a number that is text", TRAIN, beside_train("retries: many"), in_schema=True),
