@@ -115,9 +115,8 @@ def main() -> None:
             for _ in range(options.repeats)
         ]
         ours = statistics.median(each["tune, 4 workers"] for each in rounds)
-        print(
-            f"\n{options.trials} trials of {seconds:.0f} s, medians of {options.repeats}: trials a minute, tune's part of it"
-        )
+        print(f"\n{options.trials} trials of {seconds:.0f} s, medians of {options.repeats}")
+        print(f"{'':20}{'a minute':>10}{'tune is':>10}")
         for name in names:
             rate = statistics.median(each[name] for each in rounds)
             print(f"{name:20}{rate:10.1f}{ours / rate:9.2f}x")

@@ -63,6 +63,7 @@ class DecoratedStage(DecoratedOperator):
 
     custom_operator_name: ClassVar[str] = "@task.ml_stage"
     default_outputs: ClassVar[Mapping[str, str]]
+    default_trial_outputs: ClassVar[Mapping[str, str]]
 
     def __init__(
         self,
@@ -80,13 +81,17 @@ class DecoratedStage(DecoratedOperator):
                 f"operator with run='module:function'"
             )
         names = self.default_outputs if outputs is None else outputs
+        # What a search tries, and what its trials write, the call does not name.
+        tried = {*kwargs.get("search", ()), *(kwargs.get("trial_outputs") or self.default_trial_outputs)}
+        accepted = inspect.signature(python_callable).parameters
+        self._not_given = {name for name in (*names, *tried) if name in accepted}
         self.source = source_of(python_callable)
         function = python_callable.__name__
         super().__init__(
             python_callable=python_callable,
             op_args=op_args,
             # Airflow binds the call at parse; outputs are paths that the stage gets when it runs.
-            op_kwargs={**dict.fromkeys(names), **(op_kwargs or {})},
+            op_kwargs={**dict.fromkeys(self._not_given), **(op_kwargs or {})},
             outputs=names,
             run=f"{FOLDER}.{function}:{function}",
             **kwargs,
@@ -113,14 +118,14 @@ class DecoratedStage(DecoratedOperator):
         inputs: dict[str, Any] = {}
         hyperparameters: dict[str, Any] = {}
         for parameter in signature.parameters.values():
-            if parameter.name not in given or parameter.name in self.outputs:  # type: ignore[attr-defined]
+            if parameter.name not in given or parameter.name in self._not_given:
                 continue
             value = given[parameter.name]
             more = value if parameter.kind is parameter.VAR_KEYWORD else {parameter.name: value}
             for name, item in more.items():
                 if _is_artifact(item) or (_is_path(parameter.annotation) and item is not None):
                     inputs[name] = item
-                elif not (_is_path(parameter.annotation) or name in self.outputs):  # type: ignore[attr-defined]
+                elif not (_is_path(parameter.annotation) or name in self._not_given):
                     hyperparameters[name] = item
         self.inputs, self.hyperparameters = inputs, hyperparameters
 

@@ -83,6 +83,8 @@ class StageOperator(KubernetesPodOperator):
     """Whether the body runs also where there is code, and calls it."""
     needs_tracking: bool = False
     default_outputs: ClassVar[Mapping[str, str]] = {}
+    default_trial_outputs: ClassVar[Mapping[str, str]] = {}
+    """What trials of the code write, where the kind has trials."""
     never_reused: ClassVar[str] = ""
     """Why results of this kind are never taken from an earlier run; empty where they may be."""
     looks_outside: ClassVar[bool] = False

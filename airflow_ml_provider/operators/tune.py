@@ -48,6 +48,7 @@ class TuneOperator(StageOperator):
     body_calls_code: bool = True
     has_companion: ClassVar[bool] = True
     default_outputs: ClassVar[Mapping[str, str]] = {"report": "report"}
+    default_trial_outputs: ClassVar[Mapping[str, str]] = {"model": "model"}
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class TuneOperator(StageOperator):
         self.sampler = sampler
         self.pruner = pruner
         self.seed = seed
-        self.trial_outputs = {"model": "model"} if trial_outputs is None else dict(trial_outputs)
+        self.trial_outputs = dict(self.default_trial_outputs if trial_outputs is None else trial_outputs)
         self.study_cpu = study_cpu
         self.study_memory = study_memory
         if not (self.run or self.command):

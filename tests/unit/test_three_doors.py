@@ -200,3 +200,21 @@ def test_optional_paths_and_artifacts_are_inputs(world):
     operator._bind()
     assert operator.inputs.keys() == {"model", "test", "extra", "other"}
     assert operator.hyperparameters == {"depth": 2, "word": "w"}
+
+
+def test_what_a_search_tries_is_no_argument_of_the_call(monkeypatch):
+    def search(data: Path, model: Path, *, depth: int, rows: int = 3):
+        """Never run here."""
+
+    with DAG("searched"):
+        called = task.ml_stage(
+            search,
+            kind="tune",
+            search={"depth": {"int": [1, 3]}},
+            objective={"metric": "loss", "direction": "minimize"},
+        )("s3://bucket/data", rows=4)
+    operator = called.operator
+    operator._bind()
+    assert operator.inputs == {"data": "s3://bucket/data"}
+    assert operator.hyperparameters == {"rows": 4}
+    assert (operator.outputs, operator.trial_outputs) == ({"report": "report"}, {"model": "model"})
