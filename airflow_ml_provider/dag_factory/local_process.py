@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow_ml_provider.dag_factory.builder import FINISH, build
 from airflow_ml_provider.dag_factory.local_results import LocalResults
 from airflow_ml_provider.dag_factory.local_run import REQUEST_VARIABLE, LocalRunRequest, RunEvent, StageEvent
+from airflow_ml_provider.decisions.gate_rules import CHAMPION
 from airflow_ml_provider.decisions.reuse import Reuse
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.reuse import CACHE_XCOM
@@ -27,6 +28,7 @@ from airflow_ml_provider.spec.order import downstream, in_order
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.problems import SpecError, did_you_mean
 from airflow_ml_provider.spec.registration import gates_before
+from airflow_ml_provider.spec.stages import StageSpec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -169,15 +171,22 @@ def as_local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
     stages = {name: stage.model_copy(update=here) for name, stage in spec.stages.items()}
     changes: dict[str, Any] = {**here, "stages": stages, "schedule": None, "store": None}
     if not _is_tracked(spec):
-        registers = [name for name, stage in spec.stages.items() if stage.kind == "register" and name not in left_out]
-        if registers and spec.tracking is not None:
+        needing = {name: _needs_mlflow(stage) for name, stage in spec.stages.items() if name not in left_out}
+        name = next((name for name, why in needing.items() if why), None)
+        if name is not None and spec.tracking is not None:
             variable = _variable(spec.tracking.connection)
             raise RefusedError(
-                f"stage {registers[0]!r} registers a model, and no MLflow is known here: set {variable}, such as "
+                f"stage {name!r} {needing[name]}, and no MLflow is known here: set {variable}, such as "
                 f'{variable}=\'{{"conn_type": "mlflow", "host": "http://localhost:5000"}}\''
             )
         changes["tracking"] = None
     return spec.model_copy(update=changes)
+
+
+def _needs_mlflow(stage: StageSpec) -> str:
+    if stage.kind == "register":
+        return "registers a model"
+    return "compares with the champion" if CHAMPION in getattr(stage, "gate", ()) else ""
 
 
 def _is_tracked(spec: PipelineSpec) -> bool:
