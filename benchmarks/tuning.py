@@ -105,7 +105,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=80)
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     for seconds, others in ((5.0, ("Optuna, n_jobs=4",)), (1.0, ("Optuna, n_jobs=4", "a pod a trial"))):

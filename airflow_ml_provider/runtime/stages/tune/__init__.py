@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import FrameType
@@ -38,7 +39,7 @@ def run(context: BodyContext) -> BodyOutcome:
         UserCodeError: Too many trials failed, or none succeeded.
         SystemExit: This process was told to end; what runs is given up.
     """
-    from airflow_ml_provider.runtime.stages.tune.report import write_report
+    from airflow_ml_provider.runtime.stages.tune.report import load_plots, write_report
     from airflow_ml_provider.runtime.stages.tune.runs import TrialRuns
     from airflow_ml_provider.runtime.stages.tune.study import Study
 
@@ -64,8 +65,13 @@ def run(context: BodyContext) -> BodyOutcome:
         stack.enter_context(_leaving_at_sigterm())
         stack.enter_context(serving(_methods(study), attempt_uri=request.attempt_uri, local=local))
         workers = stack.enter_context(LocalWorkers(request, int(options["workers"]))) if local else None
+        warm: threading.Thread | None = None
         while not study.is_over:
             study.wait(_LOOK_SECONDS)
+            if warm is None and study.ended:
+                # The plots' libraries take seconds to load, and the workers are busy now.
+                warm = threading.Thread(target=load_plots, daemon=True)
+                warm.start()
             study.expire()
             if workers is not None and (failure := workers.look(study.lose_worker)) is not None:
                 study.fail(failure)

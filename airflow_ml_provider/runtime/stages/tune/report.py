@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +59,13 @@ def write_report(
         "</body></html>",
     ]
     (folder / "index.html").write_text("\n".join(parts), encoding="utf-8")
+
+
+def load_plots() -> None:
+    """Import what the plots need, where it is there."""
+    for name in ("plotly.io", "sklearn.ensemble", "optuna.importance", "optuna.visualization"):
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 def _plots(study: Study, metrics: Sequence[str]) -> list[str]:
