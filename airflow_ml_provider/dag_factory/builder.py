@@ -14,7 +14,6 @@ from airflow_ml_provider.dag_factory.markdown import fenced
 from airflow_ml_provider.dag_factory.stage_arguments import stage_arguments
 from airflow_ml_provider.operators.finish import FinishOperator
 from airflow_ml_provider.operators.kinds import operator_of
-from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import DEFAULT_START, PipelineSpec
@@ -55,7 +54,7 @@ def build(
         doc_md=fenced(source, language="yaml") if source else None,
         **limits,
     ) as dag:
-        built: dict[str, StageOperator] = {}
+        built: dict[str, BaseOperator] = {}
         runs = [name for name in in_order(spec) if name not in done]
         first = [name for name in runs if spec.reads_sources(name) or not spec.upstream(name)]
         if spec.sources and first:

@@ -73,7 +73,9 @@ def forecast(spec: PipelineSpec, *, base_folder: Path) -> dict[str, StageForecas
 
 
 def _stage(dag: DAG, name: str, results: dict[str, StageResult]) -> StageForecast:
-    operator = cast("StageOperator", dag.get_task(name))
+    operator = dag.get_task(name)
+    if not isinstance(operator, StageOperator):
+        return StageForecast("runs", "it has no result to reuse")
     if operator.cache_policy is None:
         return StageForecast("runs", "its cache is off")
     settings = MlSettings.read(store=operator.store, runner=operator.runner)

@@ -167,6 +167,10 @@ def as_local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
 
     It is untracked where MLflow is not known.
     """
+    if (asks := _asks(spec, left_out=left_out)) is not None:
+        raise RefusedError(
+            f"stage {asks!r} asks a person, which needs Airflow's UI: name the stages to run here with --stage"
+        )
     here = {"runner": "local", "retries": 0}
     stages = {name: stage.model_copy(update=here) for name, stage in spec.stages.items()}
     changes: dict[str, Any] = {**here, "stages": stages, "schedule": None, "store": None}
@@ -181,6 +185,10 @@ def as_local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
             )
         changes["tracking"] = None
     return spec.model_copy(update=changes)
+
+
+def _asks(spec: PipelineSpec, *, left_out: Collection[str]) -> str | None:
+    return next((name for name, stage in spec.stages.items() if stage.in_airflow and name not in left_out), None)
 
 
 def _needs_mlflow(stage: StageSpec) -> str:

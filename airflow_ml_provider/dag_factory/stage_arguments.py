@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import XComArg
+from airflow.sdk import BaseOperator, XComArg
 from pydantic import BaseModel
 
 from airflow_ml_provider.decisions.gate_rules import CHAMPION
-from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.spec.params import Params
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.references import Reference
-from airflow_ml_provider.spec.registration import champion_of, gates_before
+from airflow_ml_provider.spec.registration import approved_later, champion_of, gates_before
 from airflow_ml_provider.spec.stages import CodeStageSpec
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def stage_arguments(
     spec: PipelineSpec,
     name: str,
     *,
-    built: Mapping[str, StageOperator],
+    built: Mapping[str, BaseOperator],
     results: Mapping[str, Mapping[str, Any]],
     base_folder: str,
 ) -> dict[str, Any]:
@@ -46,6 +45,8 @@ def stage_arguments(
         return XComArg(built[reference.stage], key=reference.output)
 
     stage = spec.stages[name]
+    if stage.in_airflow:
+        return _in_airflow(spec, name, output)
     pod = stage.pod.over(spec.pod) if stage.pod and spec.pod else stage.pod or spec.pod
     arguments: dict[str, Any] = {
         **shared_arguments(spec, name, pod=pod, base_folder=base_folder),
@@ -73,6 +74,7 @@ def stage_arguments(
         arguments["champion_of"] = champion_of(spec, name)
     if stage.kind == "register":
         gates = gates_before(spec, name)
+        arguments["promote"] = not approved_later(spec, name)
         arguments["gates"] = [output(Reference(gate, "gate")) for gate in gates]
         cards = [
             gate
@@ -82,6 +84,19 @@ def stage_arguments(
         if cards:
             arguments["card"] = output(Reference(cards[-1], "card"))
     return arguments
+
+
+def _in_airflow(spec: PipelineSpec, name: str, output: Callable[[Reference], Any]) -> dict[str, Any]:
+    stage = spec.stages[name]
+    return {
+        "task_id": name,
+        "retries": spec.retries if stage.retries is None else stage.retries,
+        "retry_delay": spec.retry_delay if stage.retry_delay is None else stage.retry_delay,
+        "doc_md": stage.doc,
+        "response_timeout": stage.timeout,
+        "mlflow_conn_id": None if spec.tracking is None else spec.tracking.connection,
+        **{key: _with_outputs(value, output) for key, value in stage.arguments().items()},
+    }
 
 
 def shared_arguments(spec: PipelineSpec, task_id: str, *, pod: PodSpec | None, base_folder: str) -> dict[str, Any]:

@@ -8,6 +8,10 @@ from typing import Any
 from airflow_ml_provider.exceptions import MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 
+CHAMPION, CHALLENGER = "champion", "challenger"
+TAG_LIMIT = 5000
+"""Characters of a version's tag that MLflow takes."""
+
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow answers when a model, a version or an alias is not there; of an alias it says the latter."""
 
@@ -41,6 +45,27 @@ class ModelRegistry:
         answer = self.hook.call("GET", "model-versions/get", params={"name": model, "version": version})
         found: dict[str, Any] = answer["model_version"]
         return found
+
+    def set_tag(self, model: str, version: str, key: str, value: str) -> None:
+        """Set a tag of a version.
+
+        Raises:
+            MlflowError: There is no such version, or MLflow did not answer.
+        """
+        body = {"name": model, "version": version, "key": key, "value": value[:TAG_LIMIT]}
+        self.hook.call("POST", "model-versions/set-tag", json=body)
+
+    def promote(self, model: str, version: str) -> None:
+        """Make a version the champion; it is a challenger no more. Done again, nothing changes.
+
+        Raises:
+            MlflowError: There is no such version, or MLflow did not answer.
+        """
+        alias = {"name": model, "alias": CHAMPION, "version": version}
+        self.hook.call("POST", "registered-models/alias", json=alias)
+        challenger = self.version_of_alias(model, CHALLENGER)
+        if challenger is not None and str(challenger["version"]) == version:
+            self.hook.call("DELETE", "registered-models/alias", json={"name": model, "alias": CHALLENGER})
 
     def version_of_alias(self, model: str, alias: str) -> dict[str, Any] | None:
         """Return the version that an alias names; ``None`` when there is no such model or alias."""

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.operators.approve import ApproveOperator
     from airflow_ml_provider.operators.commit import CommitOperator
     from airflow_ml_provider.operators.container import ContainerOperator
     from airflow_ml_provider.operators.evaluate import EvaluateOperator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.operators.validate import ValidateOperator
 
 __all__ = [
+    "ApproveOperator",
     "CommitOperator",
     "ContainerOperator",
     "EvaluateOperator",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ApproveOperator": "approve",
     "CommitOperator": "commit",
     "ContainerOperator": "container",
     "EvaluateOperator": "evaluate",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 
+from airflow.sdk import BaseOperator
+
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.stage import StageOperator
 
@@ -20,18 +22,19 @@ OPERATORS: Mapping[str, str] = {
     "tune": "TuneOperator",
     "evaluate": "EvaluateOperator",
     "register": "RegisterOperator",
+    "approve": "ApproveOperator",
     "container": "ContainerOperator",
 }
 
 
-def operator_of(kind: str) -> type[StageOperator]:
+def operator_of(kind: str) -> type[BaseOperator]:
     """Return the operator class of a kind; other packages are looked at only for a kind that is not built in.
 
     Raises:
         StageConfigurationError: No package brings it, or not properly.
     """
     if kind in OPERATORS:
-        found_class: type[StageOperator] = getattr(import_module("airflow_ml_provider.operators"), OPERATORS[kind])
+        found_class: type[BaseOperator] = getattr(import_module("airflow_ml_provider.operators"), OPERATORS[kind])
         return found_class
     for found in entry_points(group=OPERATORS_GROUP, name=kind):
         try:

@@ -33,6 +33,7 @@ class RegisterOperator(StageOperator):
         card: A model card (``evaluate.output["card"]``), which becomes the version's description.
         gates: Verdicts of evaluate stages (``[evaluate.output["gate"]]``); without one the alias is
             ``challenger``.
+        promote: Whether it becomes champion here, or an approval that follows decides.
     """
 
     kind: ClassVar[str] = "register"
@@ -43,12 +44,20 @@ class RegisterOperator(StageOperator):
     operator_extra_links = (MlflowRunLink(), ModelVersionLink())
 
     def __init__(
-        self, *, model: Any, model_name: str, gates: Sequence[Any] = (), card: Any = None, **kwargs: Any
+        self,
+        *,
+        model: Any,
+        model_name: str,
+        gates: Sequence[Any] = (),
+        card: Any = None,
+        promote: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(inputs={"model": model, **({} if card is None else {"card": card})}, **kwargs)
         self.model = model
         self.model_name = model_name
         self.gates = gates
+        self.promote = promote
         if self.run or self.command or self.outputs:
             raise StageConfigurationError(
                 f"stage {self.task_id!r}: register takes a model and a name, neither run, command nor outputs"
@@ -80,7 +89,7 @@ class RegisterOperator(StageOperator):
             tags["airflow_ml.gate"] = reasons[:TAG_LIMIT]
         return {
             "model_name": self.model_name,
-            "promote": bool(self.gates) and all(gate["passed"] for gate in self.gates),
+            "promote": self.promote and bool(self.gates) and all(gate["passed"] for gate in self.gates),
             "tags": tags,
         }
 

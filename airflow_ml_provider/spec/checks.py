@@ -20,6 +20,7 @@ from airflow_ml_provider.spec.registration import champion_of
 from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec
 from airflow_ml_provider.spec.suite import SuiteError, check_suite
 
+REGISTERED = "registered model"
 RESERVED_STAGES = ("commit", "finish", SOURCES)
 
 # A model is a result by itself, data is not.
@@ -132,6 +133,8 @@ def _reference(spec: PipelineSpec, reader: StageSpec, reference: Reference, *, h
         known = ", ".join(types) or "none"
         return f"stage {stage!r} has no output {output!r}; it has {known}{did_you_mean(output, types)}"
     wanted = reader.wanted_types
+    if types[output] == REGISTERED and REGISTERED not in wanted:
+        return f"{stage}.{output} is a registered model and no artifact; read the model that {stage!r} registers"
     if wanted and types[output] not in wanted:
         return f"{stage}.{output} is a {types[output]}, a {wanted[0]} is wanted"
     return None

@@ -25,6 +25,7 @@ BUILT_IN: Mapping[str, str] = {
     "tune": "TuneSpec",
     "evaluate": "EvaluateSpec",
     "register": "RegisterSpec",
+    "approve": "ApproveSpec",
     "container": "ContainerSpec",
 }
 """The model of each built-in kind, by its name in ``spec.stages``."""

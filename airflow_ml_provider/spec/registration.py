@@ -24,6 +24,13 @@ def champion_of(spec: PipelineSpec, evaluate: str) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
+def approved_later(spec: PipelineSpec, register: str) -> bool:
+    """Whether a person decides about what a stage registers."""
+    return any(
+        other.kind == "approve" and other.references()["model",].stage == register for other in spec.stages.values()
+    )
+
+
 def gates_before(spec: PipelineSpec, register: str) -> list[str]:
     """Return the evaluate stages with a gate that a register stage needs and that measured its model."""
     from airflow_ml_provider.spec.stages import EvaluateSpec, RegisterSpec

@@ -22,6 +22,7 @@ from airflow_ml_provider.spec.params import Params, ParamsField
 from airflow_ml_provider.spec.references import Reference
 
 if TYPE_CHECKING:
+    from airflow_ml_provider.spec.stages.approve import ApproveSpec
     from airflow_ml_provider.spec.stages.container import ContainerSpec
     from airflow_ml_provider.spec.stages.evaluate import EvaluateSpec
     from airflow_ml_provider.spec.stages.feature_engineering import FeatureEngineeringSpec
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.spec.stages.validate import ValidateSpec
 
 __all__ = [
+    "ApproveSpec",
     "CodeStageSpec",
     "ContainerSpec",
     "EvaluateSpec",
@@ -52,6 +54,7 @@ _MODULES = {
     "TuneSpec": "tune",
     "EvaluateSpec": "evaluate",
     "RegisterSpec": "register",
+    "ApproveSpec": "approve",
     "ContainerSpec": "container",
 }
 
@@ -92,6 +95,8 @@ class StageSpec(BaseModel):
 
     wanted_types: ClassVar[tuple[str, ...]] = ()
     """Types of artifacts that inputs may have, the usual one first; empty for any."""
+    in_airflow: ClassVar[bool] = False
+    """Whether it runs in Airflow alone, without a process or pod of its own."""
     param_results: ClassVar[tuple[str, ...]] = ()
     """Results that hold params for other stages."""
     argument_names: ClassVar[Mapping[str, str]] = {}

@@ -25,3 +25,7 @@ class RegisterSpec(StageSpec):
     def references(self) -> dict[tuple[int | str, ...], Reference]:
         """Return the model."""
         return {("model",): self.model}
+
+    def output_types(self) -> dict[str, str]:
+        """Return the registered model, which is a name and a version."""
+        return {"model": "registered model"}

@@ -1,0 +1,151 @@
+"""A person decides whether a registered model becomes champion."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
+
+from airflow_ml_provider.exceptions import StageConfigurationError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
+
+REASON = "reason"
+"""The field of the form in which an approver may say why."""
+CARD_LIMIT = 10_000
+
+
+class ApproveOperator(ApprovalOperator):
+    """Waits for a person's answer about a registered version, and records it on the version.
+
+    The person sees the model card, what the gates said, and links to the version and the champion. The answer is kept
+    in tags of the version (``airflow_ml.approval``, ``.approval_by``, ``.approval_at``, ``.approval_reason``) and in
+    the XCom ``approval``. See https://airflow.apache.org/docs/apache-airflow/stable/tutorial/hitl.html.
+
+    Args:
+        model: What a register stage put out (``register.output["model"]``).
+        approvers: Users of Airflow who may answer, by name; anybody who may edit the run by default.
+        on_timeout: What is taken for the answer after ``response_timeout``.
+        on_reject: Whether what follows is skipped, or the task fails.
+        promote: Whether an approved version becomes ``champion`` here, or something that follows sees to that.
+        mlflow_conn_id: The MLflow connection.
+
+    Raises:
+        StageConfigurationError: The arguments do not fit each other.
+    """
+
+    template_fields: Collection[str] = tuple(sorted({*ApprovalOperator.template_fields, "model"}))
+
+    def __init__(
+        self,
+        *,
+        model: Any,
+        approvers: Sequence[str] = (),
+        on_timeout: Literal["reject", "approve", "fail"] = "reject",
+        on_reject: Literal["skip", "fail"] = "skip",
+        promote: bool = True,
+        mlflow_conn_id: str = "mlflow_default",
+        response_timeout: timedelta | None = None,
+        **kwargs: Any,
+    ) -> None:
+        for name, value, allowed in (
+            ("on_timeout", on_timeout, ("reject", "approve", "fail")),
+            ("on_reject", on_reject, ("skip", "fail")),
+        ):
+            if value not in allowed:
+                raise StageConfigurationError(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
+        super().__init__(
+            subject="A model waits for approval",
+            body="",
+            defaults={"reject": self.REJECT, "approve": self.APPROVE, "fail": None}[on_timeout],
+            fail_on_reject=on_reject == "fail",
+            assigned_users=[{"id": name, "name": name} for name in approvers] or None,
+            response_timeout=response_timeout,
+            params={REASON: Param("", type="string", title="Reason", description="Kept with the version")},
+            **kwargs,
+        )
+        self.model = model
+        self.approvers = tuple(approvers)
+        self.on_timeout = on_timeout
+        self.on_reject = on_reject
+        self.promote = promote
+        self.mlflow_conn_id = mlflow_conn_id
+
+    def execute(self, context: Context) -> None:
+        """Ask.
+
+        Raises:
+            TaskAwaitingInput: The task waits for the answer.
+            MlflowError: MLflow does not know the version.
+        """
+        name, version = self._version()
+        registry = self._registry()
+        self.subject = f"Shall {name} version {version} become champion?"
+        self.body = _told(registry, name, version)
+        super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Record the answer; promote the version, or skip what follows.
+
+        Raises:
+            HITLTimeoutError: Nobody answered in time, and ``on_timeout`` is ``fail``.
+            HITLRejectException: The answer is no, and ``on_reject`` is ``fail``.
+            MlflowError: MLflow refused.
+        """
+        if "error" not in event:
+            self.validate_chosen_options(event["chosen_options"])
+            self._record(context, event)
+        return super().execute_complete(context, event)
+
+    def _record(self, context: Context, event: Mapping[str, Any]) -> None:
+        name, version = self._version()
+        registry, approved = self._registry(), event["chosen_options"] == [self.APPROVE]
+        user, at = event.get("responded_by_user"), event["responded_at"]
+        answer = {
+            "approval": "approved" if approved else "rejected",
+            "approval_by": str(user["name"]) if user else "nobody, in time",
+            "approval_at": at.isoformat() if isinstance(at, datetime) else str(at),
+            "approval_reason": str((event.get("params_input") or {}).get(REASON) or ""),
+        }
+        for key, value in answer.items():
+            registry.set_tag(name, version, f"airflow_ml.{key}", value)
+        if approved and self.promote:
+            registry.promote(name, version)
+        self.log.info("%s version %s was %s by %s", name, version, answer["approval"], answer["approval_by"])
+        context["ti"].xcom_push(key="approval", value={"model": name, "version": version, **answer})
+
+    def _version(self) -> tuple[str, str]:
+        model = self.model
+        if not isinstance(model, Mapping) or not {"name", "version"} <= model.keys():
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: {model!r} is no registered model: pass register.output['model']"
+            )
+        return str(model["name"]), str(model["version"])
+
+    def _registry(self) -> ModelRegistry:
+        from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
+
+        return ModelRegistry(self.mlflow_conn_id)
+
+
+def _told(registry: ModelRegistry, name: str, version: str) -> str:
+    found = registry.version(name, version)
+    tags = {tag["key"]: tag["value"] for tag in found.get("tags", [])}
+    champion = registry.version_of_alias(name, "champion")
+    lines = [f"[{name} version {version}]({registry.hook.model_url(name, version)})"]
+    if champion is None:
+        lines.append("There is no champion yet.")
+    else:
+        number = str(champion["version"])
+        lines.append(f"The champion is [version {number}]({registry.hook.model_url(name, number)}).")
+    if gate := tags.get("airflow_ml.gate"):
+        lines += ["Its gates said:", "\n".join(f"- {reason}" for reason in gate.split("; "))]
+    if card := found.get("description"):
+        lines.append(card[:CARD_LIMIT])
+    return "\n\n".join(lines)

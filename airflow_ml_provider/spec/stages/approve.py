@@ -1,0 +1,38 @@
+"""Kind ``approve``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from airflow_ml_provider.spec.fields import StageReference
+from airflow_ml_provider.spec.references import Reference
+from airflow_ml_provider.spec.stages import StageSpec
+
+
+class ApproveSpec(StageSpec):
+    """Asks a person whether a registered model becomes champion; runs in Airflow alone, without a process or pod."""
+
+    kind: Literal["approve"] = Field(description="What the stage does", examples=["approve"])
+    model: StageReference = Field(description="The registered model", examples=["register.model"])
+    approvers: list[str] = Field(
+        default=[],
+        description="Users of Airflow who may answer; anybody who may edit the run by default",
+        examples=[["ada"]],
+    )
+    on_timeout: Literal["reject", "approve", "fail"] = Field(
+        default="reject", description="What is taken for the answer after timeout", examples=["fail"]
+    )
+    on_reject: Literal["skip", "fail"] = Field(
+        default="skip", description="What becomes of what follows a rejection", examples=["fail"]
+    )
+
+    in_airflow: ClassVar[bool] = True
+    wanted_types: ClassVar[tuple[str, ...]] = ("registered model",)
+    argument_names: ClassVar[Mapping[str, str]] = {}
+
+    def references(self) -> dict[tuple[int | str, ...], Reference]:
+        """Return the model."""
+        return {("model",): self.model}
