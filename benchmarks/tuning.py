@@ -1,8 +1,9 @@
 """Trials a minute of a tune stage with four workers as pods, side by side with two other ways to run the same trials.
 
-A trial sleeps. ``Optuna, n_jobs=4`` is a study in this process with four threads: no pod, no store, no network.
-``a pod a trial`` creates a pod of the same image for each trial, four at a time, and watches it with the plain client,
-as Katib does. All include their start: the study's pod, its workers, the first trial's wait.
+A trial sleeps; its code imports pandas and scikit-learn, as training code does. ``Optuna, n_jobs=4`` is a study in this
+process with four threads: no pod, no store, no network. ``a pod a trial`` creates a pod of the same image for each
+trial, four at a time, and watches it with the plain client, as Katib does. All include their start: the study's pod,
+its workers, the first trial's wait.
 
 The goals are 0.9 of Optuna in one process for trials of 5 s, and 3 times a pod a trial for trials of 1 s.
 Needs what pod_overhead.py needs.
@@ -23,13 +24,14 @@ from pathlib import Path
 from pod_overhead import IMAGE, KEYS, NAMESPACE, STORE, context, created_and_watched
 
 WORKERS = 4
-CODE = """\
-import time
+IMPORTS = "import time, pandas, sklearn.ensemble"
+CODE = f"""\
+{IMPORTS}
 
 
 def trial(*, x, seconds):
     time.sleep(seconds)
-    return {"loss": x}
+    return {{"loss": x}}
 """
 
 
@@ -87,7 +89,7 @@ def a_pod_each(seconds: float, trials: int) -> float:
     """Run each trial in a pod of its own."""
 
     def one(_: int) -> float:
-        command = ["python3", "-c", f"import time; time.sleep({seconds})"]
+        command = ["python3", "-c", f"{IMPORTS}; time.sleep({seconds})"]
         container = {"name": "base", "image": IMAGE, "command": command, "imagePullPolicy": "IfNotPresent"}
         spec = {"restartPolicy": "Never", "containers": [container]}
         return created_and_watched({"metadata": {"name": f"trial-{uuid.uuid4().hex[:10]}"}, "spec": spec})

@@ -60,6 +60,8 @@ class ApproveOperator(ApprovalOperator):
         ):
             if value not in allowed:
                 raise StageConfigurationError(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
+        # Airflow hands every operator its DAG's params; the form of the answer has its own.
+        kwargs.pop("params", None)
         super().__init__(
             subject="A model waits for approval",
             body="",
