@@ -109,6 +109,10 @@ def beside_train(line: str) -> str:
 GATE = '    gate: {rmse: "< 20"}\n'
 
 
+APPROVED = "    needs: [evaluate]\n"
+APPROVE = "  approve: {kind: approve, model: train.model}\n"
+
+
 def tuned(old: str, new: str) -> tuple[str, str]:
     """Return what is replaced to bring a stage of kind tune in, with a mistake."""
     assert old in TUNE
@@ -287,6 +291,8 @@ SECTIONS: dict[str, list[Mistake]] = {
             GATE,
             judged('rmse: "< 20"', more="task: regression\n    confidence: 0.9"),
         ),
+        Mistake("an approval of what is not registered", APPROVED, f"{APPROVED}{APPROVE}"),
+        Mistake("a registered model where a file is wanted", "{model: train.model}", "{model: register.model}"),
         Mistake("a task that does not exist", GATE, judged('rmse: "< 20"', more="task: regresion"), in_schema=True),
     ],
     "Values": [
