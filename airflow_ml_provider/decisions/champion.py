@@ -28,6 +28,7 @@ _HIGHER = (
     *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "auc", "average_precision", "r2"),
     *("explained_variance", "ndcg", "map", "mrr", "silhouette", "adjusted_rand", "mcc"),
 )
+_NOISE = 1e-9
 _TOLERANCE = re.compile(
     rf"\s*(?:at most (?P<most>{NUMBER})\s*(?P<most_unit>%?) worse"
     rf"|at least (?P<least>{NUMBER})\s*(?P<least_unit>%?) better"
@@ -134,7 +135,9 @@ def compare(
             worse = max(sign * low, sign * high)
             told += f", the difference within [{low:.4g}, {high:.4g}]"
         allowed = tolerance.allowed * (abs(theirs) if tolerance.relative else 1)
-        holds = worse < allowed if tolerance.strict else worse <= allowed
+        # What a computer's arithmetic adds is no difference between models.
+        noise = _NOISE * max(abs(mine), abs(theirs))
+        holds = worse < allowed - noise if tolerance.strict else worse <= allowed + noise
         lines.append((holds, f"{told}: {'' if holds else 'not '}{_told(tolerance)}"))
     return GateVerdict(all(holds for holds, _ in lines), tuple(line for _, line in lines))
 
