@@ -89,12 +89,21 @@ def better_values(metric: str, tolerance: Tolerance, threshold: Threshold | None
     """
     if tolerance.direction is not None:
         return tolerance.direction
+    wanted: Direction | None = None
     if threshold is not None:
-        return "lower" if threshold.comparison in ("<", "<=") else "higher"
+        wanted = "lower" if threshold.comparison in ("<", "<=") else "higher"
     last = metric.rpartition("/")[2].lower()
     for names, direction in ((_LOWER, "lower"), (_HIGHER, "higher")):
         if any(last == name or last.endswith(f"_{name}") for name in names):
-            return "lower" if direction == "lower" else "higher"
+            known: Direction = "lower" if direction == "lower" else "higher"
+            if wanted not in (None, known):
+                raise ValueError(
+                    f"of {metric!r} {known} values are better, and the threshold wants {wanted} ones: say which, "
+                    f"', lower is better' or ', higher is better'"
+                )
+            return known
+    if wanted is not None:
+        return wanted
     raise ValueError(f"which values of {metric!r} are better? add ', lower is better' or ', higher is better'")
 
 

@@ -31,7 +31,7 @@ class Gate(NamedTuple):
         thresholds: By metric.
         worst_slice: By metric, of the slice in which it is worst.
         champion: By metric, how much worse than the champion it may be.
-        directions: Which values are better, of each metric in ``champion`` and ``worst_slice``.
+        directions: Which values are better, of each metric in ``champion``.
     """
 
     thresholds: Mapping[str, str]
@@ -50,10 +50,9 @@ class Gate(NamedTuple):
         for name, text in thresholds.items():
             _checked((name,), Threshold.parse, text)
         worst = _mapping(value, WORST_SLICE)
-        directions: dict[str, Direction] = {}
         for name, text in worst.items():
-            comparison = _checked((WORST_SLICE, name), Threshold.parse, text).comparison
-            directions[name] = "lower" if comparison in ("<", "<=") else "higher"
+            _checked((WORST_SLICE, name), Threshold.parse, text)
+        directions: dict[str, Direction] = {}
         champion = {}
         for name, text in _mapping(value, CHAMPION).items():
             tolerance = champion[name] = _checked((CHAMPION, name), Tolerance.parse, text)
@@ -94,16 +93,17 @@ def judge_all(
             )
         )
     for metric, text in gate.worst_slice.items():
-        verdicts.append(_worst(metric, text, gate.directions[metric], slices))
+        verdicts.append(_worst(metric, text, slices))
     reasons = tuple(reason for verdict in verdicts for reason in verdict.reasons)
     return GateVerdict(all(verdict.passed for verdict in verdicts), reasons)
 
 
-def _worst(metric: str, text: str, direction: Direction, slices: Mapping[str, Mapping[str, float]]) -> GateVerdict:
+def _worst(metric: str, text: str, slices: Mapping[str, Mapping[str, float]]) -> GateVerdict:
     values = {name: found[metric] for name, found in slices.items() if metric in found}
     if not values:
         return GateVerdict(False, (f"worst_slice: no slice has a metric {metric!r}",))
-    worst = (max if direction == "lower" else min)(values, key=values.__getitem__)
+    wants_less = Threshold.parse(text).comparison in ("<", "<=")
+    worst = (max if wants_less else min)(values, key=values.__getitem__)
     verdict = judge({metric: text}, {metric: values[worst]})
     return GateVerdict(verdict.passed, (f"worst slice, {worst}: {verdict.reasons[0]}",))
 

@@ -143,6 +143,8 @@ class EvaluateOperator(CheckedStageOperator):
             raise StageConfigurationError(f"{where}: gate.champion needs champion_of='MODEL' and MLflow")
         if (self.by or self.confidence or gate.worst_slice) and not self.task:
             raise StageConfigurationError(f"{where}: by, confidence and worst_slice are about predictions: give task")
+        if self.confidence and self.task == "clustering":
+            raise StageConfigurationError(f"{where}: confidence resamples rows, which makes no sense of clusters")
         if gate.worst_slice and not self.by:
             raise StageConfigurationError(f"{where}: gate.worst_slice needs slices: give by=[column]")
         if self.uses_body and self.io == "staged":

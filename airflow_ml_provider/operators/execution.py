@@ -178,7 +178,7 @@ class StageExecution:
 
     def _begin(self, request: StageRequest, tracked: TrackedStage, *, spent: Spent, before: Attempt | None) -> Attempt:
         identity, log = self._identity, self._operator.log
-        number, uri = identity.claim_attempt(origin_of(request, image=str(self._operator.image or "")))
+        number, uri = identity.claim_attempt(origin_of(request, image=self._image))
         work = request.work_digest()
         if self._reuse is not None:
             self._reuse.note(uri, request)
@@ -207,6 +207,13 @@ class StageExecution:
             self._operator.log.warning("Checkpoints of attempt %s cannot be read: %s", before.attempt, error)
             found = ()
         return (*found, *before.checkpoints)[:CHECKPOINTS_TRIED]
+
+    @property
+    def _image(self) -> str:
+        """The image that a pod of this stage runs in, empty for a process or one that a template names."""
+        if self._settings.runner == "local":
+            return ""
+        return str(self._operator.image or self._settings.image or "")
 
     def _begin_again(self, attempt: Attempt, tracked: TrackedStage) -> Attempt:
         """Ask once more for the pod that a quota refused."""

@@ -31,6 +31,8 @@ from airflow_ml_provider.operators.pod_story import PodStory
 from airflow_ml_provider.operators.runner import Ended, read_result
 from airflow_ml_provider.operators.settings import deferral_seconds
 from airflow_ml_provider.operators.stage_pod import log_container, stage_pod
+from airflow_ml_provider.pod.compose import stage_container
+from airflow_ml_provider.pod.resources import give_memory
 from airflow_ml_provider.pod.worker_job import owned_by
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
@@ -82,9 +84,14 @@ class PodRunner:
         Raises:
             StageConfigurationError: The arguments give no pod that can run a stage.
         """
-        pod = self._pod = stage_pod(self._operator, self._context, request, secrets=secrets, memory=memory)
+        own = 0 if self._operator.has_companion else memory
+        pod = self._pod = stage_pod(self._operator, self._context, request, secrets=secrets, memory=own)
         if self._operator.has_companion:
             self._companion = self._operator.companion(pod)
+            if memory:
+                # What ran out of memory is the stage's pod, and not what runs beside it.
+                container = self._operator.base_container_name
+                give_memory(stage_container(pod, container, stage=request.stage), memory)
         self._identity = PodIdentity(pod.metadata.namespace, pod.metadata.name)
         self._attempt_uri = request.attempt_uri
         return self._identity
@@ -108,7 +115,10 @@ class PodRunner:
         pods = self._pods(self._identity)
         created = self._create(pods, self._pod) if patient else pods.create(self._pod)
         self._identity = PodIdentity(self._identity.namespace, self._identity.name, created["metadata"]["uid"])
-        self._start_companion(self._identity)
+        with ExitStack() as on_error:
+            on_error.callback(self._remove, self._identity, succeeded=False, ended=False)
+            self._start_companion(self._identity)
+            on_error.pop_all()
         instance = self._context["ti"]
         instance.xcom_push(key="pod_name", value=self._identity.name)
         instance.xcom_push(key="pod_namespace", value=self._identity.namespace)
@@ -128,14 +138,14 @@ class PodRunner:
         self._attempt_uri = attempt.uri
 
     def accompany(self, attempt: Attempt, request: StageRequest, *, secrets: Mapping[str, str]) -> None:
-        """Start what runs beside a pod that is followed, should the one who created the pod not have come so far.
-
-        Raises:
-            ClusterError: Kubernetes refused or did not answer.
-        """
+        """Start what runs beside a pod that is followed, should the one who created the pod not have come so far."""
         if self._operator.has_companion and attempt.pod is not None:
             self.prepare(request, secrets=secrets, memory=attempt.spent.memory)
-            self._start_companion(attempt.pod)
+            try:
+                self._start_companion(attempt.pod)
+            except ClusterError as error:
+                # It is there most likely, and a study that waits for its workers says so.
+                self._operator.log.warning("What runs beside pod %s could not be looked after: %s", attempt.pod, error)
 
     def wait(self) -> Ended:
         """Follow the pod to the end of its stage, log what it logs, remove it.
@@ -246,10 +256,7 @@ class PodRunner:
                 return
             uid = found["metadata"]["uid"]
         assert self._pod is not None
-        with ExitStack() as on_error:
-            on_error.callback(self._remove, identity, succeeded=False, ended=False)
-            create_job(self._operator.client, owned_by(self._companion, self._pod, uid=uid))
-            on_error.pop_all()
+        create_job(self._operator.client, owned_by(self._companion, self._pod, uid=uid))
 
     def _create(self, pods: Pods, pod: V1Pod) -> dict[str, Any]:
         capacity, since, told = self._operator.capacity_timeout, time.monotonic(), False

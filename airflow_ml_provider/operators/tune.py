@@ -68,6 +68,11 @@ class TuneOperator(StageOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if self.outputs != self.default_outputs:
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: a tune stage puts out its report alone; what the code writes in a trial is "
+                f"trial_outputs={self.outputs!r}"
+            )
         self.search = {name: dict(found) for name, found in search.items()}
         self.objective = objective
         self.trials = trials
@@ -91,6 +96,12 @@ class TuneOperator(StageOperator):
             raise StageConfigurationError(
                 f"stage {self.task_id!r}: trials={trials}, workers={workers}, max_failed_trials={max_failed_trials}: "
                 f"at least one trial and one worker are wanted, and no number below 0"
+            )
+        fixed = self.hyperparameters if isinstance(self.hyperparameters, Mapping) else {}
+        twice = sorted(self.search.keys() & {*self.inputs, *self.trial_outputs, *fixed})
+        if twice:
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: {twice[0]!r} is searched, and is the name of an input, output or param too"
             )
         self._study_options()
 

@@ -9,11 +9,13 @@ from airflow_ml_provider.protocol.errors import ProtocolError
 RESERVED_OUTPUTS = (
     "best_params",
     "cache",
+    "evaluation",
     "gate",
     "metrics",
     "pod_name",
     "pod_namespace",
     "return_value",
+    "study",
     "validation",
 )
 """Names of XComs that a stage pushes beside its outputs."""

@@ -3,6 +3,9 @@
 WORKER = "worker"
 """The step (``AIRFLOW_ML_STEP``) of a process that runs trials of a study, instead of holding it."""
 
+WORKER_VARIABLE = "AIRFLOW_ML_WORKER"
+"""Names a worker, where the one who started it wants to know it again."""
+
 LOCAL_VARIABLE = "AIRFLOW_ML_LOCAL"
 """Is set where a stage is a process of the worker's machine: a study then starts its workers itself."""
 

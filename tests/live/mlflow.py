@@ -24,7 +24,7 @@ class Mlflow:
             "filter": f"tags.`airflow_ml.dag_run` = '{dag_run}'",
             "max_results": 1000,
         }
-        runs = {"pipeline": {}, "stage": {}, "attempt": {}, "trial": {}}
+        runs = {"pipeline": {}, "stage": {}, "attempt": {}, "trial": {}, "champion": {}}
         for run in self.call("POST", "runs/search", json=body).get("runs", []):
             tags = {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
             named = runs[tags["airflow_ml.role"]]

@@ -81,6 +81,9 @@ def test_the_worst_slice_is_named():
     verdict = judged({"worst_slice": {"rmse": "< 5"}}, {"rmse": 4.0}, None, slices=slices)
     assert (verdict.passed, verdict.reasons) == (False, ("worst slice, a=2: rmse is 7, not < 5",))
     assert judged({"worst_slice": {"rmse": "< 8"}}, {"rmse": 4.0}, None, slices=slices).passed
+    accurate = {"a": {"accuracy": 0.99}, "b": {"accuracy": 0.1}}
+    rules = {"worst_slice": {"accuracy": ">= 0.6"}, "champion": {"accuracy": "not worse"}}
+    assert not judged(rules, {"accuracy": 0.9}, None, slices=accurate).passed
     assert not judged({"worst_slice": {"rmse": "< 8"}}, {"rmse": 4.0}, None).passed
 
 
@@ -91,6 +94,11 @@ def test_the_worst_slice_is_named():
         ({"champion": "better"}, ("champion",), "no mapping"),
         ({"champion": {"rmse": "1% worse"}}, ("champion", "rmse"), "no tolerance"),
         ({"champion": {"wins": "better"}}, ("champion", "wins"), "lower is better"),
+        (
+            {"accuracy": "< 0.999", "champion": {"accuracy": "better"}},
+            ("champion", "accuracy"),
+            "higher values are better",
+        ),
         ({"worst_slice": {"rmse": "better"}}, ("worst_slice", "rmse"), "no threshold"),
     ],
 )

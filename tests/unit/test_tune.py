@@ -1,9 +1,7 @@
 """A study and its workers, as processes: Optuna, the store and the workers are real."""
 
-import dataclasses
 import json
 import logging
-import os
 import signal
 import threading
 from pathlib import Path
@@ -64,6 +62,13 @@ def fails_at_first(*, x):
     note(x=x)
     if first:
         raise ValueError("once")
+    return {"loss": x}
+
+
+def raises_over_five(*, x):
+    note(x=x)
+    if x > 5:
+        raise ValueError("too much")
     return {"loss": x}
 
 
@@ -324,8 +329,51 @@ def test_a_study_can_be_kept_in_a_database_beside_the_store(tune, tmp_path, monk
     assert "(AIRFLOW_ML_STUDY_STORAGE) cannot be used: NoSuchModuleError" in result.failure.message
 
 
-def test_workers_change_nothing_of_the_work(tune):
-    few, many = tune.request("bowl", workers=1), tune.request("bowl", workers=1)
-    assert few.work_digest() == many.work_digest()
-    assert dataclasses.replace(few, body_code=few.code).work_digest() == few.work_digest()
-    assert os.environ["TRIAL_LOG"]
+def test_finished_trials_count_where_only_the_length_of_the_search_changed(tune, trials):
+    failed, _ = tune("raises_over_five", inputs={}, trials=9, workers=1, sampler="RandomSampler")
+    assert "1 trials failed, 0 may" in failed.failure.message
+    good = len([told for told in trials() if told["x"] <= 5])
+    assert good
+    options = {"trials": 7, "workers": 2, "max_failed_trials": 9, "budget": 60.0, "sampler": "RandomSampler"}
+    result, log = tune("raises_over_five", inputs={}, attempt="2.1", **options)
+    assert result.failure is None, log
+    assert f"{good} trials of earlier attempts are not run again" in log
+    numbers = [line.split()[2] for line in log if line.startswith("[")]
+    assert len(numbers) == len(set(numbers)) == 7 - good
+    other, log = tune("raises_over_five", {"x": {"float": [0.0, 4.0]}}, inputs={}, attempt="3.1", **options)
+    assert (other.failure, "earlier attempts" in "".join(log)) == (None, False)
+
+
+def test_what_lies_beside_the_attempts_is_none(tune, trials):
+    request = tune.request("two_aims")
+    folder = Path(request.attempt_uri.removeprefix("file://")).parent
+    (folder / "1.0" / "_trials").mkdir(parents=True)
+    (folder / "_mlflow.run").write_text("{}")
+    (folder / "1.0" / "_trials" / ".abc.tmp").write_text("{")
+    result, log = tune("two_aims", inputs={}, trials=2)
+    assert result.failure is None, log
+
+
+def test_a_grid_ends_when_all_of_it_was_tried(tune, trials):
+    grid = {"GridSampler": {"search_space": {"x": [1, 2, 3]}}}
+    result, log = tune(
+        "fails_at_first", {"x": {"int": [1, 3]}}, inputs={}, trials=50, sampler=grid, max_failed_trials=1
+    )
+    assert result.failure is None, log
+    assert sorted({told["x"] for told in trials()}) == [1, 2, 3]
+    assert result.metrics["trials_complete"] + result.metrics["trials_failed"] < 8
+
+
+def test_a_sampler_that_fails_ends_the_study(tune):
+    result, _ = tune("two_aims", inputs={}, trials=4, sampler={"GridSampler": {"search_space": {"y": [1]}}})
+    assert result.failure.category == "contract"
+    assert "the study failed to ask: ValueError" in result.failure.message
+
+
+def test_what_a_stopped_trial_started_ends_with_it(tune, tmp_path):
+    pruner = {"ThresholdPruner": {"upper": 5.0}}
+    script = f'sleep 300 & echo $! >> {tmp_path}/pids; echo "0 9" >> $AIRFLOW_ML_REPORT; wait'
+    result, log = tune(None, command=("bash", "-c", script), inputs={}, trials=2, workers=1, pruner=pruner)
+    assert "none of 2 trials was completed" in result.failure.message, log
+    for pid in (tmp_path / "pids").read_text().split():
+        assert not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE

@@ -104,6 +104,8 @@ class EvaluateSpec(CodeStageSpec):
         ):
             if given and self.task is None:
                 raise ValueError(f"{key} is about predictions, row by row: say task: regression, classification, ...")
+        if self.confidence and self.task == "clustering":
+            raise ValueError("confidence is by resampling rows, which makes no sense of clusters: remove it")
         if self.confidence and "champion" not in self.gate:
             raise ValueError("confidence is about the difference to the champion: add gate.champion")
         if "worst_slice" in self.gate and not self.by:

@@ -1,6 +1,6 @@
 """Evaluate: a model, and the champion on the same data; metrics of both, of slices, and a model card.
 
-The champion is measured first: what the code logs to MLflow by itself is then the challenger's at last.
+What the code logs to MLflow by itself goes to a run of the champion's own while that is measured.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError, UserCodeError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
-from airflow_ml_provider.runtime.stages.evaluate.champion import fetch_champion, schema_difference
+from airflow_ml_provider.runtime.stages.evaluate.champion import fetch_champion, logging_apart, schema_difference
 from airflow_ml_provider.runtime.stages.evaluate.measuring import Measured, measure, model_input
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run(context: BodyContext) -> BodyOutcome:
     evaluation = Evaluation(
         metrics=mine.metrics,
         champion=None if champion is None else champion.metrics,
-        intervals=_intervals(mine.table, None if champion is None else champion.table, options),
+        intervals=_intervals(mine, champion, options),
         slices=_slices(mine.table, options),
     )
     write_card(context.outputs["card"], context, evaluation, table=mine.table, model=name)
@@ -70,7 +70,8 @@ def _champion(context: BodyContext, name: str) -> Measured | None:
     folder = fetch_champion(context, known)
     odd = schema_difference(context.inputs[name], folder)
     try:
-        measured = measure(context, name, folder, outputs=None)
+        with logging_apart(context.request, f"champion {known['name']} version {known['version']}"):
+            measured = measure(context, name, folder, outputs=None)
     except (UserCodeError, ContractError, BadDataError) as error:
         why = f"; its inputs are others: {odd}" if odd else ""
         remedy = "make the code read both, or leave gate.champion out of one run"
@@ -81,12 +82,21 @@ def _champion(context: BodyContext, name: str) -> Measured | None:
     return measured
 
 
-def _intervals(mine: DataFrame | None, theirs: DataFrame | None, options: Any) -> dict[str, tuple[float, float]]:
-    if options["confidence"] is None or mine is None or theirs is None:
+def _intervals(mine: Measured, champion: Measured | None, options: Any) -> dict[str, tuple[float, float]]:
+    if options["confidence"] is None or champion is None or mine.table is None or champion.table is None:
         return {}
+    by_code = sorted(mine.by_code & set(options["compared"]))
+    if by_code:
+        raise ContractError(
+            f"confidence: {by_code[0]!r} is what the code returned; only metrics of task: have rows to resample"
+        )
     from airflow_ml_provider.runtime.stages.evaluate.bootstrap import differences
 
-    return differences(mine, theirs, options=options)
+    found = differences(mine.table, champion.table, options=options)
+    missing = [metric for metric in options["compared"] if metric not in found]
+    if missing:
+        raise ContractError(f"confidence: {missing[0]!r} is no metric of task {options['task']!r} for these rows")
+    return found
 
 
 def _slices(table: DataFrame | None, options: Any) -> dict[str, dict[str, float]]:
@@ -101,10 +111,8 @@ def _slices(table: DataFrame | None, options: Any) -> dict[str, dict[str, float]
     found: dict[str, dict[str, float]] = {}
     for column in options["by"]:
         groups = table.groupby(column, observed=True)
-        if groups.ngroups > SLICES_LIMIT:
-            raise ContractError(
-                f"by: {column!r} has {groups.ngroups:,} values, {SLICES_LIMIT} are allowed; put them into fewer"
-            )
+        if len(found) + groups.ngroups > SLICES_LIMIT:
+            raise ContractError(f"by: more than {SLICES_LIMIT} slices; name fewer columns, or put values together")
         for value, rows in groups:
             if len(rows) >= options["min_slice_rows"]:
                 found[f"{column}={value}"] = {**task_metrics(rows, options), "rows": float(len(rows))}

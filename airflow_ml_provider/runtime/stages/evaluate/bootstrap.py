@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.runtime.errors import ContractError
-from airflow_ml_provider.runtime.stages.evaluate.task_metrics import task_metrics
+from airflow_ml_provider.runtime.stages.evaluate.task_metrics import GROUP, task_metrics
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -37,18 +37,38 @@ def differences(mine: DataFrame, theirs: DataFrame, *, options: Mapping[str, Any
         )
     random = np.random.default_rng(_SEED)
     found: dict[str, list[float]] = {}
+    units = _units(mine, options)
     for _ in range(RESAMPLES):
-        rows = random.integers(0, len(mine), len(mine))
-        own, other = task_metrics(mine.iloc[rows], options), task_metrics(theirs.iloc[rows], options)
+        drawn = [units[unit] for unit in random.integers(0, len(units), len(units))]
+        own, other = (task_metrics(_resampled(table, drawn, options), options) for table in (mine, theirs))
         for metric in options["compared"]:
             if metric in own and metric in other:
                 found.setdefault(metric, []).append(own[metric] - other[metric])
     tail = 100 * (1 - options["confidence"])
-    # One-sided: worse by more than the tolerance in no more than this part of the resamples, in either direction.
+    # Each end by itself has the wanted confidence: only one of them decides.
     return {
         metric: (float(np.percentile(values, tail)), float(np.percentile(values, 100 - tail)))
         for metric, values in found.items()
     }
+
+
+def _units(table: DataFrame, options: Mapping[str, Any]) -> list[Any]:
+    """Return the positions of what is drawn together: a row, or all that is ranked together."""
+    import numpy as np
+
+    if options["task"] == "ranking":
+        return [np.asarray(rows) for rows in table.reset_index(drop=True).groupby(GROUP).indices.values()]
+    return list(np.arange(len(table)).reshape(-1, 1))
+
+
+def _resampled(table: DataFrame, drawn: list[Any], options: Mapping[str, Any]) -> DataFrame:
+    import numpy as np
+
+    found = table.iloc[np.concatenate(drawn)]
+    if options["task"] != "ranking":
+        return found
+    # A group that was drawn twice is two groups.
+    return found.assign(**{GROUP: np.repeat(np.arange(len(drawn)), [len(rows) for rows in drawn])})
 
 
 def _same_rows(mine: DataFrame, theirs: DataFrame, target: str) -> bool:

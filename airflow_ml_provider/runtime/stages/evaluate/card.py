@@ -73,7 +73,7 @@ def _tables(context: BodyContext, evaluation: Evaluation, model: str) -> Iterato
     ]
     yield "Metrics", head, rows
     if evaluation.intervals:
-        told = f"Difference to the champion, {options['confidence']:.0%} confidence"
+        told = f"Difference to the champion, each end with {options['confidence']:.0%} confidence"
         yield (
             told,
             ["metric", "from", "to"],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.errors import TrackingError
 from airflow_ml_provider.runtime.stages import BodyContext
 
@@ -44,6 +47,38 @@ def _lost(uri: str, why: str) -> TrackingError:
         f"evaluate: the champion {uri} cannot be loaded: {why}; see to the version's files in MLflow, or move the "
         f"alias 'champion' to a version that has them"
     )
+
+
+@contextmanager
+def logging_apart(request: StageRequest, name: str) -> Iterator[None]:
+    """Let what the code logs to MLflow go to a run of its own, below the stage's, while the block runs."""
+    if request.tracking is None:
+        yield
+        return
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    client, stage = mlflow.MlflowClient(tracking_uri=request.tracking.uri), os.environ["MLFLOW_RUN_ID"]
+    tags = {
+        "airflow_ml.role": "champion",
+        "airflow_ml.pipeline": request.pipeline,
+        "airflow_ml.dag_run": request.dag_run,
+        "airflow_ml.stage": request.stage,
+        "mlflow.parentRunId": request.tracking.run_id,
+    }
+    try:
+        run = client.create_run(request.tracking.experiment_id, tags=tags, run_name=name).info.run_id
+    except MlflowException as error:
+        raise TrackingError(f"evaluate: MLflow refused a run for {name}: {error.message}") from error
+    os.environ["MLFLOW_RUN_ID"] = run
+    try:
+        yield
+    finally:
+        os.environ["MLFLOW_RUN_ID"] = stage
+        # The code's own calls made it the active run.
+        mlflow.end_run()
+        with suppress(MlflowException):
+            client.set_terminated(run)
 
 
 def schema_difference(model: Path, champion: Path) -> str:

@@ -28,10 +28,17 @@ CARD = "card"
 
 @dataclass(frozen=True)
 class Measured:
-    """A model's metrics, and its predictions with what was to be predicted where there are any."""
+    """A model's metrics.
+
+    Attributes:
+        metrics: All of them.
+        table: Its predictions with what was to be predicted, where there are any.
+        by_code: The metrics that the code returned.
+    """
 
     metrics: dict[str, float]
     table: DataFrame | None
+    by_code: frozenset[str] = frozenset()
 
 
 def model_input(request: StageRequest) -> str:
@@ -84,7 +91,7 @@ def measure(context: BodyContext, name: str, model: Path, *, outputs: Mapping[st
         shutil.rmtree(folder)
     from airflow_ml_provider.runtime.stages.evaluate.task_metrics import task_metrics
 
-    return Measured({**task_metrics(table, options), **metrics}, table)
+    return Measured({**task_metrics(table, options), **metrics}, table, frozenset(metrics))
 
 
 def _function(request: StageRequest, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> dict[str, float]:
@@ -149,4 +156,7 @@ def _predicted(request: StageRequest, inputs: Mapping[str, Path], model: str) ->
         predicted = loaded.predict(features)
     except Exception as error:
         raise user_code_error(error, during=f"predicting with {model}") from error
-    return table.assign(**{request.options["prediction"]: predicted})
+    try:
+        return table.assign(**{request.options["prediction"]: predicted})
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"evaluate: {model} gives no column of predictions, one a row: {error}") from error

@@ -31,7 +31,12 @@ def task_metrics(table: DataFrame, options: Mapping[str, Any]) -> dict[str, floa
         if options["task"] == "clustering" and options["target"] not in table
         else _column(table, options["target"])
     )
-    found = _TASKS[options["task"]](table, target, prediction, options)
+    try:
+        found = _TASKS[options["task"]](table, target, prediction, options)
+    except (TypeError, ValueError) as error:
+        raise BadDataError(
+            f"columns {options['target']!r} and {options['prediction']!r} do not fit task {options['task']!r}: {error}"
+        ) from error
     return {name: float(value) for name, value in found.items() if value is not None and math.isfinite(value)}
 
 
@@ -57,12 +62,14 @@ def _regression(table: DataFrame, target: Any, prediction: Any, options: Any) ->
 def _classification(table: DataFrame, target: Any, prediction: Any, options: Any) -> dict[str, float | None]:
     from sklearn import metrics
 
+    classes = sorted(target.unique())
+    # Of the classes that there are: one that was only predicted has nothing to be found.
+    macro: dict[str, Any] = {"labels": classes, "average": "macro", "zero_division": 0.0}
     found: dict[str, float | None] = {
         "accuracy": metrics.accuracy_score(target, prediction),
-        "balanced_accuracy": metrics.recall_score(target, prediction, average="macro", zero_division=0.0),
-        "f1": metrics.f1_score(target, prediction, average="macro", zero_division=0.0),
+        "balanced_accuracy": metrics.recall_score(target, prediction, **macro),
+        "f1": metrics.f1_score(target, prediction, **macro),
     }
-    classes = sorted(target.unique())
     if PROBABILITY in table.columns and len(classes) == 2:
         positive = target == classes[1]
         found["roc_auc"] = metrics.roc_auc_score(positive, table[PROBABILITY])

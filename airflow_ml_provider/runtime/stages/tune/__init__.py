@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 1.0
 _FAREWELL_SECONDS = 3.0
+SILENT_SECONDS = 60.0
+"""After so long without a word from any worker the log says so."""
 
 
 def run(context: BodyContext) -> BodyOutcome:
@@ -66,8 +69,13 @@ def run(context: BodyContext) -> BodyOutcome:
         stack.enter_context(serving(_methods(study), attempt_uri=request.attempt_uri, local=local))
         workers = stack.enter_context(LocalWorkers(request, int(options["workers"]))) if local else None
         warm: threading.Thread | None = None
+        told_at = time.monotonic()
         while not study.is_over:
             study.wait(_LOOK_SECONDS)
+            silent = time.monotonic() - max(study.heard, told_at)
+            if silent > SILENT_SECONDS:
+                told_at = time.monotonic()
+                print(f"no worker was heard for {told_at - study.heard:.0f} s: {_where_to_look(local)}", flush=True)
             if warm is None and study.ended:
                 # The plots' libraries take seconds to load, and the workers are busy now.
                 warm = threading.Thread(target=load_plots, daemon=True)
@@ -78,6 +86,8 @@ def run(context: BodyContext) -> BodyOutcome:
         study.wait_for_workers(_FAREWELL_SECONDS)
     if study.failure is not None:
         raise study.failure
+    if warm is not None:
+        warm.join()
     best = _best(study.optuna, study.ended, options)
     metrics = [objective["metric"] for objective in options["objectives"]]
     write_report(
@@ -86,7 +96,7 @@ def run(context: BodyContext) -> BodyOutcome:
         study=study.optuna,
         records=study.ended,
         metrics=metrics,
-        best=best.number,
+        best=best,
     )
     states = [record.state for record in study.ended]
     counts = {f"trials_{state}": float(states.count(state)) for state in ("complete", "pruned", "failed")}
@@ -94,6 +104,15 @@ def run(context: BodyContext) -> BodyOutcome:
     return BodyOutcome(
         metrics={**best.metrics, **counts},
         values={"best_params": dict(best.params), "study": {"best_trial": best.number, "best_run": best.run_id}},
+    )
+
+
+def _where_to_look(local: bool) -> str:
+    if local:
+        return "they load the code still, or cannot"
+    return (
+        "look at the pods with the label airflow-ml/worker of this stage (no room, a quota, out of memory?), and "
+        "whether a NetworkPolicy lets them reach this pod (airflow-ml manifests prints one)"
     )
 
 
@@ -149,12 +168,27 @@ def _made(module: Any, wanted: Mapping[str, Any], *, base: type, of: str, more: 
 
 def _methods(study: Any) -> dict[str, Any]:
     def fail(worker: str, category: str, message: str, traceback: str = "") -> None:
+        # It does not come back to be told that the study is over.
+        study.workers.discard(worker)
         if category == "user_code":
             study.fail(UserCodeError(message, type="WorkerFailed", traceback=traceback))
         else:
             study.fail(ContractError(message))
 
-    return {"ask": study.ask, "report": study.report, "tell": study.tell, "lose": study.lose, "fail": fail}
+    def guarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(**given: Any) -> Any:
+            try:
+                return method(**given)
+            except StageError as error:
+                study.fail(error)
+            except Exception as error:  # noqa: BLE001 - whatever a sampler raises: no further trial would be better off
+                study.fail(ContractError(f"tune: the study failed to {name}: {type(error).__name__}: {error}"))
+            return {"done": True} if name == "ask" else {"stop": True}
+
+        return call
+
+    methods = {"ask": study.ask, "report": study.report, "tell": study.tell, "lose": study.lose, "fail": fail}
+    return {name: guarded(name, method) for name, method in methods.items()}
 
 
 def _best(study: OptunaStudy, ended: list[TrialRecord], options: Mapping[str, Any]) -> TrialRecord:
@@ -198,12 +232,17 @@ class _Teller:
         self._sign = 1 if options["objectives"][0]["direction"] == "minimize" else -1
         self._ended = 0
         self._best: TrialRecord | None = None
+        self._one_at_a_time = threading.Lock()
 
     def resumed(self, records: list[TrialRecord]) -> None:
         for record in records:
             self._take(record)
 
     def __call__(self, record: TrialRecord) -> None:
+        with self._one_at_a_time:
+            self._tell(record)
+
+    def _tell(self, record: TrialRecord) -> None:
         self._take(record)
         best = (
             "" if self._best is None else f"; best {_shown(self._best, self._metrics[:1])} (trial {self._best.number})"

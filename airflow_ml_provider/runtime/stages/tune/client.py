@@ -8,22 +8,24 @@ import socket
 import time
 import urllib.error
 import urllib.request
+import uuid
 from typing import Any
 
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
+from airflow_ml_provider.protocol.tune import WORKER_VARIABLE
 from airflow_ml_provider.runtime.stages.tune.server import ADDRESS
 
-GONE_SECONDS = 30.0
+GONE_SECONDS = 120.0
 """How long a study may be out of reach before its worker gives up."""
 COMING_SECONDS = 300.0
 """How long a worker waits for its study to begin."""
 _ANSWER_SECONDS = 60.0
 
 
-def worker_name(pid: int) -> str:
-    """Return the name by which a worker's process on this machine is known to its study."""
-    return f"{socket.gethostname()}-{pid}"
+def worker_name() -> str:
+    """Return a name for a worker that no other has; host names are shared where pods use their node's network."""
+    return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
 
 class StudyGoneError(Exception):
@@ -43,7 +45,7 @@ class StudyClient:
     def __init__(self, attempt_uri: str) -> None:
         self._attempt_uri = attempt_uri
         self._url = self._token = ""
-        self.worker = worker_name(os.getpid())
+        self.worker = os.environ.pop(WORKER_VARIABLE, "") or worker_name()
 
     def find(self) -> None:
         """Wait for the study to begin.
@@ -85,7 +87,7 @@ class StudyClient:
         )
         # A proxy for the world outside does not know pods.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        deadline = time.monotonic() + GONE_SECONDS
+        deadline: float | None = None
         while True:
             try:
                 with opener.open(request, timeout=_ANSWER_SECONDS) as response:
@@ -96,6 +98,7 @@ class StudyClient:
                     f"the study answered {method} with {error.code}: {error.read()[:200]!r}"
                 ) from error
             except (OSError, ValueError) as error:
+                deadline = deadline or time.monotonic() + GONE_SECONDS
                 if time.monotonic() > deadline or self.is_over():
                     raise StudyGoneError(f"the study at {self._url} does not answer: {error}") from error
                 time.sleep(0.5)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.staged import STEP_VARIABLE
-from airflow_ml_provider.protocol.tune import LOCAL_VARIABLE, WORKER
+from airflow_ml_provider.protocol.tune import LOCAL_VARIABLE, WORKER, WORKER_VARIABLE
 from airflow_ml_provider.runtime.errors import StageError, UserCodeError
 from airflow_ml_provider.runtime.stages.tune.client import worker_name
 
@@ -35,7 +35,7 @@ class LocalWorkers:
     def __init__(self, request: StageRequest, count: int) -> None:
         self._request = request
         self._count = count
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._restarts = 0
 
     def look(self, lost: Callable[[str, str], None]) -> StageError | None:
@@ -44,11 +44,11 @@ class LocalWorkers:
         Args:
             lost: Is called with the name of each and why it is gone.
         """
-        for index, process in enumerate(self._processes):
+        for index, (name, process) in enumerate(self._processes):
             code = process.poll()
             if code in (None, 0):
                 continue
-            lost(worker_name(process.pid), f"its worker died with exit code {code}")
+            lost(name, f"its worker died with exit code {code}")
             self._restarts += 1
             if self._restarts > RESTARTS:
                 return UserCodeError(
@@ -62,16 +62,18 @@ class LocalWorkers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._processes:
+        for _name, process in self._processes:
             process.terminate()
-        for process in self._processes:
+        for _name, process in self._processes:
             try:
                 process.wait(_GRACE_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, REQUEST_VARIABLE: self._request.to_json(), STEP_VARIABLE: WORKER}
+    def _started(self) -> tuple[str, subprocess.Popen[bytes]]:
+        name = worker_name()
+        ours = {REQUEST_VARIABLE: self._request.to_json(), STEP_VARIABLE: WORKER, WORKER_VARIABLE: name}
+        environment = {**os.environ, **ours}
         command = [sys.executable, "-P", "-m", "airflow_ml_provider.runtime"]
-        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+        return name, subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from airflow_ml_provider.artifacts.layout import RESULT, join, store_segment
@@ -15,6 +16,9 @@ from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.runtime.patience import patiently
 
 _FOLDER = "_trials"
+_ATTEMPT = re.compile(r"\d+\.\d+")
+_HOW_LONG = ("budget", "max_failed_trials", "trials", "workers")
+"""Options that say how long is searched, and not what."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def keep(request: StageRequest, record: TrialRecord) -> None:
     Raises:
         StoreUnavailableError: The store does not answer.
     """
-    content = json.dumps({"work": request.work_digest(), **asdict(record)}, sort_keys=True).encode()
+    content = json.dumps({"work": _search_digest(request), **asdict(record)}, sort_keys=True).encode()
     uri = join(request.attempt_uri, _FOLDER, f"{record.number:07d}.json")
     patiently(lambda: create_or_match(uri, content), what=f"Keeping trial {record.number}")
 
@@ -63,17 +67,24 @@ def kept_before(request: StageRequest) -> list[TrialRecord]:
     """
     stage, _, own = request.attempt_uri.rstrip("/").rpartition("/")
     found: list[TrialRecord] = []
-    for attempt in sorted((name for name in _names(stage) if name != store_segment(own)), key=_age):
+    attempts = [name for name in _names(stage) if _ATTEMPT.fullmatch(name) and name != store_segment(own)]
+    for attempt in sorted(attempts, key=_age):
         if _succeeded(join(stage, attempt)):
             # What comes later was begun anew, by a user who cleared the task.
             found = []
         else:
-            found += _records(join(stage, attempt, _FOLDER), work=request.work_digest())
+            found += _records(join(stage, attempt, _FOLDER), work=_search_digest(request))
     return found
 
 
+def _search_digest(request: StageRequest) -> str:
+    """Return a digest of what is searched, equal for searches whose trials count for each other."""
+    options = {name: value for name, value in request.options.items() if name not in _HOW_LONG}
+    return replace(request, options=options).work_digest()
+
+
 def _age(attempt: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdecimal() else -1 for part in attempt.split("."))
+    return tuple(int(part) for part in attempt.split("."))
 
 
 def _names(uri: str) -> list[str]:
@@ -94,7 +105,7 @@ def _succeeded(attempt_uri: str) -> bool:
 
 
 def _records(uri: str, *, work: str) -> Iterator[TrialRecord]:
-    for name in sorted(_names(uri)):
+    for name in sorted(name for name in _names(uri) if name.endswith(".json")):
         content = json.loads(read_object(join(uri, name)))
         if content.pop("work") != work:
             return

@@ -24,7 +24,7 @@ table {{ border-collapse: collapse }} td, th {{ border-bottom: 1px solid #ddd; p
 
 
 def write_report(
-    folder: Path, *, title: str, study: Study, records: Sequence[TrialRecord], metrics: Sequence[str], best: int
+    folder: Path, *, title: str, study: Study, records: Sequence[TrialRecord], metrics: Sequence[str], best: TrialRecord
 ) -> None:
     """Write ``index.html``, ``trials.csv`` and ``best.json`` into a folder.
 
@@ -34,10 +34,9 @@ def write_report(
         study: With all trials.
         records: What is told of them.
         metrics: The objectives.
-        best: The number of the best trial.
+        best: The best trial.
     """
     folder.mkdir(parents=True)
-    winner = next(record for record in records if record.number == best)
     params = sorted({name for record in records for name in record.params})
     with (folder / "trials.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
@@ -46,15 +45,15 @@ def write_report(
             values = record.values or ("",) * len(metrics)
             found = [json.dumps(record.params[name]) if name in record.params else "" for name in params]
             table.writerow([record.number, record.state, *values, *found, f"{record.seconds:.3f}", record.message])
-    best_found = {"trial": winner.number, "params": dict(winner.params), "metrics": dict(winner.metrics)}
+    best_found = {"trial": best.number, "params": dict(best.params), "metrics": dict(best.metrics)}
     (folder / "best.json").write_text(json.dumps(best_found, indent=2), encoding="utf-8")
     rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(json.dumps(value))}</td></tr>" for name, value in winner.params.items()
+        f"<tr><th>{escape(name)}</th><td>{escape(json.dumps(value))}</td></tr>" for name, value in best.params.items()
     )
-    told = ", ".join(f"{name} {value:.6g}" for name, value in zip(metrics, winner.values, strict=True))
+    told = ", ".join(f"{name} {value:.6g}" for name, value in zip(metrics, best.values, strict=True))
     parts = [
         _HEAD.format(title=escape(title)),
-        f"<p>Best of {len(records)} trials: trial {best}, {escape(told)}</p><table>{rows}</table>",
+        f"<p>Best of {len(records)} trials: trial {best.number}, {escape(told)}</p><table>{rows}</table>",
         *_plots(study, metrics),
         "</body></html>",
     ]

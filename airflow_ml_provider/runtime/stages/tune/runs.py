@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from airflow_ml_provider.runtime.stages.tune.records import TrialRecord
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+AWAY_SECONDS = 30.0
+"""How long a tracking server that failed is left alone."""
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 _VALUE_LIMIT = 6000
 """Characters of a param that MLflow takes."""
@@ -34,8 +37,12 @@ class TrialRuns:
             "airflow_ml.stage": request.stage,
             "airflow_ml.kind": request.kind,
         }
+        self._away_until = 0.0
         self._client: MlflowClient | None = None
         if self._tracking is not None:
+            # A server that is away is not to hold up the trials: they are told without it.
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
             from mlflow import MlflowClient
 
             self._client = MlflowClient(tracking_uri=self._tracking.uri)
@@ -94,14 +101,15 @@ class TrialRuns:
         self._try(close, what="closing runs of an earlier attempt")
 
     def _try(self, call: Callable[[MlflowClient], Any], *, what: str) -> Any:
-        if self._client is None:
+        if self._client is None or time.monotonic() < self._away_until:
             return None
         from mlflow.exceptions import MlflowException
 
         try:
             return call(self._client)
         except MlflowException as error:
-            print(f"MLflow: {what} failed: {error.message}", flush=True)
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            print(f"MLflow: {what} failed, it is left alone for {AWAY_SECONDS:.0f} s: {error.message}", flush=True)
             return None
 
 

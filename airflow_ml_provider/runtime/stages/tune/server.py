@@ -50,8 +50,13 @@ def serving(methods: Methods, *, attempt_uri: str, local: bool) -> Iterator[None
 
 def _address() -> str:
     # The kubelet writes a pod's own address beside its name into /etc/hosts.
-    found = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
-    return str(found[0][4][0])
+    found = str(socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)[0][4][0])
+    if not found.startswith("127."):
+        return found
+    # A pod on its node's network has the node's own file: the address is that of the way out.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way_out:
+        way_out.connect(("192.0.2.1", 9))
+        return str(way_out.getsockname()[0])
 
 
 class _Server(ThreadingHTTPServer):

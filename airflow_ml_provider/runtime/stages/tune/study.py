@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
@@ -31,7 +32,7 @@ class _Running:
     worker: str
     params: Mapping[str, Any]
     began: float
-    heard: float
+    heard: float | None = None
     run_id: str = ""
     reported: dict[int, float] = field(default_factory=dict)
 
@@ -65,6 +66,12 @@ class Study:
         self._deadline = None if options["budget"] is None else time.monotonic() + options["budget"]
         self._begin, self._end, self._killed = begin, end, killed
         self._running: dict[int, _Running] = {}
+        self._exhausted = False
+        self._later: list[Callable[[], None]] = []
+        self._unfinished = 0
+        self.heard = time.monotonic()
+        # A sampler that has tried all there is says so by a call that Optuna allows within its own loop only.
+        optuna.stop = self._exhaust
         self._changed = threading.Condition(threading.RLock())
 
     def resume(self, records: Sequence[TrialRecord]) -> None:
@@ -81,13 +88,15 @@ class Study:
                     intermediate_values=dict(record.reported),
                 )
             )
-            self.ended.append(record)
+            # Numbers are those of this study: two attempts may have used one for two trials.
+            self.ended.append(replace(record, number=len(self.optuna.trials) - 1))
 
     @property
     def is_over(self) -> bool:
         """Whether no trial runs and none will."""
         with self._changed:
-            return self.failure is not None or (not self._running and self._left() == 0)
+            done = not self._running and self._left() == 0
+            return (self.failure is not None or done) and self._unfinished == 0
 
     def ask(self, worker: str) -> dict[str, Any]:
         """Return a trial for a worker, ``done`` when there are no more, or nothing when it is to ask again.
@@ -95,11 +104,12 @@ class Study:
         Waits some seconds for a trial that is run by another worker, and may be lost.
         """
         with self._changed:
-            self.lose_worker(worker, "its worker began anew")
+            self._lose_all_of(worker, "its worker began anew")
             self.workers.add(worker)
+            self.heard = time.monotonic()
             if not self.is_over and self._left() == 0:
                 self._changed.wait_for(lambda: self.is_over or self._left() > 0, timeout=_PATIENCE_SECONDS)
-            if self.is_over:
+            if self.failure is not None or self.is_over:
                 self.workers.discard(worker)
                 self._changed.notify_all()
                 return {"done": True}
@@ -107,11 +117,18 @@ class Study:
                 return {}
             trial = self.optuna.ask()
             params = suggest(trial, self._options["search"])
-            now = time.monotonic()
-            running = self._running[trial.number] = _Running(trial, worker, params, now, now)
+            running = self._running[trial.number] = _Running(trial, worker, params, time.monotonic())
+        self._do_later()
         # The tracking server may be slow, and other workers need not wait for it.
-        running.run_id = self._begin(trial.number, params)
-        return {"trial": trial.number, "params": params, "run_id": running.run_id}
+        run_id = self._begin(trial.number, params)
+        with self._changed:
+            running.run_id = run_id
+            running.began = running.heard = self.heard = time.monotonic()
+            given_up = self._running.get(trial.number) is not running
+        if given_up:
+            self._killed(run_id)
+            return {}
+        return {"trial": trial.number, "params": params, "run_id": run_id}
 
     def report(self, worker: str, trial: int, values: Sequence[tuple[int, float]]) -> dict[str, Any]:
         """Take intermediate values, none for a mere sign of life; says whether the trial is to be stopped."""
@@ -119,7 +136,7 @@ class Study:
             running = self._of(worker, trial)
             if running is None:
                 return {"stop": True}
-            running.heard = time.monotonic()
+            running.heard = self.heard = time.monotonic()
             for step, value in values:
                 if step not in running.reported:
                     running.reported[step] = value
@@ -147,19 +164,21 @@ class Study:
                 state, message = "failed", f"no metric {missing[0]!r}; the code gave {', '.join(metrics) or 'none'}"
                 self.failure = ContractError(f"objective: {message}")
             self._finish(trial, running, state=state, metrics=metrics, message=message)
+        self._do_later()
 
     def lose(self, worker: str, trial: int, why: str) -> None:
         """Take the end of a worker that leaves before its trial ended."""
         with self._changed:
             if self._of(worker, trial) is not None:
                 self._lose(trial, why)
+        self._do_later()
 
     def lose_worker(self, worker: str, why: str) -> None:
         """Take the end of a worker, and of what it was at."""
         with self._changed:
             self.workers.discard(worker)
-            for number in [number for number, running in self._running.items() if running.worker == worker]:
-                self._lose(number, why)
+            self._lose_all_of(worker, why)
+        self._do_later()
 
     def fail(self, error: StageError) -> None:
         """End the study: no trial can succeed."""
@@ -171,16 +190,19 @@ class Study:
         """Give up the trials whose workers were not heard for long."""
         with self._changed:
             late = time.monotonic() - LOST_SECONDS
-            for number in [number for number, running in self._running.items() if running.heard < late]:
+            silent = [number for number, running in self._running.items() if (running.heard or math.inf) < late]
+            for number in silent:
                 self._lose(number, f"nothing was heard of its worker for {LOST_SECONDS:.0f} s")
+        self._do_later()
 
     def stop(self) -> None:
         """Give up what runs, for good."""
         with self._changed:
-            for number, running in list(self._running.items()):
-                self.optuna.tell(number, state=_optuna_state("failed"))
-                self._killed(running.run_id)
+            given_up = list(self._running.items())
             self._running.clear()
+        for number, running in given_up:
+            self.optuna.tell(number, state=_optuna_state("failed"))
+            self._killed(running.run_id)
 
     def wait_for_workers(self, seconds: float) -> None:
         """Wait until every worker was told that the study is over."""
@@ -197,7 +219,7 @@ class Study:
         return running if running is not None and running.worker == worker else None
 
     def _left(self) -> int:
-        if self._deadline is not None and time.monotonic() > self._deadline:
+        if self._exhausted or (self._deadline is not None and time.monotonic() > self._deadline):
             return 0
         return max(0, int(self._options["trials"]) - len(self.ended) - len(self._running))
 
@@ -214,15 +236,39 @@ class Study:
         del self._running[number]
         self.optuna.tell(number, state=_optuna_state("failed"))
         self.optuna.enqueue_trial(dict(running.params), user_attrs={_RETRY: retry + 1})
-        self._killed(running.run_id)
+        self._after(lambda: self._killed(running.run_id))
         self._changed.notify_all()
+
+    def _lose_all_of(self, worker: str, why: str) -> None:
+        for number in [number for number, running in self._running.items() if running.worker == worker]:
+            self._lose(number, why)
+
+    def _exhaust(self) -> None:
+        self._exhausted = True
+
+    def _after(self, call: Callable[[], None]) -> None:
+        """Have something done that may take long, once nobody waits for this thread."""
+        self._later.append(call)
+        self._unfinished += 1
+
+    def _do_later(self) -> None:
+        while True:
+            with self._changed:
+                if not self._later:
+                    return
+                call = self._later.pop(0)
+            try:
+                call()
+            finally:
+                with self._changed:
+                    self._unfinished -= 1
+                    self._changed.notify_all()
 
     def _finish(
         self, number: int, running: _Running, *, state: str, metrics: Mapping[str, float], message: str
     ) -> None:
         del self._running[number]
         values = tuple(metrics[name] for name in self._metrics) if state == "complete" else ()
-        self.optuna.tell(number, values=values or None, state=_optuna_state(state))
         record = TrialRecord(
             number=number,
             state=state,
@@ -235,7 +281,8 @@ class Study:
             run_id=running.run_id,
         )
         self.ended.append(record)
-        self._end(record)
+        self._after(lambda: self._end(record))
+        self.optuna.tell(number, values=values or None, state=_optuna_state(state))
         failed = [each for each in self.ended if each.state == "failed"]
         if len(failed) > self._options["max_failed_trials"] and self.failure is None:
             text = (

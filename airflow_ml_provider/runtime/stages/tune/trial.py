@@ -10,6 +10,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -25,8 +26,26 @@ from airflow_ml_provider.runtime.metrics import as_metrics
 _FAILURE = "failure.json"
 
 
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process started, and theirs."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError, IndexError):
+            # The name, in parentheses, may hold anything.
+            parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.name))
+    found, waiting = [], [pid]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
 class Process(Protocol):
     """What of a process a worker needs."""
+
+    pid: int
 
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal; ``None`` while it runs."""
@@ -75,7 +94,9 @@ class Trial:
         """
         (self._folder / "outputs").mkdir()
         outputs = {name: self._folder / "outputs" / name for name in self._request.options["outputs"]}
-        environment = {REPORT_VARIABLE: str(self._report)} | ({"MLFLOW_RUN_ID": run_id} if run_id else {})
+        # Without a run of its own a trial logs to none: all would write to the stage's.
+        environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_RUN_ID"}
+        environment |= {REPORT_VARIABLE: str(self._report)} | ({"MLFLOW_RUN_ID": run_id} if run_id else {})
         given = {**self._request.params, **params}
         if self._function is not None:
             return _Forked(lambda: self._call(given, outputs, environment))
@@ -87,7 +108,7 @@ class Trial:
         )
         command = self._request.command
         try:
-            return subprocess.Popen(command, cwd=self._code, env={**os.environ, **environment, **variables})
+            return subprocess.Popen(command, cwd=self._code, env={**environment, **variables})
         except (FileNotFoundError, PermissionError) as error:
             raise ContractError(f"command {command[0]!r} cannot be started: {error.strerror}") from error
 
@@ -103,9 +124,13 @@ class Trial:
                 self._read += len(line)
                 step, _, value = line.decode(errors="replace").strip().partition(" ")
                 try:
-                    yield int(step), float(value)
+                    number, found = int(step), float(value)
+                    if number < 0:
+                        raise ValueError(number)
                 except ValueError:
                     print(f"{REPORT_VARIABLE}: {line[:80]!r} is no line 'STEP VALUE'", file=sys.stderr, flush=True)
+                    continue
+                yield number, found
 
     def metrics(self, code: int) -> dict[str, float]:
         """Return what the trial measured.
@@ -130,6 +155,7 @@ class Trial:
 
     def _call(self, given: Mapping[str, Any], outputs: Mapping[str, Path], environment: Mapping[str, str]) -> None:
         assert self._function is not None
+        os.environ.clear()
         os.environ.update(environment)
         told: dict[str, Any] = {"contract": False, "traceback": ""}
         name = str(self._request.run)
@@ -165,15 +191,15 @@ class _Forked:
     def __init__(self, work: Callable[[], None]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        self._pid = os.fork()
+        self.pid = os.fork()
         self._code: int | None = None
-        if self._pid == 0:
+        if self.pid == 0:
             _be_child(work)
 
     def poll(self) -> int | None:
         """Return the exit code."""
         if self._code is None:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self._code = os.waitstatus_to_exitcode(status)
         return self._code
@@ -181,12 +207,12 @@ class _Forked:
     def terminate(self) -> None:
         """Send SIGTERM."""
         if self.poll() is None:
-            os.kill(self._pid, signal.SIGTERM)
+            os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """Send SIGKILL."""
         if self.poll() is None:
-            os.kill(self._pid, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)
 
 
 def _be_child(work: Callable[[], None]) -> NoReturn:

@@ -7,10 +7,11 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.artifacts.store import ArtifactStore
@@ -21,10 +22,11 @@ from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCo
 from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
 from airflow_ml_provider.runtime.function import load_function
 from airflow_ml_provider.runtime.stages.tune.client import StudyClient, StudyGoneError
-from airflow_ml_provider.runtime.stages.tune.trial import Process, Trial
+from airflow_ml_provider.runtime.stages.tune.trial import Process, Trial, descendants
 from airflow_ml_provider.runtime.workspace import Workspace
 
 BEAT_SECONDS = 5.0
+VALUES_AT_ONCE = 1000
 _GRACE_SECONDS = 5.0
 _TICK_SECONDS = 0.05
 
@@ -40,10 +42,10 @@ def work(request: StageRequest) -> int:
             study.find()
             _run_trials(request, study, Path(root))
         except StudyGoneError as error:
-            if study.is_over():
-                return 0
-            print(error, file=sys.stderr)
-            return 1
+            # Kubernetes replaces no worker any more once one has ended well: a study that is gone needs none.
+            if not study.is_over():
+                print(error, file=sys.stderr)
+            return 0
         except StoreError as error:
             print(error, file=sys.stderr)
             return EXIT_CODES["store"]
@@ -97,22 +99,38 @@ def _followed(trial: Trial, process: Process, study: StudyClient, number: int) -
         if not values and time.monotonic() - told < BEAT_SECONDS:
             continue
         told = time.monotonic()
-        answer = study.call("report", trial=number, values=values)
+        answer = _report(study, number, values)
         if answer.get("prune") or answer.get("stop"):
             _end(process)
             return "prune" if answer.get("prune") else "stop"
     if values := list(trial.reported()):
-        study.call("report", trial=number, values=values)
+        _report(study, number, values)
     return ""
 
 
+def _report(study: StudyClient, number: int, values: list[tuple[int, float]]) -> dict[str, Any]:
+    answer: dict[str, Any] = {}
+    for start in range(0, max(1, len(values)), VALUES_AT_ONCE):
+        answer = study.call("report", trial=number, values=values[start : start + VALUES_AT_ONCE])
+    return answer
+
+
 def _end(process: Process) -> None:
+    below = descendants(process.pid)
     process.terminate()
+    _signal_all(below, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_SECONDS
     while process.poll() is None:
         if time.monotonic() > deadline:
             process.kill()
         time.sleep(_TICK_SECONDS)
+    _signal_all(below, signal.SIGKILL)
+
+
+def _signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @contextmanager
