@@ -131,9 +131,10 @@ def _cluster(namespace: str | None, connection: str, settings: MlSettings) -> It
         missing = [
             f"{verb} {resource}"
             for rule in RULES
+            for group in rule["apiGroups"]
             for resource in rule["resources"]
             for verb in rule["verbs"]
-            if not _may(client, found, verb=verb, resource=resource)
+            if not _may(client, found, verb=verb, group=group, resource=resource)
         ]
     except (ApiException, HTTPError) as error:
         reason = getattr(error, "reason", None) or error
@@ -150,10 +151,10 @@ def _cluster(namespace: str | None, connection: str, settings: MlSettings) -> It
         yield Finding("cluster", "ok", f"connection {connection!r} has every right it needs in namespace {found!r}")
 
 
-def _may(client: Any, namespace: str, *, verb: str, resource: str) -> bool:
+def _may(client: Any, namespace: str, *, verb: str, group: str, resource: str) -> bool:
     name, _, subresource = resource.partition("/")
     attributes = V1ResourceAttributes(
-        namespace=namespace, verb=verb, group="", resource=name, subresource=subresource or None
+        namespace=namespace, verb=verb, group=group, resource=name, subresource=subresource or None
     )
     review = V1SelfSubjectAccessReview(spec=V1SelfSubjectAccessReviewSpec(resource_attributes=attributes))
     answer = AuthorizationV1Api(client).create_self_subject_access_review(review, _request_timeout=10)

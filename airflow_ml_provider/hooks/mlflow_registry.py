@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airflow_ml_provider.decisions.champions import Promotion, history
 from airflow_ml_provider.exceptions import MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.protocol.champions import PROMOTIONS_TAG, with_promotion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 TAG_LIMIT = 5000
@@ -55,17 +58,49 @@ class ModelRegistry:
         body = {"name": model, "version": version, "key": key, "value": value[:TAG_LIMIT]}
         self.hook.call("POST", "model-versions/set-tag", json=body)
 
-    def promote(self, model: str, version: str) -> None:
+    def promote(self, model: str, version: str, *, by: str) -> None:
         """Make a version the champion; it is a challenger no more. Done again, nothing changes.
+
+        Args:
+            model: The registered model.
+            version: The version.
+            by: Who or what does it, for the history.
 
         Raises:
             MlflowError: There is no such version, or MLflow did not answer.
         """
+        champion = self.version_of_alias(model, CHAMPION)
         alias = {"name": model, "alias": CHAMPION, "version": version}
         self.hook.call("POST", "registered-models/alias", json=alias)
+        tags = tags_of(self.version(model, version))
+        if champion is None or str(champion["version"]) != version or PROMOTIONS_TAG not in tags:
+            now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
+            self.set_tag(model, version, PROMOTIONS_TAG, with_promotion(tags, at=now, by=by))
         challenger = self.version_of_alias(model, CHALLENGER)
         if challenger is not None and str(challenger["version"]) == version:
             self.hook.call("DELETE", "registered-models/alias", json={"name": model, "alias": CHALLENGER})
+
+    def history(self, model: str) -> list[Promotion]:
+        """Return when which version became champion, the oldest first.
+
+        Raises:
+            MlflowError: MLflow did not answer.
+        """
+        return history((str(version["version"]), tags_of(version)) for version in self.versions(model))
+
+    def models(self) -> Iterator[dict[str, Any]]:
+        """Yield the registered models, page by page.
+
+        Raises:
+            MlflowError: MLflow did not answer.
+        """
+        params: dict[str, Any] = {"max_results": 1000}
+        while True:
+            answer = self.hook.call("GET", "registered-models/search", params=params)
+            yield from answer.get("registered_models", [])
+            if not answer.get("next_page_token"):
+                return
+            params["page_token"] = answer["next_page_token"]
 
     def version_of_alias(self, model: str, alias: str) -> dict[str, Any] | None:
         """Return the version that an alias names; ``None`` when there is no such model or alias."""
@@ -77,3 +112,8 @@ class ModelRegistry:
             raise
         found: dict[str, Any] = answer["model_version"]
         return found
+
+
+def tags_of(version: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a version as MLflow's REST API gives it."""
+    return {tag["key"]: tag["value"] for tag in version.get("tags", [])}

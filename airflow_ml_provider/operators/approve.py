@@ -118,7 +118,7 @@ class ApproveOperator(ApprovalOperator):
         for key, value in answer.items():
             registry.set_tag(name, version, f"airflow_ml.{key}", value)
         if approved and self.promote:
-            registry.promote(name, version)
+            registry.promote(name, version, by=answer["approval_by"])
         self.log.info("%s version %s was %s by %s", name, version, answer["approval"], answer["approval_by"])
         context["ti"].xcom_push(key="approval", value={"model": name, "version": version, **answer})
 
@@ -137,8 +137,10 @@ class ApproveOperator(ApprovalOperator):
 
 
 def _told(registry: ModelRegistry, name: str, version: str) -> str:
+    from airflow_ml_provider.hooks.mlflow_registry import tags_of
+
     found = registry.version(name, version)
-    tags = {tag["key"]: tag["value"] for tag in found.get("tags", [])}
+    tags = tags_of(found)
     champion = registry.version_of_alias(name, "champion")
     lines = [f"[{name} version {version}]({registry.hook.model_url(name, version)})"]
     if champion is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.artifacts.digest import FileEntry, digest_of, scan
+from airflow_ml_provider.protocol.champions import PROMOTIONS_TAG, with_promotion
 from airflow_ml_provider.protocol.request import Tracking
 from airflow_ml_provider.runtime.errors import ContractError, TrackingError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
@@ -47,7 +49,8 @@ def run(context: BodyContext) -> BodyOutcome:
         client = mlflow.MlflowClient(tracking_uri=tracking.uri, registry_uri=tracking.uri)
         version, created = _version(client, folder, digest, tracking, context)
         previous = _alias_version(client, options["model_name"], CHAMPION)
-        alias = _set_alias(client, options["model_name"], version, promote=options["promote"])
+        by = f"{context.request.pipeline} {context.request.dag_run}"
+        alias = _set_alias(client, options["model_name"], version, promoted_by=by if options["promote"] else "")
     except MlflowException as error:
         raise TrackingError(f"register: MLflow refused: {error.message}") from error
     print(
@@ -139,12 +142,17 @@ def _alias_version(client: MlflowClient, name: str, alias: str) -> str | None:
     return None if version is None else str(version)
 
 
-def _set_alias(client: MlflowClient, name: str, version: str, *, promote: bool) -> str:
-    if not promote and _alias_version(client, name, CHAMPION) == version:
+def _set_alias(client: MlflowClient, name: str, version: str, *, promoted_by: str) -> str:
+    was_champion = _alias_version(client, name, CHAMPION) == version
+    if not promoted_by and was_champion:
         return CHAMPION
     client.set_registered_model_alias(name, CHALLENGER, version)
-    if not promote:
+    if not promoted_by:
         return CHALLENGER
     client.set_registered_model_alias(name, CHAMPION, version)
+    tags = client.get_model_version(name, version).tags
+    if not was_champion or PROMOTIONS_TAG not in tags:
+        now = dt.datetime.now(tz=dt.timezone.utc).isoformat(timespec="seconds")  # noqa: UP017 - Python 3.10
+        client.set_model_version_tag(name, version, PROMOTIONS_TAG, with_promotion(tags, at=now, by=promoted_by))
     client.delete_registered_model_alias(name, CHALLENGER)
     return CHAMPION
