@@ -27,13 +27,15 @@ def airflow_ml(mlflow_server, monkeypatch):
 @pytest.fixture
 def three_versions(airflow_ml, mlflow):
     mlflow.call("POST", "registered-models/create", json={"name": NAME})
+    run = mlflow.call("POST", "runs/create", json={"experiment_id": "0"})["run"]["info"]
+    version = {"name": NAME, "source": f"{run['artifact_uri']}/model", "run_id": run["run_id"]}
     for _ in range(3):
-        mlflow.call("POST", "model-versions/create", json={"name": NAME, "source": "mlflow-artifacts:/none"})
+        mlflow.call("POST", "model-versions/create", json=version)
     return ModelRegistry("mlflow_default")
 
 
 def test_a_champion_is_made_and_taken_back(airflow_ml, mlflow, three_versions):
-    assert airflow_ml("rollback", NAME)[0] == 1
+    assert airflow_ml("rollback", NAME)[0] == 2
     assert airflow_ml("promote", NAME, "1") == (0, "served version 1 is champion; there was none\n")
     three_versions.promote(NAME, "3", by="p manual__1")
     assert airflow_ml("promote", NAME, "2") == (0, "served version 2 is champion; it was 3\n")
