@@ -74,7 +74,7 @@ class ModelRegistry:
         self.hook.call("POST", "registered-models/alias", json=alias)
         tags = tags_of(self.version(model, version))
         if champion is None or str(champion["version"]) != version or PROMOTIONS_TAG not in tags:
-            now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
+            now = dt.datetime.now(tz=dt.UTC).isoformat()
             self.set_tag(model, version, PROMOTIONS_TAG, with_promotion(tags, at=now, by=by))
         challenger = self.version_of_alias(model, CHALLENGER)
         if challenger is not None and str(challenger["version"]) == version:

@@ -9,7 +9,7 @@ from pathlib import Path
 from airflow_ml_provider.artifacts.code import pack_code
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.protocol.names import BODIES, LARGE_BODIES
+from airflow_ml_provider.protocol.names import BODIES
 
 _STAGES = Path(__file__).parent.parent / "runtime" / "stages"
 
@@ -39,7 +39,7 @@ def body_target(body: str) -> str:
 
 
 def packed_body(body: str) -> bytes | None:
-    """Pack the package that brings a body, ``None`` for a built-in one, which the runtime has.
+    """Pack the package that brings a body, ``None`` for a built-in one, which travels by itself.
 
     Raises:
         StageConfigurationError: No package brings it, or it is no package of plain files.
@@ -54,9 +54,9 @@ def packed_body(body: str) -> bytes | None:
     return packed_folder(Path(folders[0]))
 
 
-def packed_large_body(body: str | None) -> bytes | None:
-    """Pack a built-in body that is too large to travel with the runtime, ``None`` for any other."""
-    return packed_folder(_STAGES / body) if body in LARGE_BODIES else None
+def packed_built_in(body: str | None) -> bytes | None:
+    """Pack a built-in body, ``None`` for another's."""
+    return packed_folder(_STAGES / body) if body in BODIES else None
 
 
 def _entry_point(body: str) -> EntryPoint:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators.code import body_target, packed_large_body
+from airflow_ml_provider.operators.code import body_target, packed_built_in
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.inputs import resolve_inputs
 from airflow_ml_provider.protocol.artifact import ArtifactRef
@@ -59,7 +59,7 @@ def stage_request(
             inputs=resolve_inputs(operator.inputs, store),
             outputs=operator.outputs,
             code=_kept(operator.code_archive(context), store_uri=identity.store, store=store),
-            body_code=_kept(packed_large_body(body), store_uri=identity.store, store=store),
+            body_code=_kept(packed_built_in(body), store_uri=identity.store, store=store),
             checkpoints=None if every is None else Checkpoints(every=every.total_seconds()),
         )
         request.to_json()

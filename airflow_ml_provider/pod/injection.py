@@ -14,16 +14,14 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from airflow_ml_provider.protocol.names import BODIES
-
 RUNTIME_LIMIT_BYTES = 32 * 1024
 
 _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = ("protocol", "artifacts", "runtime")
 # What of the store only Airflow's side uses.
 _AIRFLOW_SIDE = {"claims.py", "ledger.py", "results.py"}
-# Bodies that need more than their own module.
-_BODY_MODULES = {"evaluate": ("frames",), "register": (), "tune": (), "validate": ("frames",)}
+# What bodies share; they themselves come from the store.
+_BESIDE_BODIES = {"evaluate": ("frames",), "validate": ("frames",)}
 
 BOOTSTRAP = """\
 import base64, json, os, pathlib, runpy, sys, tempfile, zlib
@@ -50,10 +48,10 @@ runpy.run_module("airflow_ml_provider.runtime", run_name="__main__")
 
 @cache
 def packed_runtime(body: str | None) -> str:
-    """Return the packed runtime with the one built-in body that a stage needs.
+    """Return the packed runtime, without bodies.
 
     Args:
-        body: The body's name, ``None`` for the user's code.
+        body: The body of the stage, ``None`` for the user's code; what it shares with others comes along.
 
     Raises:
         ValueError: It is over 32 KiB.
@@ -87,5 +85,4 @@ def _shipped_files(body: str | None) -> Iterator[Path]:
         yield from sorted(path for path in (_PACKAGE / folder).glob("*.py") if path.name not in _AIRFLOW_SIDE)
     stages = _PACKAGE / "runtime" / "stages"
     yield stages / "__init__.py"
-    if body in BODIES:
-        yield from (stages / f"{module}.py" for module in _BODY_MODULES.get(body, (body,)))
+    yield from (stages / f"{module}.py" for module in _BESIDE_BODIES.get(body or "", ()))

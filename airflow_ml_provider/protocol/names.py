@@ -24,10 +24,7 @@ REUSE_PARAM = "reuse"
 """The DAG's param that says whether a run takes results of earlier ones."""
 
 BODIES = ("evaluate", "ingest", "register", "tune", "validate")
-"""Bodies of stages that the runtime itself has."""
-
-LARGE_BODIES = ("evaluate", "register", "tune", "validate")
-"""Those that are packages: they travel through the store, being too large for a pod's environment."""
+"""Bodies of stages that the runtime itself has: packages that travel through the store, not in a pod's environment."""
 
 CHECKPOINTS = "checkpoints"
 """The argument of a function that takes the folder of its checkpoints."""

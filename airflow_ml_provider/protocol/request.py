@@ -63,7 +63,7 @@ class StageRequest:
         inputs: Artifacts by input name.
         outputs: Artifact types by output name.
         code: The packed code folder, a zip file in the store.
-        body_code: The packed body, where it is too large to travel with the runtime.
+        body_code: The packed body, where it is a built-in one.
         tracking: Where user logging goes; ``None`` when the work is not tracked.
         checkpoints: What outlives the attempt when it is cut short; ``None`` for nothing.
         map_index: The index of a mapped task, -1 otherwise.

@@ -1,16 +1,11 @@
 """A person decides: yes, no, and somebody without the right."""
 
-import time
-
 import httpx
 import pytest
 
 from airflow_ml_provider.testing.airflow_api import wait_until
-from tests.live.task_process import find
 
 DAG = "approved"
-SEEN_SECONDS = 3
-"""Airflow fails a task that is answered before its scheduler saw the end of the process that asked."""
 
 
 @pytest.fixture
@@ -25,13 +20,17 @@ def asked(airflow):
             return airflow.api.tasks(dag, run).get("approve", {}).get("state") == "awaiting_input"
 
         wait_until(waits, what="the question", seconds=120)
-        instance = airflow.api.tasks(dag, run)["approve"]["id"]
-        wait_until(lambda: not find(instance), what="the end of the process that asked", seconds=30)
-        # No API tells when the scheduler has seen that end.
-        time.sleep(SEEN_SECONDS)
+        # Airflow fails a task that is answered before its scheduler saw the end of the process that asked.
+        seen = f"task_id='approve', run_id='{run}'"
+        wait_until(lambda: has_ended(airflow, seen), what="the scheduler to see the question", seconds=60)
         return run, f"/dags/{dag}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
 
     return ask
+
+
+def has_ended(airflow, seen):
+    lines = airflow.server.log.read_text(errors="replace").splitlines()
+    return any("Received executor event" in line and seen in line for line in lines)
 
 
 def answer(airflow, address, option, reason):

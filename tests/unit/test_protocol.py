@@ -129,8 +129,8 @@ def test_a_bad_request_is_a_clear_error(text, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"command": ("x",)}, "exactly one of run, command"),
-        ({"run": None}, "exactly one of run, command"),
+        ({"command": ("x",)}, "one of run and command, or a built-in body"),
+        ({"run": None}, "one of run and command, or a built-in body"),
         ({"outputs": {"../x": "model"}}, "output name '../x' is not allowed"),
         ({"outputs": {"x": "modle"}}, "type 'modle', not one of"),
         ({"outputs": {"x": "model"}, "params": {"x": 1}}, "'x' is the name of an output and of a param"),

@@ -1,5 +1,6 @@
 """A study and its workers, as processes: Optuna, the store and the workers are real."""
 
+import contextlib
 import json
 import logging
 import signal
@@ -161,6 +162,16 @@ def tune(tmp_path, monkeypatch, caplog):
     return tuned
 
 
+def processes_of(request):
+    """Return the processes that work on a request; a fork has its parent's environment."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if request.attempt_uri in process.environ().get("AIRFLOW_ML_REQUEST", ""):
+                found.append(process)
+    return found
+
+
 @pytest.fixture
 def trials(tmp_path):
     """What the trials noted."""
@@ -285,9 +296,8 @@ def test_a_study_that_is_begun_again_repeats_no_finished_trial(tune, trials):
     thread.start()
     records = Path(request.attempt_uri.removeprefix("file://"), "_trials")
     wait_until(lambda: records.is_dir() and len(list(records.glob("*.json"))) >= 2, what="two trials", seconds=60)
-    for process in psutil.Process().children(recursive=True):
-        if "airflow_ml_provider.runtime" in " ".join(process.cmdline()):
-            process.send_signal(signal.SIGKILL)
+    for process in processes_of(request):
+        process.send_signal(signal.SIGKILL)
     thread.join(30)
     kept = len(list(records.glob("*.json")))
     result, log = tune("slow", inputs={}, trials=6, workers=1, attempt="2.1")
@@ -307,9 +317,9 @@ def test_nothing_of_a_study_lives_on_when_it_is_stopped(tune, trials, tmp_path):
     thread.start()
     address = Path(request.attempt_uri.removeprefix("file://"), "_study.json")
     wait_until(address.exists, what="the study", seconds=60)
-    mine = psutil.Process()
-    wait_until(lambda: len(mine.children(recursive=True)) >= 5, what="two trials in two workers", seconds=60)
-    processes = mine.children(recursive=True)
+    # The study with what watches it, two workers, and their trials.
+    wait_until(lambda: len(processes_of(request)) >= 6, what="two trials in two workers", seconds=60)
+    processes = processes_of(request)
     runner.stop()
     thread.join(30)
     _, alive = psutil.wait_procs(processes, timeout=10)

@@ -152,7 +152,7 @@ def _set_alias(client: MlflowClient, name: str, version: str, *, promoted_by: st
     client.set_registered_model_alias(name, CHAMPION, version)
     tags = client.get_model_version(name, version).tags
     if not was_champion or PROMOTIONS_TAG not in tags:
-        now = dt.datetime.now(tz=dt.timezone.utc).isoformat(timespec="seconds")  # noqa: UP017 - Python 3.10
+        now = dt.datetime.now(tz=dt.timezone.utc).isoformat()  # noqa: UP017 - Python 3.10
         client.set_model_version_tag(name, version, PROMOTIONS_TAG, with_promotion(tags, at=now, by=promoted_by))
     client.delete_registered_model_alias(name, CHALLENGER)
     return CHAMPION
