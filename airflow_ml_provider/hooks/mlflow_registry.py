@@ -9,11 +9,9 @@ from typing import Any
 from airflow_ml_provider.decisions.champions import Promotion, history
 from airflow_ml_provider.exceptions import MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
-from airflow_ml_provider.protocol.champions import PROMOTIONS_TAG, with_promotion
+from airflow_ml_provider.protocol.champions import PROMOTIONS_TAG, TAG_LIMIT, with_promotion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-TAG_LIMIT = 5000
-"""Characters of a version's tag that MLflow takes."""
 
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow answers when a model, a version or an alias is not there; of an alias it says the latter."""

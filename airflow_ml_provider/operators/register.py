@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.links import MODEL_VERSION_URL, MlflowRunLink, ModelVersionLink
 from airflow_ml_provider.operators.stage import StageOperator
+from airflow_ml_provider.protocol.champions import TAG_LIMIT
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from airflow_ml_provider.operators.identity import StageIdentity
     from airflow_ml_provider.protocol.result import StageResult
 
-TAG_LIMIT = 5000
-"""Characters of a version's tag that MLflow takes."""
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_.\- ]{1,200}"
 
 

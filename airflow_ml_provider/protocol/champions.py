@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 
 PROMOTIONS_TAG = "airflow_ml.promotions"
+TAG_LIMIT = 5000
+"""Characters of a version's tag that MLflow takes."""
 KEPT = 30
-"""How many promotions of one version are kept, the last ones; MLflow takes 5000 characters."""
+"""How many promotions of one version are kept, the last ones, so that they fit into a tag."""
 
 
 def with_promotion(tags: Mapping[str, str], *, at: str, by: str) -> str:

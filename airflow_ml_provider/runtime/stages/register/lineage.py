@@ -12,10 +12,9 @@ from airflow_ml_provider.artifacts.layout import ATTEMPT, join
 from airflow_ml_provider.artifacts.objects import read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.champions import TAG_LIMIT
 from airflow_ml_provider.runtime.patience import patiently
 
-TAG_LIMIT = 5000
-"""Characters of a version's tag that MLflow takes."""
 MANIFEST = "manifest"
 """The output of a source that lists what its run was given."""
 
