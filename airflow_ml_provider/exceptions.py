@@ -19,6 +19,7 @@ AirflowException
     ├── StageConfigurationError   the stage is put together wrongly, or does not fit its code
     ├── ValidationFailedError     the data does not meet its suite
     ├── GateFailedError           the model does not pass its gate
+    ├── CheckFailedError          new servers answer otherwise than the model, or the guard of a canary did not hold
     ├── ClaimReleasedError        what a run was given of a source was given back meanwhile
     ├── MlflowAuthorizationError  MLflow refused the connection's credentials
     └── ClusterForbiddenError     Kubernetes refused the connection's credentials, or they lack a right
@@ -105,6 +106,10 @@ class ValidationFailedError(AirflowFailException):
 
 class GateFailedError(AirflowFailException):
     """The model does not pass its gate. A retry does not help: the same model and data give the same metrics."""
+
+
+class CheckFailedError(AirflowFailException):
+    """New servers do not answer as they should. A retry does not help: see to the server, or serve another version."""
 
 
 class ClaimReleasedError(AirflowFailException):

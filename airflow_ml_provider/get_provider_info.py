@@ -54,6 +54,7 @@ def get_provider_info() -> dict[str, Any]:
             {"name": "ml_stage", "class-name": "airflow_ml_provider.decorators.ml_stage.ml_stage"},
         ],
         "extra-links": [
+            "airflow_ml_provider.operators.links.EndpointLink",
             "airflow_ml_provider.operators.links.MlflowRunLink",
             "airflow_ml_provider.operators.links.ModelVersionLink",
         ],

@@ -33,7 +33,7 @@ def pod(number: int, phase: str) -> dict[str, Any]:
         "metadata": {"name": f"p{number}", "uid": f"u{number}", "namespace": NAMESPACE, "resourceVersion": "1"},
         "spec": {
             "nodeName": "n",
-            "containers": [{"name": "base", "env": [{"name": "AIRFLOW_ML_RUNTIME", "value": packed_runtime(None)}]}],
+            "containers": [{"name": "base", "env": [{"name": "AIRFLOW_ML_RUNTIME", "value": packed_runtime()}]}],
         },
         "status": {
             "phase": phase,

@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 
 from airflow_ml_provider.pod.names import KIND_LABEL
+from airflow_ml_provider.pod.server import ENDPOINT_LABEL
+from airflow_ml_provider.protocol.serving import PORT
 
 STAGE_ACCOUNT = "ml-stage"
 ROLE = "airflow-ml"
@@ -15,6 +17,13 @@ RULES: list[dict[str, list[str]]] = [
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
     {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"]},
+    {"apiGroups": [""], "resources": ["services"], "verbs": ["create", "delete", "get", "patch"]},
+    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create", "delete", "list", "patch"]},
+    {
+        "apiGroups": ["autoscaling"],
+        "resources": ["horizontalpodautoscalers"],
+        "verbs": ["create", "delete", "list"],
+    },
 ]
 """All that operators and triggers ask of the API server; a test shows that none of it can be left out."""
 
@@ -62,6 +71,15 @@ def _objects(namespace: str, *, account: str, account_namespace: str, pods: int 
                 "podSelector": {"matchLabels": {KIND_LABEL: "tune"}},
                 "policyTypes": ["Ingress"],
                 "ingress": [{"from": [{"podSelector": {"matchLabels": {KIND_LABEL: "tune"}}}]}],
+            },
+        },
+        {
+            # Served models are asked by anybody.
+            **_object("networking.k8s.io/v1", "NetworkPolicy", "requests-to-servers", namespace),
+            "spec": {
+                "podSelector": {"matchExpressions": [{"key": ENDPOINT_LABEL, "operator": "Exists"}]},
+                "policyTypes": ["Ingress"],
+                "ingress": [{"ports": [{"port": PORT}]}],
             },
         },
         *quota,

@@ -12,7 +12,7 @@ from airflow_ml_provider.decisions.gate_rules import CHAMPION
 from airflow_ml_provider.spec.params import Params
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.references import Reference
-from airflow_ml_provider.spec.registration import approved_later, champion_of, gates_before
+from airflow_ml_provider.spec.registration import champion_of, gates_before, promoted_later
 from airflow_ml_provider.spec.stages import CodeStageSpec
 
 if TYPE_CHECKING:
@@ -68,13 +68,13 @@ def stage_arguments(
         arguments["stage_resources"] = stage.resources.model_dump(exclude_none=True)
     arguments |= {key: _with_outputs(value, output) for key, value in stage.arguments().items()}
     if isinstance(stage, CodeStageSpec):
-        arguments["code"] = spec.code_folder(stage) if stage.run or stage.command else None
+        arguments["code"] = spec.code_folder(stage) if stage.run or stage.command or stage.kind == "serve" else None
         arguments["io_image"] = spec.image
     if stage.kind == "evaluate" and CHAMPION in arguments["gate"]:
         arguments["champion_of"] = champion_of(spec, name)
     if stage.kind == "register":
         gates = gates_before(spec, name)
-        arguments["promote"] = not approved_later(spec, name)
+        arguments["promote"] = not promoted_later(spec, name, by=("approve", "serve"))
         arguments["gates"] = [output(Reference(gate, "gate")) for gate in gates]
         cards = [
             gate
@@ -88,7 +88,10 @@ def stage_arguments(
 
 def _in_airflow(spec: PipelineSpec, name: str, output: Callable[[Reference], Any]) -> dict[str, Any]:
     stage = spec.stages[name]
+    registers = stage.references()["model",].stage
+    promote = {} if not promoted_later(spec, registers, by=("serve",)) else {"promote": False}
     return {
+        **promote,
         "task_id": name,
         "retries": spec.retries if stage.retries is None else stage.retries,
         "retry_delay": spec.retry_delay if stage.retry_delay is None else stage.retry_delay,

@@ -16,7 +16,7 @@ import tenacity
 from kubernetes.client import CoreV1Api, V1DeleteOptions, V1Pod, V1Preconditions
 from kubernetes.watch.watch import iter_resp_lines
 
-from airflow_ml_provider.exceptions import ClusterForbiddenError, ClusterUnavailableError
+from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ConflictError, ExpiredError, MissingError, cluster_errors
 
 CONNECT_SECONDS = 5.0
@@ -162,6 +162,27 @@ class Pods:
             _preload_content=False,
             _request_timeout=(CONNECT_SECONDS, None if follow else READ_SECONDS),
         )
+
+    def last_lines(self, name: str, *, container: str, count: int) -> list[str]:
+        """Return the last lines that a container logged, or the one before it when it has just started anew."""
+        for previous in (False, True):
+            read = partial(
+                self._client.read_namespaced_pod_log,
+                name,
+                self.namespace,
+                container=container,
+                tail_lines=count,
+                previous=previous,
+                **_RAW,
+            )
+            try:
+                with cluster_errors("get", "pods/log", f"{self.namespace}/{name}"):
+                    lines: list[str] = read().data.decode(errors="replace").splitlines()
+            except ClusterError:
+                continue
+            if lines:
+                return lines
+        return []
 
     def events(self, uid: str) -> list[dict[str, Any]]:
         """Return the events about a pod, the oldest first.

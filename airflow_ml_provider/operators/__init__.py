@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.operators.ingest import IngestOperator
     from airflow_ml_provider.operators.reap import ReapOperator
     from airflow_ml_provider.operators.register import RegisterOperator
+    from airflow_ml_provider.operators.serve import ServeOperator
     from airflow_ml_provider.operators.source import SourceOperator
     from airflow_ml_provider.operators.stage import StageOperator
     from airflow_ml_provider.operators.train import TrainOperator
@@ -31,6 +32,7 @@ __all__ = [
     "IngestOperator",
     "ReapOperator",
     "RegisterOperator",
+    "ServeOperator",
     "SourceOperator",
     "StageOperator",
     "TrainOperator",
@@ -48,6 +50,7 @@ _MODULES = {
     "IngestOperator": "ingest",
     "ReapOperator": "reap",
     "RegisterOperator": "register",
+    "ServeOperator": "serve",
     "SourceOperator": "source",
     "StageOperator": "stage",
     "TrainOperator": "train",

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from airflow_ml_provider.artifacts.code import pack_code
+from airflow_ml_provider.artifacts.code import pack_code, pack_files
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.protocol.names import BODIES
@@ -55,8 +55,11 @@ def packed_body(body: str) -> bytes | None:
 
 
 def packed_built_in(body: str | None) -> bytes | None:
-    """Pack a built-in body, ``None`` for another's."""
-    return packed_folder(_STAGES / body) if body in BODIES else None
+    """Pack a built-in body with the modules that bodies share, ``None`` for another's."""
+    if body not in BODIES:
+        return None
+    files = [*sorted((_STAGES / body).glob("*.py")), *sorted(_STAGES.glob("[!_]*.py"))]
+    return pack_files({path.relative_to(_STAGES).as_posix(): (path.read_bytes(), False) for path in files})
 
 
 def _entry_point(body: str) -> EntryPoint:

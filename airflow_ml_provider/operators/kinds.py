@@ -23,6 +23,7 @@ OPERATORS: Mapping[str, str] = {
     "evaluate": "EvaluateOperator",
     "register": "RegisterOperator",
     "approve": "ApproveOperator",
+    "serve": "ServeOperator",
     "container": "ContainerOperator",
 }
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MLFLOW_RUN_URL = "mlflow_run_url"
 MODEL_VERSION_URL = "model_version_url"
+ENDPOINT_URL = "endpoint_url"
 
 
 class MlflowRunLink(BaseOperatorLink):
@@ -32,6 +33,16 @@ class ModelVersionLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the version's address, empty when none was registered."""
         return _stored(MODEL_VERSION_URL, ti_key)
+
+
+class EndpointLink(BaseOperatorLink):
+    """Where a served model is asked."""
+
+    name = "Endpoint"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the endpoint's address, empty when nothing was served."""
+        return _stored(ENDPOINT_URL, ti_key)
 
 
 def _stored(key: str, ti_key: TaskInstanceKey) -> str:

@@ -62,7 +62,7 @@ def _run_whole(base: V1Container, request: StageRequest) -> None:
         base.env,
         {
             REQUEST_VARIABLE: request.to_json(),
-            RUNTIME_VARIABLE: packed_runtime(request.body),
+            RUNTIME_VARIABLE: packed_runtime(),
             TERMINATION_VARIABLE: TERMINATION_LOG,
             "PYTHONUNBUFFERED": "1",
         },

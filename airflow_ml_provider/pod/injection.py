@@ -20,8 +20,6 @@ _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = ("protocol", "artifacts", "runtime")
 # What of the store only Airflow's side uses.
 _AIRFLOW_SIDE = {"claims.py", "ledger.py", "results.py"}
-# What bodies share; they themselves come from the store.
-_BESIDE_BODIES = {"evaluate": ("frames",), "validate": ("frames",)}
 
 BOOTSTRAP = """\
 import base64, json, os, pathlib, runpy, sys, tempfile, zlib
@@ -47,16 +45,13 @@ runpy.run_module("airflow_ml_provider.runtime", run_name="__main__")
 
 
 @cache
-def packed_runtime(body: str | None) -> str:
-    """Return the packed runtime, without bodies.
-
-    Args:
-        body: The body of the stage, ``None`` for the user's code; what it shares with others comes along.
+def packed_runtime() -> str:
+    """Return the packed runtime, without bodies, which come from the store.
 
     Raises:
         ValueError: It is over 32 KiB.
     """
-    sources = {str(path.relative_to(_PACKAGE.parent)): without_docstrings(path) for path in _shipped_files(body)}
+    sources = {str(path.relative_to(_PACKAGE.parent)): without_docstrings(path) for path in _shipped_files()}
     packed = base64.b64encode(zlib.compress(json.dumps(sources, sort_keys=True).encode(), 9)).decode()
     if len(packed) > RUNTIME_LIMIT_BYTES:
         raise ValueError(
@@ -79,10 +74,8 @@ def without_docstrings(path: Path) -> str:
     return "".join(lines)
 
 
-def _shipped_files(body: str | None) -> Iterator[Path]:
+def _shipped_files() -> Iterator[Path]:
     yield _PACKAGE / "__init__.py"
     for folder in _SHIPPED:
         yield from sorted(path for path in (_PACKAGE / folder).glob("*.py") if path.name not in _AIRFLOW_SIDE)
-    stages = _PACKAGE / "runtime" / "stages"
-    yield stages / "__init__.py"
-    yield from (stages / f"{module}.py" for module in _BESIDE_BODIES.get(body or "", ()))
+    yield _PACKAGE / "runtime" / "stages" / "__init__.py"

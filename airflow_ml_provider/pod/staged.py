@@ -69,9 +69,7 @@ def stage_in_steps(pod: V1Pod, base: V1Container, request: StageRequest, *, imag
     main = _main(base, request)
     fetch = _own(base, FETCH, step=FETCH, image=image)
     fetch.command = ["python3", "-c", BOOTSTRAP]
-    fetch.env = with_variables(
-        fetch.env, {REQUEST_VARIABLE: request.to_json(), RUNTIME_VARIABLE: packed_runtime(request.body)}
-    )
+    fetch.env = with_variables(fetch.env, {REQUEST_VARIABLE: request.to_json(), RUNTIME_VARIABLE: packed_runtime()})
     commit = _own(base, base.name, step=COMMIT, image=image)
     commit.command = ["python3", "-c", STEP_BOOTSTRAP]
     pod.spec.init_containers = [*(pod.spec.init_containers or ()), fetch, main]

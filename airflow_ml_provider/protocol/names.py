@@ -9,6 +9,8 @@ from airflow_ml_provider.protocol.errors import ProtocolError
 RESERVED_OUTPUTS = (
     "best_params",
     "cache",
+    "canary",
+    "endpoint",
     "evaluation",
     "gate",
     "metrics",
@@ -23,7 +25,7 @@ RESERVED_OUTPUTS = (
 REUSE_PARAM = "reuse"
 """The DAG's param that says whether a run takes results of earlier ones."""
 
-BODIES = ("evaluate", "ingest", "register", "tune", "validate")
+BODIES = ("evaluate", "ingest", "register", "serve", "tune", "validate")
 """Bodies of stages that the runtime itself has: packages that travel through the store, not in a pod's environment."""
 
 CHECKPOINTS = "checkpoints"

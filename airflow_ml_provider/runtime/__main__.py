@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 from airflow_ml_provider.artifacts.errors import StoreError
@@ -12,12 +13,15 @@ from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, TERMINATI
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES, FailureCategory, StageFailure, StageResult
+from airflow_ml_provider.protocol.serving import SERVER
 from airflow_ml_provider.protocol.staged import COMMIT, ROOT_VARIABLE, STEP_VARIABLE
 from airflow_ml_provider.protocol.termination import failure_message, termination_message
 from airflow_ml_provider.protocol.tune import WORKER
 from airflow_ml_provider.runtime.first_process import end_on_sigterm
 from airflow_ml_provider.runtime.lifeline import hold_lifeline
 from airflow_ml_provider.runtime.stage import run_stage
+
+_BESIDE = {WORKER: "tune.worker", SERVER: "serve.server"}
 
 
 def main() -> int:
@@ -31,8 +35,8 @@ def main() -> int:
         print(f"{REQUEST_VARIABLE} is not set: a stage is started by its operator", file=sys.stderr)
         return EXIT_CODES["contract"]
     try:
-        if step == WORKER:
-            return _run_worker(StageRequest.from_json(os.environ.pop(REQUEST_VARIABLE)))
+        if step in _BESIDE:
+            return _run_beside(step, StageRequest.from_json(os.environ.pop(REQUEST_VARIABLE)))
         if step is None or root is None:
             result = run_stage(StageRequest.from_json(os.environ.pop(REQUEST_VARIABLE)))
         else:
@@ -52,14 +56,14 @@ def main() -> int:
     return _exit_code(result)
 
 
-def _run_worker(request: StageRequest) -> int:
+def _run_beside(step: str, request: StageRequest) -> int:
+    """Run what works beside a stage's own process, and leaves no result."""
     from airflow_ml_provider.runtime.stages import fetch_body
 
     with tempfile.TemporaryDirectory(prefix="airflow-ml-body-") as folder:
         fetch_body(request, Path(folder))
-        from airflow_ml_provider.runtime.stages.tune.worker import work
-
-        return work(request)
+        exit_code: int = import_module(f"airflow_ml_provider.runtime.stages.{_BESIDE[step]}").work(request)
+        return exit_code
 
 
 def _unwritten(category: FailureCategory, error: Exception) -> StageResult:

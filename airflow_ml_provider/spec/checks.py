@@ -103,26 +103,25 @@ def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
         for key, reference in stage.references().items():
             if reference.stage in unread:
                 continue
-            message = _reference(spec, stage, reference, holds_params=key[0] == "params")
+            message = _reference(spec, reference, wanted=stage.wanted(key), holds_params=key[0] == "params")
             if message:
                 yield Finding((*where, *key), message)
         if stage.kind in ("validate", "evaluate"):
             yield from _branch(spec, name, stage, unread)
         if stage.kind == "evaluate" and CHAMPION in getattr(stage, "gate", ()):
             yield from _champion(spec, name)
-        if stage.kind == "register" and spec.tracking is None:
-            yield Finding(where, "register needs MLflow: remove 'tracking: false'")
+        if stage.kind in ("register", "serve") and spec.tracking is None:
+            yield Finding(where, f"{stage.kind} needs MLflow: remove 'tracking: false'")
         yield from _ignored(where, stage)
         for reserved in set(RESERVED_OUTPUTS) & stage.output_types().keys():
             yield Finding((*where, "outputs", reserved), f"output {reserved!r} is a reserved name; rename it")
 
 
-def _reference(spec: PipelineSpec, reader: StageSpec, reference: Reference, *, holds_params: bool) -> str | None:
+def _reference(spec: PipelineSpec, reference: Reference, *, wanted: tuple[str, ...], holds_params: bool) -> str | None:
     stage, output = reference.stage, reference.output
     if holds_params:
         return _params_of(spec, reference)
     if stage == SOURCES:
-        wanted = reader.wanted_types
         if output not in spec.sources:
             return _no_source(spec, output)
         return f"{stage}.{output} is a dataset, a {wanted[0]} is wanted" if wanted and "dataset" not in wanted else None
@@ -132,7 +131,6 @@ def _reference(spec: PipelineSpec, reader: StageSpec, reference: Reference, *, h
     if output not in types:
         known = ", ".join(types) or "none"
         return f"stage {stage!r} has no output {output!r}; it has {known}{did_you_mean(output, types)}"
-    wanted = reader.wanted_types
     if types[output] == REGISTERED and REGISTERED not in wanted:
         return f"{stage}.{output} is a registered model and no artifact; read the model that {stage!r} registers"
     if wanted and types[output] not in wanted:

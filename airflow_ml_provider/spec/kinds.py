@@ -26,6 +26,7 @@ BUILT_IN: Mapping[str, str] = {
     "evaluate": "EvaluateSpec",
     "register": "RegisterSpec",
     "approve": "ApproveSpec",
+    "serve": "ServeSpec",
     "container": "ContainerSpec",
 }
 """The model of each built-in kind, by its name in ``spec.stages``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 
 
@@ -24,11 +26,15 @@ def champion_of(spec: PipelineSpec, evaluate: str) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def approved_later(spec: PipelineSpec, register: str) -> bool:
-    """Whether a person decides about what a stage registers."""
-    return any(
-        other.kind == "approve" and other.references()["model",].stage == register for other in spec.stages.values()
-    )
+def promoted_later(spec: PipelineSpec, register: str, *, by: Collection[str]) -> bool:
+    """Whether what a stage registers becomes champion in a later one.
+
+    Args:
+        spec: The pipeline.
+        register: The register stage.
+        by: The kinds of such stages: a person's ``approve``, ``serve`` once it serves.
+    """
+    return any(other.kind in by and other.references()["model",].stage == register for other in spec.stages.values())
 
 
 def gates_before(spec: PipelineSpec, register: str) -> list[str]:

@@ -77,5 +77,5 @@ def test_a_better_model_is_the_next_champion_and_one_that_is_gone_is_told(airflo
     shutil.rmtree(folder)
     run = airflow.api.trigger(DAG, conf={"alpha": 0.02})
     assert ended(airflow, run)[1]["evaluate"] == "failed"
-    assert "the champion models:/progression/2 cannot be loaded" in airflow.api.log(DAG, run, "evaluate")
+    assert "models:/progression/2 cannot be loaded" in airflow.api.log(DAG, run, "evaluate")
     assert mlflow.aliases("progression") == {"champion": "2"}

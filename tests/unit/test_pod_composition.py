@@ -2,10 +2,12 @@
 
 import ast
 import base64
+import io
 import json
 import os
 import subprocess
 import sys
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from kubernetes.client import ApiClient
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators import TrainOperator
+from airflow_ml_provider.operators.code import packed_built_in
 from airflow_ml_provider.pod.compose import compose
 from airflow_ml_provider.pod.injection import BOOTSTRAP, RUNTIME_LIMIT_BYTES, STEP_BOOTSTRAP, packed_runtime
 from airflow_ml_provider.pod.names import pod_labels, pod_name
@@ -121,13 +124,21 @@ def test_names_and_labels_are_valid_however_odd_the_ids():
     assert pod_name(request(attempt="1.2")) != pod_name(request())
 
 
-@pytest.mark.parametrize("body", [None, *BODIES])
-def test_the_runtime_fits_and_speaks_python_3_10(body):
-    packed = packed_runtime(body)
+def test_the_runtime_fits_and_speaks_python_3_10():
+    packed = packed_runtime()
     assert len(packed) <= RUNTIME_LIMIT_BYTES
     for name, text in json.loads(zlib.decompress(base64.b64decode(packed))).items():
         ast.parse(text, filename=name, feature_version=(3, 10))
-    assert packed == packed_runtime.__wrapped__(body)
+    assert packed == packed_runtime.__wrapped__()
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_body_travels_with_what_it_shares_and_speaks_python_3_10(body):
+    with zipfile.ZipFile(io.BytesIO(packed_built_in(body))) as archive:
+        names = archive.namelist()
+        for name in names:
+            ast.parse(archive.read(name), filename=name, feature_version=(3, 10))
+    assert {f"{body}/__init__.py", "frames.py", "registered.py"} <= set(names)
 
 
 def test_the_bootstrap_runs_a_stage_with_the_standard_library_and_fsspec_alone(tmp_path):
@@ -137,7 +148,7 @@ def test_the_bootstrap_runs_a_stage_with_the_standard_library_and_fsspec_alone(t
         "PATH": os.environ["PATH"],
         "TMPDIR": str(tmp_path),
         REQUEST_VARIABLE: work.to_json(),
-        RUNTIME_VARIABLE: packed_runtime(None),
+        RUNTIME_VARIABLE: packed_runtime(),
     }
     script = f"import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)]\n{BOOTSTRAP}"
     done = subprocess.run(

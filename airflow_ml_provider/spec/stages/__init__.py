@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.spec.stages.feature_engineering import FeatureEngineeringSpec
     from airflow_ml_provider.spec.stages.ingest import IngestSpec
     from airflow_ml_provider.spec.stages.register import RegisterSpec
+    from airflow_ml_provider.spec.stages.serve import ServeSpec
     from airflow_ml_provider.spec.stages.train import TrainSpec
     from airflow_ml_provider.spec.stages.tune import TuneSpec
     from airflow_ml_provider.spec.stages.validate import ValidateSpec
@@ -40,6 +41,7 @@ __all__ = [
     "FeatureEngineeringSpec",
     "IngestSpec",
     "RegisterSpec",
+    "ServeSpec",
     "StageSpec",
     "TrainSpec",
     "TuneSpec",
@@ -55,6 +57,7 @@ _MODULES = {
     "EvaluateSpec": "evaluate",
     "RegisterSpec": "register",
     "ApproveSpec": "approve",
+    "ServeSpec": "serve",
     "ContainerSpec": "container",
 }
 
@@ -106,6 +109,10 @@ class StageSpec(BaseModel):
         """Return what this kind's operator takes beside what all stages share; references stand for outputs."""
         own = (name for name in type(self).model_fields if name not in StageSpec.model_fields)
         return {self.argument_names.get(name, name): getattr(self, name) for name in own}
+
+    def wanted(self, key: tuple[int | str, ...]) -> tuple[str, ...]:
+        """Return the types of artifacts that the reference at a key may name, the usual one first; empty for any."""
+        return self.wanted_types
 
     def references(self) -> dict[tuple[int | str, ...], Reference]:
         """Return every reference to another stage by its key path below the stage."""

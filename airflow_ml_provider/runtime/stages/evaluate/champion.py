@@ -12,6 +12,7 @@ from typing import Any
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.errors import TrackingError
 from airflow_ml_provider.runtime.stages import BodyContext
+from airflow_ml_provider.runtime.stages.registered import fetch_version
 
 
 def fetch_champion(context: BodyContext, known: Mapping[str, Any]) -> Path:
@@ -24,29 +25,16 @@ def fetch_champion(context: BodyContext, known: Mapping[str, Any]) -> Path:
     Raises:
         TrackingError: MLflow or its artifact store refused or did not answer.
     """
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
     assert context.request.tracking is not None
-    uri = f"models:/{known['name']}/{known['version']}"
     # Beside the other inputs, so that it goes with the attempt.
     folder = tempfile.mkdtemp(prefix="champion-", dir=next(iter(context.inputs.values())).parent)
-    mlflow.set_tracking_uri(context.request.tracking.uri)
     try:
-        found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
-    except (MlflowException, OSError) as error:
-        raise _lost(uri, error.message if isinstance(error, MlflowException) else str(error)) from error
-    # MLflow takes a folder that is not there for an empty one.
-    if not (found / "MLmodel").is_file():
-        raise _lost(uri, "there is no file MLmodel in it")
-    return found
-
-
-def _lost(uri: str, why: str) -> TrackingError:
-    return TrackingError(
-        f"evaluate: the champion {uri} cannot be loaded: {why}; see to the version's files in MLflow, or move the "
-        f"alias 'champion' to a version that has them"
-    )
+        return fetch_version(context.request.tracking.uri, known["name"], known["version"], into=Path(folder))
+    except TrackingError as error:
+        raise TrackingError(
+            f"evaluate: the champion cannot be compared with: {error}, or move the alias 'champion' to a version that "
+            f"has them"
+        ) from error
 
 
 @contextmanager

@@ -1,0 +1,152 @@
+"""The calls to the Kubernetes API about what serves: a Service, its Deployments and their autoscalers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import tenacity
+from kubernetes.client import (
+    AppsV1Api,
+    AutoscalingV2Api,
+    CoreV1Api,
+    V1Deployment,
+    V1Service,
+    V2HorizontalPodAutoscaler,
+)
+
+from airflow_ml_provider.exceptions import ClusterUnavailableError
+from airflow_ml_provider.hooks.cluster_errors import ConflictError, MissingError, cluster_errors
+from airflow_ml_provider.hooks.pods import CONNECT_SECONDS, READ_SECONDS
+
+_ATTEMPTS = 6
+_RAW: dict[str, Any] = {"_preload_content": False, "_request_timeout": (CONNECT_SECONDS, READ_SECONDS)}
+
+
+class ServingObjects:
+    """What serves in one namespace; answers are JSON.
+
+    Args:
+        client: The API client, as KubernetesPodOperator's hook makes it.
+        namespace: The namespace.
+    """
+
+    def __init__(self, client: CoreV1Api, *, namespace: str) -> None:
+        self._core = client
+        self._apps = AppsV1Api(client.api_client)
+        self._scaling = AutoscalingV2Api(client.api_client)
+        self.namespace = namespace
+
+    def service(self, name: str) -> dict[str, Any] | None:
+        """Return a Service, ``None`` when there is none.
+
+        Raises:
+            ClusterForbiddenError: The right to get services is missing.
+            ClusterUnavailableError: The API server did not answer.
+        """
+        read = partial(self._core.read_namespaced_service, name, self.namespace, **_RAW)
+        try:
+            return self._call("get", "services", name, read)
+        except MissingError:
+            return None
+
+    def create_service(self, service: V1Service) -> dict[str, Any]:
+        """Create a Service.
+
+        Raises:
+            ConflictError: There is one of that name.
+            ClusterError: Kubernetes refused it.
+        """
+        create = partial(self._core.create_namespaced_service, self.namespace, service, **_RAW)
+        return self._call("create", "services", service.metadata.name, create)
+
+    def change_service(self, name: str, change: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a Service by a JSON merge patch; one that names a resourceVersion changes that very state or none.
+
+        Raises:
+            ConflictError: Somebody else changed it meanwhile.
+            ClusterError: Kubernetes refused it.
+        """
+        patch = partial(self._core.patch_namespaced_service, name, self.namespace, dict(change), **_RAW)
+        return self._call("patch", "services", name, patch)
+
+    def delete_service(self, name: str) -> None:
+        """Delete a Service; that it is gone is success."""
+        delete = partial(self._core.delete_namespaced_service, name, self.namespace, **_RAW)
+        self._gone("services", name, delete)
+
+    def deployments(self, selector: str) -> list[dict[str, Any]]:
+        """Return the Deployments of a label selector."""
+        found = partial(self._apps.list_namespaced_deployment, self.namespace, label_selector=selector, **_RAW)
+        items: list[dict[str, Any]] = self._call("list", "deployments", selector, found)["items"]
+        return items
+
+    def create_deployment(self, deployment: V1Deployment) -> None:
+        """Create a Deployment; that one of this name is there is success, because a name says what it is made of.
+
+        Raises:
+            ClusterForbiddenError: The right to create deployments is missing.
+            ClusterError: Kubernetes refused it.
+        """
+        create = partial(self._apps.create_namespaced_deployment, self.namespace, deployment, **_RAW)
+        try:
+            self._call("create", "deployments", deployment.metadata.name, create)
+        except ConflictError:
+            return
+
+    def scale(self, name: str, replicas: int) -> None:
+        """Say how many pods a Deployment has."""
+        patch = partial(
+            self._apps.patch_namespaced_deployment, name, self.namespace, {"spec": {"replicas": replicas}}, **_RAW
+        )
+        self._call("patch", "deployments", name, patch)
+
+    def delete_deployment(self, name: str) -> None:
+        """Delete a Deployment with its pods; that it is gone is success."""
+        delete = partial(
+            self._apps.delete_namespaced_deployment, name, self.namespace, propagation_policy="Background", **_RAW
+        )
+        self._gone("deployments", name, delete)
+
+    def autoscalers(self, selector: str) -> list[dict[str, Any]]:
+        """Return the HorizontalPodAutoscalers of a label selector."""
+        found = partial(
+            self._scaling.list_namespaced_horizontal_pod_autoscaler, self.namespace, label_selector=selector, **_RAW
+        )
+        items: list[dict[str, Any]] = self._call("list", "horizontalpodautoscalers", selector, found)["items"]
+        return items
+
+    def create_autoscaler(self, autoscaler: V2HorizontalPodAutoscaler) -> None:
+        """Create an autoscaler; that one of this name is there is success."""
+        create = partial(self._scaling.create_namespaced_horizontal_pod_autoscaler, self.namespace, autoscaler, **_RAW)
+        try:
+            self._call("create", "horizontalpodautoscalers", autoscaler.metadata.name, create)
+        except ConflictError:
+            return
+
+    def delete_autoscaler(self, name: str) -> None:
+        """Delete an autoscaler; that it is gone is success."""
+        delete = partial(self._scaling.delete_namespaced_horizontal_pod_autoscaler, name, self.namespace, **_RAW)
+        self._gone("horizontalpodautoscalers", name, delete)
+
+    def _gone(self, resource: str, name: str, delete: Callable[[], Any]) -> None:
+        try:
+            self._call("delete", resource, name, delete)
+        except MissingError:
+            return
+
+    def _call(self, verb: str, resource: str, name: str, call: Callable[[], Any]) -> dict[str, Any]:
+        again = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(ClusterUnavailableError),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            wait=tenacity.wait_random_exponential(multiplier=0.25, max=5),
+            reraise=True,
+        )
+        return again(self._call_once, verb, resource, name, call)
+
+    def _call_once(self, verb: str, resource: str, name: str, call: Callable[[], Any]) -> dict[str, Any]:
+        with cluster_errors(verb, resource, f"{self.namespace}/{name}"):
+            content: dict[str, Any] = json.loads(call().data)
+        return content

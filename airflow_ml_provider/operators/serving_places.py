@@ -1,0 +1,135 @@
+"""The target of a serve stage, and the revision that it wants there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kubernetes.client import ApiClient
+
+from airflow_ml_provider.artifacts.layout import join
+from airflow_ml_provider.artifacts.store import ArtifactStore
+from airflow_ml_provider.decisions.serving import Revision
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.hooks.pods import Pods
+from airflow_ml_provider.hooks.serving_objects import ServingObjects
+from airflow_ml_provider.operators.code import packed_built_in, packed_folder
+from airflow_ml_provider.operators.deployment_target import DeploymentTarget
+from airflow_ml_provider.operators.settings import MlSettings
+from airflow_ml_provider.pod.server import server_deployment
+from airflow_ml_provider.protocol.request import StageRequest, Tracking
+from airflow_ml_provider.protocol.serving import PORT
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from kubernetes.client import V1Deployment
+
+    from airflow_ml_provider.operators.serve import ServeOperator
+    from airflow_ml_provider.operators.serving_target import ServingTarget
+
+REQUEST_LOG = "_requests"
+"""The folder of the store that samples of requests go to, by endpoint."""
+_SERVING = "_serving"
+_OF_A_TASK = ("airflow_version", "airflow_kpo_in_cluster")
+"""Labels that KubernetesPodOperator gives every pod."""
+
+
+def serving_place(
+    operator: ServeOperator, context: Context, *, endpoint: str, model: str, version: str
+) -> tuple[ServingTarget, Revision]:
+    """Return where a stage serves, and what it is to serve there.
+
+    Args:
+        operator: The stage, its templates rendered.
+        context: The task's context.
+        endpoint: The endpoint's name.
+        model: The registered model.
+        version: Its version.
+
+    Raises:
+        StageConfigurationError: The arguments give no server.
+    """
+    settings = MlSettings.read(store=operator.store, runner=operator.runner)
+    request = _server_request(operator, context, settings.store, endpoint=endpoint, model=model, version=version)
+    if settings.runner != "kubernetes":
+        raise StageConfigurationError(f"stage {operator.task_id!r}: the local target is not there yet")
+    if operator.target == "local":
+        raise StageConfigurationError(
+            f"stage {operator.task_id!r}: target 'local' is this machine, and its checks run in pods: say "
+            f"runner: local, or target: deployment"
+        )
+    operator.name, operator.random_name_suffix = endpoint, False
+    pod = operator.build_pod_request_obj(None)
+    labels = {key: value for key, value in (pod.metadata.labels or {}).items() if key not in _OF_A_TASK}
+
+    def deployment(revision: Revision, replicas: int) -> V1Deployment:
+        return server_deployment(
+            pod,
+            request,
+            endpoint=endpoint,
+            revision=revision,
+            replicas=replicas,
+            container=operator.base_container_name,
+            start_seconds=operator.ready_timeout.total_seconds(),
+            labels=labels,
+        )
+
+    made_of: dict[str, Any] = {
+        "pod": ApiClient().sanitize_for_serialization(pod.spec),
+        "labels": labels,
+        "server": _what_matters(request),
+        "start_seconds": operator.ready_timeout.total_seconds(),
+    }
+    namespace = pod.metadata.namespace
+    target = DeploymentTarget(
+        ServingObjects(operator.client, namespace=namespace),
+        Pods(operator.client, namespace=namespace),
+        endpoint=endpoint,
+        pipeline=context["ti"].dag_id,
+        deployment=deployment,
+        autoscale=None if operator.autoscale is None else {**operator.autoscale, "min": operator.replicas},
+        container=operator.base_container_name,
+    )
+    return target, Revision.of(version, made_of)
+
+
+def _server_request(
+    operator: ServeOperator, context: Context, store: str, *, endpoint: str, model: str, version: str
+) -> StageRequest:
+    kept = ArtifactStore()
+    body = packed_built_in(operator.body)
+    assert body is not None
+    code = None
+    if operator.servers_need_code and operator.code:
+        code = kept.put_content(store, packed_folder(Path(operator.path_beside(context, operator.code))), suffix=".zip")
+    hook = MlflowHook(str(operator.mlflow_conn_id))
+    return StageRequest(
+        kind=operator.kind,
+        pipeline=context["ti"].dag_id,
+        stage=context["ti"].task_id,
+        dag_run="",
+        attempt=_SERVING,
+        attempt_uri=join(store, _SERVING, endpoint),
+        command=tuple(operator.server or ()),
+        body=operator.body,
+        options={
+            "model": {"name": model, "version": version},
+            "host": "0.0.0.0",  # noqa: S104 - a pod's network is its own
+            "port": PORT,
+            "sample": operator.log_requests,
+            "log": join(store, REQUEST_LOG, endpoint),
+        },
+        code=code,
+        body_code=kept.put_content(store, body, suffix=".zip"),
+        tracking=Tracking(uri=hook.uri, run_id="", experiment_id=""),
+    )
+
+
+def _what_matters(request: StageRequest) -> dict[str, Any]:
+    """Return what makes one server another; another version of this provider does not."""
+    return {
+        "command": list(request.command),
+        "options": dict(request.options),
+        "code": None if request.code is None else request.code.digest,
+    }

@@ -1,0 +1,61 @@
+"""Where a model is served: what a promotion asks of Kubernetes, of KServe, or of this machine."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from airflow.sdk.exceptions import AirflowException
+
+from airflow_ml_provider.decisions.serving import Revision, Serving
+
+
+class ServingChangedError(AirflowException):
+    """Another run changed the endpoint meanwhile. A retry looks anew at what serves."""
+
+
+class NotServingError(AirflowException):
+    """New servers did not become ready. A retry seldom helps: the message says what they said."""
+
+
+class ServingTarget(Protocol):
+    """One endpoint.
+
+    ``read`` and ``write`` are about one object that says what serves and sends the requests there: it changes in one
+    step, or not at all when somebody else changed it since it was read.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where the endpoint is asked."""
+
+    def read(self) -> Serving:
+        """Return what is served.
+
+        Raises:
+            StageConfigurationError: What lies there is not ours.
+        """
+
+    def write(self, serving: Serving) -> None:
+        """Send the requests where this says; with nothing served the endpoint is gone.
+
+        Raises:
+            ServingChangedError: It is not any more what was read or written here last.
+        """
+
+    def start(self, revision: Revision, replicas: int) -> None:
+        """See to it that there are so many servers of a revision, at least; done again, nothing changes."""
+
+    def replicas(self, revision: Revision) -> int:
+        """Return how many servers of a revision there are to be, 0 when it is gone."""
+
+    def faults(self, revision: Revision) -> str:
+        """Say why servers of a revision will not become ready, empty as long as they may."""
+
+    def ready(self, revision: Revision) -> list[str]:
+        """Return where each server of a revision that is ready can be asked."""
+
+    def settle(self, revision: Revision) -> None:
+        """Give a revision that serves alone what it has beside its servers."""
+
+    def remove_all_but(self, serving: Serving) -> None:
+        """End all servers that have no place in what is served."""

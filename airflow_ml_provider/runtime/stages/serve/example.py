@@ -1,0 +1,86 @@
+"""What the model itself answers to an example, without a server."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_ml_provider.runtime.errors import ContractError
+from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
+from airflow_ml_provider.runtime.stages.registered import fetch_version
+
+if TYPE_CHECKING:
+    from mlflow.pyfunc import PyFuncModel
+
+REQUEST, ANSWER = "request.json", "answer.json"
+"""Files of the output ``smoke``."""
+_ROWS = 20
+_EXAMPLE = "example"
+
+
+def answered_offline(context: BodyContext) -> BodyOutcome:
+    """Write a request in MLflow's scoring protocol and the model's answer to it.
+
+    The request holds rows of the input ``example``, or the input example that was saved with the model. See
+    https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/#json-input.
+
+    Raises:
+        ContractError: There is no example, or the model does not answer it.
+        TrackingError: The version could not be fetched.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from mlflow.pyfunc import scoring_server
+
+    request = context.request
+    name, version = request.options["model"]["name"], request.options["model"]["version"]
+    assert request.tracking is not None
+    shown = f"{name} version {version}"
+    with tempfile.TemporaryDirectory(prefix="served-", dir=context.outputs["smoke"].parent) as folder:
+        found = fetch_version(request.tracking.uri, name, version, into=Path(folder))
+        try:
+            model = mlflow.pyfunc.load_model(str(found))
+        except (MlflowException, OSError, ImportError, AttributeError) as error:
+            raise ContractError(f"serve: {shown} cannot be loaded in the stage's image: {error}") from error
+        text = _request(context, model, found, shown)
+    answer = scoring_server.invocations(text, "application/json", model, model.metadata.get_input_schema())
+    if answer.status != 200:
+        raise ContractError(f"serve: {shown} does not answer its example: {_said(answer.response)}")
+    target = context.outputs["smoke"]
+    target.mkdir()
+    (target / REQUEST).write_text(text, encoding="utf-8")
+    (target / ANSWER).write_text(answer.response, encoding="utf-8")
+    print(f"{shown} answers its example: {answer.response[:200]}", flush=True)
+    return BodyOutcome()
+
+
+def _request(context: BodyContext, model: PyFuncModel, folder: Path, shown: str) -> str:
+    if _EXAMPLE not in context.inputs:
+        saved = model.metadata.get_serving_input(str(folder))
+        if saved is None:
+            raise ContractError(
+                f"serve: {shown} was saved without an input example, so nothing is known to ask its servers: "
+                f"save it with input_example=..., or give the stage rows of it: example: features.test"
+            )
+        return str(saved)
+    from airflow_ml_provider.runtime.stages.frames import read_frame
+
+    rows: Any = read_frame(context.inputs[_EXAMPLE], name=_EXAMPLE).head(_ROWS)
+    schema = model.metadata.get_input_schema()
+    if schema is not None and schema.has_input_names():
+        missing = [column for column in schema.input_names() if column not in rows.columns]
+        if missing:
+            raise ContractError(f"serve: {shown} wants the column {missing[0]!r}, which {_EXAMPLE} does not have")
+        rows = rows[schema.input_names()]
+    split = json.loads(rows.to_json(orient="split", index=False, double_precision=15, date_format="iso"))
+    return json.dumps({"dataframe_split": split})
+
+
+def _said(response: str) -> str:
+    try:
+        content = json.loads(response)
+    except ValueError:
+        return response[:500]
+    return str(content.get("message", content))[:500] if isinstance(content, dict) else response[:500]

@@ -1,0 +1,166 @@
+"""A server of a registered model: MLflow's own, which also counts, keeps samples, and leaves no request behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from airflow_ml_provider.artifacts.errors import StoreError
+from airflow_ml_provider.artifacts.store import ArtifactStore
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.protocol.result import EXIT_CODES
+from airflow_ml_provider.runtime.errors import StageError
+from airflow_ml_provider.runtime.stages.registered import fetch_version
+from airflow_ml_provider.runtime.stages.serve.counters import Counters
+from airflow_ml_provider.runtime.stages.serve.request_log import RequestLog
+from airflow_ml_provider.runtime.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow.pyfunc import PyFuncModel
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+DRAIN_SECONDS = 6.0
+"""How long a server that was told to end goes on: until then no new connection reaches it, and each answer closes its
+connection, so that clients that keep one open move on by themselves."""
+INVOCATIONS = "/invocations"
+
+
+def work(request: StageRequest) -> int:
+    """Serve until SIGTERM; returns the exit code."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="airflow-ml-server-") as root:
+        try:
+            model = _model(request, Path(root))
+        except StageError as error:
+            print(error, file=sys.stderr, flush=True)
+            return EXIT_CODES[error.category]
+        except StoreError as error:
+            print(error, file=sys.stderr, flush=True)
+            return EXIT_CODES["store"]
+        finally:
+            os.chdir(before)
+        _serve(request, model)
+    return 0
+
+
+def _model(request: StageRequest, root: Path) -> PyFuncModel:
+    import mlflow
+
+    workspace = Workspace(root, request)
+    workspace.fetch(ArtifactStore())
+    workspace.enter()
+    assert request.tracking is not None
+    known = request.options["model"]
+    folder = root / "model"
+    folder.mkdir()
+    return mlflow.pyfunc.load_model(
+        str(fetch_version(request.tracking.uri, known["name"], known["version"], into=folder))
+    )
+
+
+def _serve(request: StageRequest, model: PyFuncModel) -> None:
+    import uvicorn
+    from mlflow.pyfunc import scoring_server
+
+    options = request.options
+    kept = RequestLog(options["log"], model=options["model"], share=options["sample"]) if options["sample"] else None
+    app = Observed(scoring_server.init(model), kept)
+    config = uvicorn.Config(
+        app, host=options["host"], port=options["port"], access_log=False, log_level="warning", timeout_keep_alive=75
+    )
+    server = uvicorn.Server(config)
+    leaving = _Leaving(server, app)
+    # uvicorn's own handler closes connections at once.
+    server.handle_exit = leaving.told  # type: ignore[method-assign,assignment]
+    shown = f"{options['model']['name']} version {options['model']['version']}"
+    print(f"Serving {shown} at {options['host']}:{options['port']}", flush=True)
+    try:
+        server.run()
+    finally:
+        if kept is not None:
+            kept.close()
+
+
+class _Leaving:
+    def __init__(self, server: Any, app: Observed) -> None:
+        self._server = server
+        self._app = app
+
+    def told(self, number: int, _frame: FrameType | None) -> None:
+        if self._app.leaving or number != signal.SIGTERM:
+            self._server.should_exit = True
+            return
+        self._app.leaving = True
+        print(f"Told to end: no more connections are kept, the end is in {DRAIN_SECONDS:g} s", flush=True)
+        with suppress(RuntimeError):
+            asyncio.get_running_loop().call_later(DRAIN_SECONDS, setattr, self._server, "should_exit", True)
+            return
+        self._server.should_exit = True
+
+
+class Observed:
+    """An ASGI application around another: counts its answers, adds ``/metrics``, keeps samples.
+
+    Attributes:
+        leaving: Whether each answer closes its connection, because the server ends soon.
+    """
+
+    def __init__(self, app: App, kept: RequestLog | None) -> None:
+        self._app = app
+        self._kept = kept
+        self._counters = Counters()
+        self.leaving = False
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"] == "/metrics":
+            headers = [(b"content-type", b"text/plain; version=0.0.4"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": self._counters.text().encode()})
+        else:
+            await self._observed(scope, receive, send)
+
+    async def _observed(self, scope: Message, receive: Receive, send: Send) -> None:
+        counted = scope["path"] == INVOCATIONS
+        sampled = counted and self._kept is not None and self._kept.wants_one()
+        asked, said, status, started = bytearray(), bytearray(), 500, time.monotonic()
+
+        async def received() -> Message:
+            message = await receive()
+            if sampled:
+                asked.extend(message.get("body", b""))
+            return message
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if self.leaving:
+                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            elif sampled:
+                said.extend(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, received, sent)
+        finally:
+            seconds = time.monotonic() - started
+            if counted:
+                self._counters.count(status=status, seconds=seconds)
+            if sampled and status == 200 and self._kept is not None:
+                self._kept.add(bytes(asked), bytes(said), seconds=seconds)

@@ -1,0 +1,101 @@
+"""A step of a canary: the new servers beside the old ones, for a while."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_ml_provider.runtime.binding import bind
+from airflow_ml_provider.runtime.errors import ContractError
+from airflow_ml_provider.runtime.function import call, load_function
+from airflow_ml_provider.runtime.metrics import as_metrics
+from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
+from airflow_ml_provider.runtime.stages.serve.asking import ask, fault
+from airflow_ml_provider.runtime.stages.serve.counters import Counters, summed
+from airflow_ml_provider.runtime.stages.serve.example import ANSWER, REQUEST
+
+_TIMEOUT_SECONDS = 30.0
+_SCRAPE_SECONDS = 5.0
+_OBSERVED = "observed"
+
+
+def watch(context: BodyContext) -> BodyOutcome:
+    """Send requests of our own, look at what the servers counted meanwhile, and ask the user's code.
+
+    The requests go to every new server in turn, so that there are some where nobody else sends any.
+
+    Raises:
+        ContractError: The user's code takes other arguments, or returns no metrics.
+        UserCodeError: It raised.
+    """
+    options = context.request.options
+    new, old = options["endpoints"], options["stable_endpoints"]
+    before = {endpoint: _counted(endpoint) for endpoint in (*new, *old)}
+    sent = _asked(context)
+    metrics = {**_measured(new, before, sent), **{f"stable_{k}": v for k, v in _measured(old, before, None).items()}}
+    metrics["percent"] = float(options["percent"])
+    if context.request.run is not None:
+        metrics |= _judged(context, metrics)
+    faults = [text for _, text in sent if text]
+    print(f"{len(sent)} requests of our own, {len(faults)} with a wrong answer or none", flush=True)
+    return BodyOutcome(metrics=metrics, values={"faults": sorted(set(faults))[:5]})
+
+
+def _asked(context: BodyContext) -> list[tuple[float, str]]:
+    """Return how long each request took, and what was wrong with its answer."""
+    folder, options = context.inputs["smoke"], context.request.options
+    body, expected = (folder / REQUEST).read_text(encoding="utf-8"), (folder / ANSWER).read_text(encoding="utf-8")
+    begun = time.monotonic()
+    found: list[tuple[float, str]] = []
+    pause = 1 / options["rate"]
+    while not found or time.monotonic() - begun < options["seconds"]:
+        endpoint = options["endpoints"][len(found) % len(options["endpoints"])]
+        answer = ask(endpoint, options["path"], body=body, timeout=_TIMEOUT_SECONDS)
+        wrong = fault(answer, expected)
+        found.append((answer.seconds, f"{endpoint}{options['path']}: {wrong}" if wrong else ""))
+        time.sleep(max(0.0, begun + len(found) * pause - time.monotonic()))
+    return found
+
+
+def _counted(endpoint: str) -> Counters | None:
+    answer = ask(endpoint, "/metrics", timeout=_SCRAPE_SECONDS)
+    return Counters.read(answer.text) if answer.status == 200 else None
+
+
+def _measured(
+    endpoints: Sequence[str], before: Mapping[str, Counters | None], sent: list[tuple[float, str]] | None
+) -> dict[str, float]:
+    """Return rates and times: as the servers counted them, else those of our own requests."""
+    now = {endpoint: _counted(endpoint) for endpoint in endpoints}
+    deltas = [found.since(before[endpoint] or Counters()) for endpoint, found in now.items() if found is not None]
+    counted = summed(deltas)
+    if sent is not None:
+        # What never reached a server, or was answered wrongly, no server counts as an error.
+        counted.errors = max(counted.errors, sum(bool(text) for _, text in sent))
+        if not deltas:
+            for seconds, _ in sent:
+                counted.count(status=200, seconds=seconds)
+        counted.requests = max(counted.requests, len(sent))
+    if not counted.requests:
+        return {}
+    return {
+        "requests": float(counted.requests),
+        "errors": float(counted.errors),
+        "error_rate": counted.errors / counted.requests,
+        "p50_seconds": counted.quantile(0.5),
+        "p95_seconds": counted.quantile(0.95),
+    }
+
+
+def _judged(context: BodyContext, metrics: Mapping[str, float]) -> dict[str, float]:
+    request = context.request
+    assert request.run is not None
+    function = load_function(request.run)
+    params: dict[str, Any] = {**request.params, _OBSERVED: dict(metrics)}
+    arguments = bind(function, inputs={}, outputs={}, params=params, name=request.run)
+    found = as_metrics(call(function, arguments, name=request.run), source=request.run)
+    taken = sorted(found.keys() & metrics.keys())
+    if taken:
+        raise ContractError(f"{request.run} returned the metric {taken[0]!r}, which is measured already; rename it")
+    return found
