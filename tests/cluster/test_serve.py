@@ -88,9 +88,12 @@ def test_a_better_model_takes_over_and_no_request_is_lost(airflow, kubernetes, a
 @pytest.mark.parametrize(
     ("manner", "told"),
     [
-        ("crashes", "do not start: pod .* it ends again and again, last with exit code 7\n.*no weights on this machine"),
+        (
+            "crashes",
+            "do not start: pod .* it ends again and again, last with exit code 7\n.*no weights on this machine",
+        ),
         ("wrong", r"predictions\[0\] is 5.0, the model itself gives 4.0"),
-        ("slow", r"the guard does not hold with 30 % .*p95_seconds is [\d.]+, not < 1"),
+        ("slow", r"the guard does not hold with 30 % .*p95_seconds is [\d.]+, not < 0.6"),
     ],
 )
 def test_what_does_not_serve_well_is_put_back_and_no_request_is_lost(

@@ -92,7 +92,12 @@ def model_digest(folder: Path) -> str:
         raise ContractError(f"register: the model's MLmodel file cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ContractError("register: the model's MLmodel file is no mapping")
-    stable = yaml.safe_dump({key: content[key] for key in content if key not in _VOLATILE_KEYS}).encode()
+    kept = {key: content[key] for key in content if key not in _VOLATILE_KEYS}
+    for flavor in (kept.get("flavors") or {}).values():
+        if isinstance(flavor, dict) and isinstance(flavor.get("model_code_path"), str):
+            # Where the code lay that was saved with the model: another folder in each attempt.
+            flavor["model_code_path"] = Path(flavor["model_code_path"]).name
+    stable = yaml.safe_dump(kept).encode()
     entries = [entry for entry in scan(folder) if entry.path != "MLmodel"]
     return digest_of([*entries, FileEntry("MLmodel", len(stable), hashlib.sha256(stable).hexdigest())])
 

@@ -1,0 +1,144 @@
+"""One promotion in a process of its own, which may be killed before any of its steps."""
+
+import logging
+import os
+import signal
+import sys
+from dataclasses import dataclass
+
+from kubernetes import client, config
+
+from airflow_ml_provider.decisions.serving import Revision
+from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
+from airflow_ml_provider.hooks.pods import Pods
+from airflow_ml_provider.hooks.serving_objects import ServingObjects
+from airflow_ml_provider.operators.deployment_target import DeploymentTarget
+from airflow_ml_provider.operators.promotion import Canary, Promotion
+from airflow_ml_provider.pod.server import server_deployment
+from airflow_ml_provider.protocol.request import StageRequest
+
+SERVER = """\
+import http.server, os, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        said = ('{"predictions": [' + os.environ["AIRFLOW_ML_MODEL_URI"].rpartition("/")[2] + "]}").encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+    do_POST = do_GET
+    def log_message(self, *arguments): pass
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+Server(("", int(os.environ["PORT"])), Answer).serve_forever()
+"""
+"""A server that is ready in a moment and answers with its version."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a promotion works."""
+
+    kubeconfig: str
+    namespace: str
+    image: str
+    endpoint: str
+
+
+def deployment_target(place):
+    """Return the endpoint, whose servers are the one above."""
+    core = client.CoreV1Api(config.new_client_from_config(place.kubeconfig))
+
+    def deployment(revision, replicas):
+        request = StageRequest(
+            kind="serve",
+            pipeline="cut",
+            stage="serve",
+            dag_run="",
+            attempt="_serving",
+            attempt_uri="s3://nowhere/_serving",
+            command=("python3", "-c", SERVER),
+            body="serve",
+            options={"model": {"name": place.endpoint, "version": revision.version}},
+        )
+        container = client.V1Container(name="base", image=place.image, image_pull_policy="IfNotPresent")
+        pod = client.V1Pod(
+            metadata=client.V1ObjectMeta(namespace=place.namespace),
+            spec=client.V1PodSpec(containers=[container], automount_service_account_token=False),
+        )
+        return server_deployment(
+            pod,
+            request,
+            endpoint=place.endpoint,
+            revision=revision,
+            replicas=replicas,
+            container="base",
+            start_seconds=60,
+            labels={},
+        )
+
+    return DeploymentTarget(
+        ServingObjects(core, namespace=place.namespace),
+        Pods(core, namespace=place.namespace),
+        endpoint=place.endpoint,
+        pipeline="cut",
+        deployment=deployment,
+        autoscale={"min": 1, "max": 2, "cpu": 80},
+        container="base",
+    )
+
+
+class Counting:
+    """Passes calls on, and kills this process before the one of a number."""
+
+    def __init__(self, end_before):
+        self._left = end_before
+
+    def step(self, call):
+        """Return the call, counted."""
+
+        def counted(*arguments, **named):
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **named)
+
+        return counted
+
+    def around(self, target):
+        """Count what a target is told to change."""
+        for name in ("write", "start", "settle", "remove_all_but"):
+            setattr(target, name, self.step(getattr(target, name)))
+        return target
+
+
+def promote(target, model, version, *, end_before=0, refuse_at=None):
+    """Promote a version in steps of 50 and 100 percent; returns whether anything was changed."""
+    counting = Counting(end_before)
+    registry = ModelRegistry("mlflow_default")
+
+    def watch(percent, new, old):
+        assert new, "there are no new servers"
+        if percent == refuse_at:
+            raise RuntimeError(f"the guard does not hold at {percent}")
+
+    # The alias and what is written beside it are steps of their own.
+    registry.hook.call = counting.step(registry.hook.call) if end_before else registry.hook.call
+    promotion = Promotion(
+        counting.around(target),
+        canary=Canary([50, 100], replicas=1, ready_seconds=60),
+        smoke=counting.step(lambda _: None),
+        watch=counting.step(watch),
+        flip=lambda found: registry.promote(model, found, by="test"),
+        stopped=lambda: False,
+        log=logging.getLogger("promotion"),
+    )
+    return promotion.run(Revision.of(version, {}))
+
+
+def run(make, place, version, end_before, refuse_at):
+    """Run in a child process."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+    promote(make(place), place.endpoint, version, end_before=end_before, refuse_at=refuse_at)
