@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,14 @@ from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.hooks.serving_objects import ServingObjects
 from airflow_ml_provider.operators.code import packed_built_in, packed_folder
 from airflow_ml_provider.operators.deployment_target import DeploymentTarget
+from airflow_ml_provider.operators.local_target import HOST as LOCAL_HOST
+from airflow_ml_provider.operators.local_target import LocalTarget, ServerCommand, endpoints_folder, plain_environment
 from airflow_ml_provider.operators.settings import MlSettings
-from airflow_ml_provider.pod.server import server_deployment
+from airflow_ml_provider.pod.server import command_server_variables, server_deployment
+from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest, Tracking
-from airflow_ml_provider.protocol.serving import PORT
+from airflow_ml_provider.protocol.serving import ENDPOINT_VARIABLE, PORT, SERVER
+from airflow_ml_provider.protocol.staged import STEP_VARIABLE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,8 +58,10 @@ def serving_place(
     """
     settings = MlSettings.read(store=operator.store, runner=operator.runner)
     request = _server_request(operator, context, settings.store, endpoint=endpoint, model=model, version=version)
-    if settings.runner != "kubernetes":
-        raise StageConfigurationError(f"stage {operator.task_id!r}: the local target is not there yet")
+    if settings.runner == "local":
+        if operator.target != "local":
+            operator.log.info("On the local runner the servers are processes of this machine (target local)")
+        return _on_this_machine(operator, request, endpoint), Revision.of(version, _what_matters(request))
     if operator.target == "local":
         raise StageConfigurationError(
             f"stage {operator.task_id!r}: target 'local' is this machine, and its checks run in pods: say "
@@ -92,6 +100,21 @@ def serving_place(
         container=operator.base_container_name,
     )
     return target, Revision.of(version, made_of)
+
+
+def _on_this_machine(operator: ServeOperator, request: StageRequest, endpoint: str) -> LocalTarget:
+    secrets = MlflowHook(str(operator.mlflow_conn_id)).client_environment()
+
+    def command(revision: Revision, port: int) -> ServerCommand:
+        shared = {**plain_environment(), **secrets, ENDPOINT_VARIABLE: endpoint, "PYTHONUNBUFFERED": "1"}
+        folder = operator.base_folder or "/"
+        if request.command:
+            return ServerCommand(request.command, {**shared, **command_server_variables(request, port=port)}, folder)
+        own = replace(request, options={**request.options, "host": LOCAL_HOST, "port": port})
+        variables = {**shared, REQUEST_VARIABLE: own.to_json(), STEP_VARIABLE: SERVER}
+        return ServerCommand((sys.executable, "-P", "-m", "airflow_ml_provider.runtime"), variables, folder)
+
+    return LocalTarget(endpoints_folder() / endpoint, port=operator.port, command=command)
 
 
 def _server_request(

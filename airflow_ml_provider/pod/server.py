@@ -38,7 +38,7 @@ from airflow_ml_provider.pod.security import restrict
 from airflow_ml_provider.pod.variables import literal, with_variables
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, RUNTIME_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest
-from airflow_ml_provider.protocol.serving import PORT, SERVER
+from airflow_ml_provider.protocol.serving import ENDPOINT_VARIABLE, PORT, SERVER
 from airflow_ml_provider.protocol.staged import STEP_VARIABLE
 
 ENDPOINT_LABEL = "airflow-ml/endpoint"
@@ -84,9 +84,10 @@ def server_deployment(
         spec.termination_grace_period_seconds = _GRACE_SECONDS
     found = stage_container(pod, container, stage=request.stage)
     base = spec.containers[pod.spec.containers.index(found)]
+    served = {ENDPOINT_VARIABLE: endpoint}
     if request.command:
         base.command, base.args = [literal(part) for part in request.command], None
-        base.env = with_variables(base.env, command_server_variables(request, port=PORT))
+        base.env = with_variables(base.env, {**served, **command_server_variables(request, port=PORT)})
         # It knows nothing of leaving: until it is told to end no new connection reaches it any more.
         base.lifecycle = base.lifecycle or V1Lifecycle(
             pre_stop=V1LifecycleHandler(sleep=V1SleepAction(seconds=_CLOSING_SECONDS))
@@ -96,6 +97,7 @@ def server_deployment(
         base.env = with_variables(
             base.env,
             {
+                **served,
                 REQUEST_VARIABLE: request.to_json(),
                 RUNTIME_VARIABLE: packed_runtime(),
                 STEP_VARIABLE: SERVER,

@@ -1,7 +1,6 @@
 """The model's code, which travels with it."""
 
 import os
-import socket
 import time
 
 import mlflow
@@ -15,7 +14,7 @@ class Line(mlflow.pyfunc.PythonModel):
         """Keep the settings."""
         self.slope = context.model_config["slope"]
         self.manner = context.model_config["manner"]
-        self.served = socket.gethostname().startswith("line-v")
+        self.served = "AIRFLOW_ML_ENDPOINT" in os.environ
         self.answers = 0
         if self.manner == "crashes" and self.served:
             print("no weights on this machine", flush=True)

@@ -1,0 +1,90 @@
+"""A model served by processes of this machine: the same pipeline as on the cluster, on the local runner."""
+
+import json
+import re
+
+import httpx
+import psutil
+import pytest
+
+from airflow_ml_provider.testing.airflow_api import wait_until
+from tests.live.traffic import Traffic
+
+DAG, NAME = "served", "line"
+BODY = {"dataframe_split": {"columns": ["x"], "data": [[1.0]]}}
+
+
+@pytest.fixture(scope="module")
+def folder(airflow):
+    found = airflow.server.home / "ml-serving" / NAME
+    yield found
+    for process in psutil.process_iter(["environ", "cmdline"]):
+        marked = (process.info["environ"] or {}).get("AIRFLOW_ML_ENDPOINT_FOLDER") == str(found)
+        if marked or str(found) in (process.info["cmdline"] or ()):
+            process.kill()
+
+
+def ended(airflow, run, *, state="success"):
+    found = airflow.api.wait_for_run(DAG, run, seconds=240)
+    assert found == state, airflow.api.log(DAG, run, "serve")
+
+
+def served(folder):
+    return json.loads((folder / "serving.json").read_text())["serving"]
+
+
+def servers(folder):
+    return [json.loads(path.read_text()) for path in sorted((folder / "servers").glob("*.json"))]
+
+
+@pytest.fixture(scope="module")
+def first(airflow, folder):
+    run, state, _ = airflow.run(DAG, slope=2.0)
+    assert state == "success", airflow.api.log(DAG, run, "serve")
+    return airflow.api.xcom(DAG, run, "serve", "endpoint")
+
+
+def test_the_first_model_is_served_and_what_it_was_asked_is_kept(airflow, mlflow, folder, first):
+    assert served(folder)["stable"] == {"name": first["revision"], "version": "1"}
+    assert mlflow.aliases(NAME) == {"champion": "1"}
+    answer = httpx.post(f"{first['url']}/invocations", json=BODY)
+    assert answer.json() == {"predictions": [2.0]}
+    assert "ml_requests_total" in httpx.get(f"{first['url']}/metrics").text
+    kept = airflow.store / "_requests" / NAME
+    wait_until(lambda: list(kept.glob("*/*.jsonl")), what="the log of requests", seconds=30)
+    rows = [json.loads(line) for path in kept.glob("*/*.jsonl") for line in path.read_text().splitlines()]
+    ours = [row for row in rows if row["prediction"] == 2.0 and row["x"] == 1.0]
+    assert ours
+    assert {"request_id", "row", "requested_at", "model_version", "seconds", "prediction", "x"} == set(ours[0])
+
+
+def test_a_better_model_takes_over_and_a_slow_one_is_put_back_without_a_lost_request(airflow, mlflow, folder, first):
+    with Traffic(first["url"], body=BODY) as traffic:
+        run, state, _ = airflow.run(DAG, slope=3.0)
+        assert state == "success", airflow.api.log(DAG, run, "serve")
+        before = traffic.answers["[3.0]"]
+        wait_until(lambda: traffic.answers["[3.0]"] > before + 100, what="answers of the new model", seconds=30)
+        steps = airflow.api.xcom(DAG, run, "serve", "canary")
+        share = steps[0]["requests"] / (steps[0]["requests"] + steps[0]["stable_requests"])
+        assert 0.2 < share < 0.5
+        (old,) = {server["revision"] for server in servers(folder)}
+        assert old.startswith("v2-")
+
+        slow = airflow.api.trigger(DAG, conf={"slope": 4.0, "manner": "slow"})
+        ended(airflow, slow, state="failed")
+        seen = sum(traffic.answers.values())
+        wait_until(lambda: sum(traffic.answers.values()) > seen + 400, what="answers after that", seconds=60)
+    assert re.search(r"the guard does not hold with 30 % .*p95_seconds", airflow.api.log(DAG, slow, "serve"))
+    assert traffic.lost == {}
+    assert served(folder)["stable"]["version"] == "2"
+    assert mlflow.aliases(NAME)["champion"] == "2"
+
+
+def test_a_server_that_crashes_never_gets_a_request(airflow, mlflow, folder, first):
+    run = airflow.api.trigger(DAG, conf={"slope": 5.0, "manner": "crashes"})
+    ended(airflow, run, state="failed")
+    log = airflow.api.log(DAG, run, "serve")
+    assert "no weights on this machine" in log
+    assert "Rolled back" in log
+    assert {server["revision"][:3] for server in servers(folder)} == {"v2-"}
+    assert mlflow.aliases(NAME)["champion"] == "2"
