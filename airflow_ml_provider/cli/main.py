@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from airflow_ml_provider.cli import cache_commands, data_commands, model_commands
+from airflow_ml_provider.cli import cache_commands, data_commands, endpoint_commands, model_commands
 from airflow_ml_provider.cli.options import HERE, Environment, Pipeline
 
 # Nothing else of this package is imported with the command line: each command brings what it needs.
@@ -148,6 +148,7 @@ def run(
 
 app.add_typer(cache_commands.app, name="cache")
 app.add_typer(data_commands.app, name="data")
+app.add_typer(endpoint_commands.app, name="endpoint")
 app.add_typer(model_commands.app, name="model")
 
 

@@ -25,6 +25,8 @@ from airflow_ml_provider.operators.serving_target import NotServingError, Servin
 from airflow_ml_provider.protocol.environment import WITHHELD
 
 HOST = "127.0.0.1"
+FOLDER_NAME = "ml-serving"
+"""The folder of AIRFLOW_HOME that holds the endpoints of this machine."""
 _STATE, _SERVERS, _FRONT, _LOCK = "serving.json", "servers", "front.json", "lock"
 _FRONT_SECONDS = 15.0
 _PING_SECONDS = 5.0
@@ -49,7 +51,7 @@ class ServerCommand:
 
 def endpoints_folder() -> Path:
     """Return where the endpoints of this machine are kept."""
-    return Path(AIRFLOW_HOME) / "ml-serving"
+    return Path(AIRFLOW_HOME) / FOLDER_NAME
 
 
 def plain_environment() -> dict[str, str]:
@@ -123,7 +125,10 @@ class LocalTarget:
             command = self._command(revision, port)
             name = f"{revision.name}-{port}"
             (self._folder / _SERVERS).mkdir(exist_ok=True)
-            mark = {_FOLDER_VARIABLE: str(self._folder), _REVISION_VARIABLE: revision.name}
+            temporary = self._folder / "tmp"
+            temporary.mkdir(exist_ok=True)
+            # A task's own may go with it.
+            mark = {"TMPDIR": str(temporary), _FOLDER_VARIABLE: str(self._folder), _REVISION_VARIABLE: revision.name}
             log = self._folder / _SERVERS / f"{name}.log"
             process = _started(replace(command, environment={**command.environment, **mark}), log)
             about = {"revision": revision.name, "port": port, **_identity(process)}
@@ -167,7 +172,8 @@ class LocalTarget:
                 with suppress(psutil.NoSuchProcess):
                     process.terminate()
         if not kept:
-            shutil.rmtree(self._folder / _SERVERS, ignore_errors=True)
+            for name in (_SERVERS, "tmp"):
+                shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def _servers(self, revision: Revision) -> list[tuple[Path, dict[str, Any]]]:
         return [(path, server) for path, server in self._all_servers() if server["revision"] == revision.name]

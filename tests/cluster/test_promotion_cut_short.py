@@ -42,6 +42,7 @@ def promoted(place, pod_mlflow, tmp_path_factory):
         assert process.exitcode is not None, "the promotion did not end in 180 s"
         return process.exitcode
 
+    assert promote("1") == 0
     yield promote
     patch.undo()
 
@@ -53,7 +54,6 @@ def aliases(pod_mlflow):
 def test_killed_before_any_step_a_retry_ends_in_the_new_state_and_no_request_is_lost(
     promoted, place, kubernetes, pod_mlflow
 ):
-    assert promoted("1") == 0
     target = deployment_target(place)
     address = kubernetes.api.read_namespaced_service(NAME, kubernetes.namespace).spec.cluster_ip
     serves, wants = "1", "2"

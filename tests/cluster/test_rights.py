@@ -15,6 +15,7 @@ from airflow_ml_provider.exceptions import ClusterForbiddenError
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.jobs import create_job
 from airflow_ml_provider.hooks.pods import Pods
+from airflow_ml_provider.hooks.serving_objects import ServingObjects
 
 GRANTED = [(verb, resource) for rule in RULES for resource in rule["resources"] for verb in rule["verbs"]]
 POD = {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "base", "image": "busybox:stable"}]}}
@@ -32,6 +33,24 @@ def job(namespace):
     return client.V1Job(metadata=client.V1ObjectMeta(name="x", namespace=namespace), spec={"template": template})
 
 
+def objects(pods):
+    return ServingObjects(pods._client, namespace=pods.namespace)
+
+
+def deployment(pods):
+    labels = {"a": "b"}
+    template = {"metadata": {"labels": labels}, "spec": POD["spec"]}
+    return client.V1Deployment(
+        metadata=client.V1ObjectMeta(name="x"), spec={"selector": {"matchLabels": labels}, "template": template}
+    )
+
+
+SERVICE = client.V1Service(metadata=client.V1ObjectMeta(name="x"), spec={"ports": [{"port": 80}]})
+AUTOSCALER = client.V2HorizontalPodAutoscaler(
+    metadata=client.V1ObjectMeta(name="x"),
+    spec={"maxReplicas": 1, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}},
+)
+
 CALLS = {
     ("create", "pods"): lambda pods: pods.create(
         client.V1Pod(metadata=client.V1ObjectMeta(name="x"), spec=POD["spec"])
@@ -42,6 +61,17 @@ CALLS = {
     ("get", "pods/log"): log,
     ("list", "events"): lambda pods: pods.events("x"),
     ("create", "jobs"): lambda pods: create_job(pods._client, job(pods.namespace)),
+    ("get", "services"): lambda pods: objects(pods).service("x"),
+    ("create", "services"): lambda pods: objects(pods).create_service(SERVICE),
+    ("patch", "services"): lambda pods: objects(pods).change_service("x", {"metadata": {"annotations": {"a": "b"}}}),
+    ("delete", "services"): lambda pods: objects(pods).delete_service("x"),
+    ("list", "deployments"): lambda pods: objects(pods).deployments("a=b"),
+    ("create", "deployments"): lambda pods: objects(pods).create_deployment(deployment(pods)),
+    ("patch", "deployments"): lambda pods: objects(pods).scale("x", 2),
+    ("delete", "deployments"): lambda pods: objects(pods).delete_deployment("x"),
+    ("list", "horizontalpodautoscalers"): lambda pods: objects(pods).autoscalers("a=b"),
+    ("create", "horizontalpodautoscalers"): lambda pods: objects(pods).create_autoscaler(AUTOSCALER),
+    ("delete", "horizontalpodautoscalers"): lambda pods: objects(pods).delete_autoscaler("x"),
 }
 
 

@@ -17,6 +17,7 @@ def test_airflow_finds_the_provider_its_connection_and_its_links(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     links = [
+        "airflow_ml_provider.operators.links.EndpointLink",
         "airflow_ml_provider.operators.links.MlflowRunLink",
         "airflow_ml_provider.operators.links.ModelVersionLink",
     ]

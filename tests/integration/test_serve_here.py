@@ -1,7 +1,11 @@
 """A model served by processes of this machine: the same pipeline as on the cluster, on the local runner."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import httpx
 import psutil
@@ -88,3 +92,31 @@ def test_a_server_that_crashes_never_gets_a_request(airflow, mlflow, folder, fir
     assert "Rolled back" in log
     assert {server["revision"][:3] for server in servers(folder)} == {"v2-"}
     assert mlflow.aliases(NAME)["champion"] == "2"
+
+
+def test_the_command_line_shows_and_ends_what_serves_here(airflow, folder, first):
+    def command(*arguments):
+        return subprocess.run(
+            [Path(sys.executable).parent / "airflow-ml", "endpoint", *arguments],
+            env={**os.environ, "AIRFLOW_HOME": str(airflow.server.home)},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    (row,) = json.loads(command("list", "--json").stdout)
+    assert row == {"endpoint": NAME, "url": first["url"], "role": "serves", "version": "2", "servers": 2}
+    assert "http://" in command("list").stdout
+    assert command("stop", "lime").stderr.strip().endswith("there is no endpoint 'lime' on this machine; there is line")
+    processes = [psutil.Process(server["pid"]) for server in servers(folder)]
+    assert command("stop", NAME).stdout.strip() == f"{NAME} is stopped"
+    for process in processes:
+        wait_until(
+            lambda process=process: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE,
+            what=f"the end of {process}",
+            seconds=30,
+        )
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{first['url']}/ping")
+    assert command("list").stdout.strip() == "Nothing serves on this machine"

@@ -113,6 +113,11 @@ APPROVED = "    needs: [evaluate]\n"
 APPROVE = "  approve: {kind: approve, model: train.model}\n"
 
 
+def served(more: str) -> str:
+    """Return a stage of kind serve with one key more, behind the stage before it."""
+    return f"{APPROVED}  serve: {{kind: serve, model: register.model, {more}}}\n"
+
+
 def tuned(old: str, new: str) -> tuple[str, str]:
     """Return what is replaced to bring a stage of kind tune in, with a mistake."""
     assert old in TUNE
@@ -292,6 +297,14 @@ SECTIONS: dict[str, list[Mistake]] = {
             judged('rmse: "< 20"', more="task: regression\n    confidence: 0.9"),
         ),
         Mistake("an approval of what is not registered", APPROVED, f"{APPROVED}{APPROVE}"),
+        Mistake(
+            "an endpoint of what is not registered",
+            APPROVED,
+            f"{APPROVED}  serve: {{kind: serve, model: train.model}}\n",
+        ),
+        Mistake("a canary that does not rise", APPROVED, served("canary: [50, 10]")),
+        Mistake("a guard without a comparison", APPROVED, served("guard: {error_rate: 0.01}"), in_schema=True),
+        Mistake("a command where a server is meant", APPROVED, served("command: [python, server.py]")),
         Mistake("a registered model where a file is wanted", "{model: train.model}", "{model: register.model}"),
         Mistake("a task that does not exist", GATE, judged('rmse: "< 20"', more="task: regresion"), in_schema=True),
     ],

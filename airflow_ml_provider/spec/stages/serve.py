@@ -131,6 +131,8 @@ class ServeSpec(CodeStageSpec):
 
     @model_validator(mode="after")
     def _sound(self) -> ServeSpec:
+        if self.command:
+            raise ValueError("serve has no command: a server of your own is server: [...]")
         for key in _NOT_TAKEN:
             if getattr(self, key):
                 raise ValueError(f"serve takes no {key}: its model is a registered version, its result an endpoint")

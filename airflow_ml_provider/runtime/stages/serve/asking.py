@@ -84,7 +84,8 @@ def difference(wanted: Any, found: Any, where: str) -> str:
         close = math.isclose(wanted, found, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
         return "" if close else f"{where} is {found!r}, the model itself gives {wanted!r}"
     else:
-        return "" if wanted == found else f"{where} is {found!r}, the model itself gives {wanted!r}"
+        same = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
+        return "" if same else f"{where} is {found!r}, the model itself gives {wanted!r}"
     return next((told for place, one, other in pairs if (told := difference(one, other, place))), "")
 
 
