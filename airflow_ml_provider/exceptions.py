@@ -19,6 +19,7 @@ AirflowException
     ├── StageConfigurationError   the stage is put together wrongly, or does not fit its code
     ├── ValidationFailedError     the data does not meet its suite
     ├── GateFailedError           the model does not pass its gate
+    ├── DriftError                live data is not what it was, and that is to fail the task
     ├── CheckFailedError          new servers answer otherwise than the model, or the guard of a canary did not hold
     ├── ClaimReleasedError        what a run was given of a source was given back meanwhile
     ├── MlflowAuthorizationError  MLflow refused the connection's credentials
@@ -106,6 +107,10 @@ class ValidationFailedError(AirflowFailException):
 
 class GateFailedError(AirflowFailException):
     """The model does not pass its gate. A retry does not help: the same model and data give the same metrics."""
+
+
+class DriftError(AirflowFailException):
+    """Limits of a monitor stage are broken. A retry does not help: see its report."""
 
 
 class CheckFailedError(AirflowFailException):

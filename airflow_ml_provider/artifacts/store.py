@@ -57,9 +57,38 @@ class ArtifactStore:
             target = join(root, entry.path) if entry.path else root
             with store_errors("write", join(uri, entry.path)):
                 upload_file(fs, path / entry.path, target)
+        return self.commit(entries, directory=directory, output=output, artifact_type=artifact_type)
+
+    def commit(self, entries: list[FileEntry], *, directory: str, output: str, artifact_type: str) -> ArtifactRef:
+        """Commit files that lie where the output is: they become an artifact in one step.
+
+        Args:
+            entries: The files, below the output.
+            directory: The attempt's directory in the store.
+            output: The output's name.
+            artifact_type: One of ``ARTIFACT_TYPES``.
+
+        Raises:
+            InvalidArtifactError: There is none.
+            AlreadyExistsError: This attempt committed that output before, with other content.
+            StoreUnavailableError: The store did not answer.
+        """
+        uri = join(directory, output)
+        if not entries:
+            raise InvalidArtifactError(f"output {output!r} has no file")
         record = CommitRecord.of(entries, artifact_type=artifact_type)
         create_or_match(commit_record_uri(uri), record.to_json())
         return record.ref(uri)
+
+    def entries(self, ref: ArtifactRef) -> tuple[FileEntry, ...]:
+        """Return the files of an artifact; that of one that is a file has an empty path.
+
+        Raises:
+            ArtifactNotCommittedError: There is no commit record at ``ref.uri``.
+            ArtifactCorruptError: The record is another artifact's.
+            StoreUnavailableError: The store did not answer.
+        """
+        return self._record_of(ref).files
 
     def find(self, uri: str) -> ArtifactRef:
         """Return the reference of the committed artifact at a URI.
@@ -94,8 +123,13 @@ class ArtifactStore:
                     f"{entry.size:,} bytes were committed"
                 )
 
-    def fetch(self, ref: ArtifactRef, destination: Path) -> None:
+    def fetch(self, ref: ArtifactRef, destination: Path, *, only: str | None = None) -> None:
         """Bring an artifact to a local path that does not exist yet; it appears whole or not at all.
+
+        Args:
+            ref: The artifact.
+            destination: The path.
+            only: The one file of it that is wanted, ``None`` for all.
 
         Raises:
             ArtifactNotCommittedError: There is no commit record at ``ref.uri``.
@@ -108,6 +142,8 @@ class ArtifactStore:
         with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".fetch-") as folder:
             staged = Path(folder, destination.name)
             for entry in record.files:
+                if only not in (None, entry.path):
+                    continue
                 source = join(root, entry.path) if entry.path else root
                 target = staged / entry.path
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -90,6 +90,10 @@ def _schedule(spec: PipelineSpec, base_folder: Path) -> Any:
         return NullTimetable()
     if isinstance(spec.schedule, str):
         return spec.schedule
+    if spec.drift_schedule is not None:
+        from airflow_ml_provider.operators.monitor import drift_asset
+
+        return [drift_asset(*spec.drift_schedule)]
     from airflow_ml_provider.dag_factory.data import data_schedule, partition_schedule
 
     partition = spec.partition_schedule

@@ -192,8 +192,9 @@ def _asks(spec: PipelineSpec, *, left_out: Collection[str]) -> str | None:
 
 
 def _needs_mlflow(stage: StageSpec) -> str:
-    if stage.kind == "register":
-        return "registers a model"
+    told = {"register": "registers a model", "serve": "serves one", "batch_predict": "predicts with a registered one"}
+    if stage.kind in told:
+        return told[stage.kind]
     return "compares with the champion" if CHAMPION in getattr(stage, "gate", ()) else ""
 
 

@@ -18,6 +18,9 @@ from airflow_ml_provider.spec.stages import CodeStageSpec
 if TYPE_CHECKING:
     from airflow_ml_provider.spec.pod import PodSpec
 
+_MODELS_CODE = ("batch_predict",)
+"""Kinds that load a model, which may import the pipeline's code."""
+
 
 def stage_arguments(
     spec: PipelineSpec,
@@ -72,6 +75,8 @@ def stage_arguments(
         arguments["io_image"] = spec.image
     if stage.kind == "evaluate" and CHAMPION in arguments["gate"]:
         arguments["champion_of"] = champion_of(spec, name)
+    if stage.kind in _MODELS_CODE:
+        arguments["code"] = spec.code
     if stage.kind == "register":
         gates = gates_before(spec, name)
         arguments["promote"] = not promoted_later(spec, name, by=("approve", "serve"))

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_ml_provider.operators.approve import ApproveOperator
+    from airflow_ml_provider.operators.batch_predict import BatchPredictOperator
     from airflow_ml_provider.operators.commit import CommitOperator
     from airflow_ml_provider.operators.container import ContainerOperator
     from airflow_ml_provider.operators.evaluate import EvaluateOperator
     from airflow_ml_provider.operators.feature_engineering import FeatureEngineeringOperator
     from airflow_ml_provider.operators.finish import FinishOperator
     from airflow_ml_provider.operators.ingest import IngestOperator
+    from airflow_ml_provider.operators.monitor import MonitorOperator
     from airflow_ml_provider.operators.reap import ReapOperator
     from airflow_ml_provider.operators.register import RegisterOperator
     from airflow_ml_provider.operators.serve import ServeOperator
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApproveOperator",
+    "BatchPredictOperator",
     "CommitOperator",
     "ContainerOperator",
     "EvaluateOperator",
     "FeatureEngineeringOperator",
     "FinishOperator",
     "IngestOperator",
+    "MonitorOperator",
     "ReapOperator",
     "RegisterOperator",
     "ServeOperator",
@@ -42,12 +46,14 @@ __all__ = [
 
 _MODULES = {
     "ApproveOperator": "approve",
+    "BatchPredictOperator": "batch_predict",
     "CommitOperator": "commit",
     "ContainerOperator": "container",
     "EvaluateOperator": "evaluate",
     "FeatureEngineeringOperator": "feature_engineering",
     "FinishOperator": "finish",
     "IngestOperator": "ingest",
+    "MonitorOperator": "monitor",
     "ReapOperator": "reap",
     "RegisterOperator": "register",
     "ServeOperator": "serve",

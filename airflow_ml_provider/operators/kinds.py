@@ -24,6 +24,8 @@ OPERATORS: Mapping[str, str] = {
     "register": "RegisterOperator",
     "approve": "ApproveOperator",
     "serve": "ServeOperator",
+    "batch_predict": "BatchPredictOperator",
+    "monitor": "MonitorOperator",
     "container": "ContainerOperator",
 }
 

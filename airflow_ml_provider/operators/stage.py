@@ -77,8 +77,6 @@ class StageOperator(KubernetesPodOperator):
 
     kind: ClassVar[str] = "stage"
     body: ClassVar[str | None] = None
-    has_companion: ClassVar[bool] = False
-    """Whether a Job runs beside the stage's pod."""
     body_calls_code: bool = False
     """Whether the body runs also where there is code, and calls it."""
     needs_tracking: bool = False
@@ -219,6 +217,11 @@ class StageOperator(KubernetesPodOperator):
     def result_depends_on(self, context: Context, request: StageRequest) -> Mapping[str, Any] | str:
         """Return what a result of this kind depends on beside code, params and inputs; or why that is not known."""
         return request.options
+
+    @property
+    def has_companion(self) -> bool:
+        """Whether a Job runs beside the stage's pod."""
+        return False
 
     @property
     def cache_policy(self) -> CachePolicy | None:

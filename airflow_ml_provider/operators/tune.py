@@ -46,7 +46,6 @@ class TuneOperator(StageOperator):
     kind: ClassVar[str] = "tune"
     body: ClassVar[str | None] = "tune"
     body_calls_code: bool = True
-    has_companion: ClassVar[bool] = True
     default_outputs: ClassVar[Mapping[str, str]] = {"report": "report"}
     default_trial_outputs: ClassVar[Mapping[str, str]] = {"model": "model"}
 
@@ -122,11 +121,17 @@ class TuneOperator(StageOperator):
         """Whether a pod of this stage has containers of its own for inputs and outputs."""
         return False
 
+    @property
+    def has_companion(self) -> bool:
+        """Whether a Job runs beside the stage's pod: always, of workers."""
+        return True
+
     def companion(self, pod: V1Pod) -> V1Job:
         """Return the workers' Job, whose pods have the stage's resources; the study's pod has its own."""
         from airflow_ml_provider.pod.worker_job import give_study_resources, worker_job
+        from airflow_ml_provider.protocol.tune import WORKER
 
-        job = worker_job(pod, container=self.base_container_name, workers=self.workers)
+        job = worker_job(pod, container=self.base_container_name, workers=self.workers, step=WORKER)
         give_study_resources(pod, container=self.base_container_name, cpu=self.study_cpu, memory=self.study_memory)
         return job
 

@@ -1,4 +1,4 @@
-"""The workers of a study: a Job whose pods are as the study's, owned by it, so that they go when it goes."""
+"""The workers of a stage: a Job whose pods are as the stage's, owned by its pod, so that they go when it goes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kubernetes.client import (
 
 from airflow_ml_provider.pod.variables import with_variables
 from airflow_ml_provider.protocol.staged import STEP_VARIABLE
-from airflow_ml_provider.protocol.tune import STUDY_STORAGE_VARIABLE, WORKER
+from airflow_ml_provider.protocol.tune import STUDY_STORAGE_VARIABLE
 
 WORKER_LABEL = "airflow-ml/worker"
 
@@ -29,23 +29,25 @@ WORKER_LABEL = "airflow-ml/worker"
 _BACKOFF_LIMIT = 10_000
 
 
-def worker_job(pod: V1Pod, *, container: str, workers: int) -> V1Job:
-    """Return the Job of a study's workers.
+def worker_job(pod: V1Pod, *, container: str, workers: int, step: str, indexed: bool = False) -> V1Job:
+    """Return the Job of a stage's workers.
 
-    The Job has no number of completions: Kubernetes replaces a worker that failed, and none any more once one has
-    ended well, which it does when the study is over
+    Without an index the Job has no number of completions: Kubernetes replaces a worker that failed, and none any more
+    once one has ended well, which it does when the study is over
     (https://kubernetes.io/docs/concepts/workloads/controllers/job/#parallel-jobs).
 
     Args:
-        pod: The study's, as a stage's pod is composed.
+        pod: The stage's, as a stage's pod is composed.
         container: The name of the container that does the work.
         workers: How many there are at a time.
+        step: What makes a process a worker.
+        indexed: Whether each has a number of its own, keeps it when it is replaced, and is to end well once.
     """
     spec = copy.deepcopy(pod.spec)
     spec.restart_policy = "Never"
     base = _container(spec.containers, container)
     given = [variable for variable in base.env or () if variable.name != STUDY_STORAGE_VARIABLE]
-    base.env = with_variables(given, {STEP_VARIABLE: WORKER})
+    base.env = with_variables(given, {STEP_VARIABLE: step})
     labels = {**(pod.metadata.labels or {}), WORKER_LABEL: "true"}
     return V1Job(
         api_version="batch/v1",
@@ -58,6 +60,8 @@ def worker_job(pod: V1Pod, *, container: str, workers: int) -> V1Job:
         ),
         spec=V1JobSpec(
             parallelism=workers,
+            completions=workers if indexed else None,
+            completion_mode="Indexed" if indexed else None,
             backoff_limit=_BACKOFF_LIMIT,
             pod_failure_policy=V1PodFailurePolicy(
                 rules=[

@@ -7,15 +7,18 @@ import re
 from airflow_ml_provider.protocol.errors import ProtocolError
 
 RESERVED_OUTPUTS = (
+    "alarm",
     "best_params",
     "cache",
     "canary",
+    "drift",
     "endpoint",
     "evaluation",
     "gate",
     "metrics",
     "pod_name",
     "pod_namespace",
+    "reasons",
     "return_value",
     "study",
     "validation",
@@ -25,8 +28,11 @@ RESERVED_OUTPUTS = (
 REUSE_PARAM = "reuse"
 """The DAG's param that says whether a run takes results of earlier ones."""
 
-BODIES = ("evaluate", "ingest", "register", "serve", "tune", "validate")
+BODIES = ("batch_predict", "evaluate", "ingest", "monitor", "register", "serve", "tune", "validate")
 """Bodies of stages that the runtime itself has: packages that travel through the store, not in a pod's environment."""
+
+FETCH_THEMSELVES = ("batch_predict",)
+"""Bodies that take of their inputs what they need, when they need it."""
 
 CHECKPOINTS = "checkpoints"
 """The argument of a function that takes the folder of its checkpoints."""

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from airflow_ml_provider.artifacts.errors import StoreError
+from airflow_ml_provider.protocol.batch import BATCH_WORKER
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, TERMINATION_VARIABLE
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.request import StageRequest
@@ -21,7 +22,7 @@ from airflow_ml_provider.runtime.first_process import end_on_sigterm
 from airflow_ml_provider.runtime.lifeline import hold_lifeline
 from airflow_ml_provider.runtime.stage import run_stage
 
-_BESIDE = {WORKER: "tune.worker", SERVER: "serve.server"}
+_BESIDE = {WORKER: "tune.worker", SERVER: "serve.server", BATCH_WORKER: "batch_predict.worker"}
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ from airflow_ml_provider.artifacts.code import unpack_code
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.names import FETCH_THEMSELVES
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.errors import ContractError
 from airflow_ml_provider.runtime.patience import patiently
@@ -48,7 +49,8 @@ class Workspace:
             StoreError: An artifact is not there, changed, or the store does not answer.
         """
         (self.root / "outputs").mkdir()
-        for name, ref in self._request.inputs.items():
+        taken = {} if self._request.body in FETCH_THEMSELVES else self._request.inputs
+        for name, ref in taken.items():
             patiently(partial(store.fetch, ref, self.inputs[name]), what=f"Fetching input {name!r}")
         if self._request.code is not None:
             code = patiently(partial(store.fetch_content, self._request.code), what="Fetching the code")

@@ -110,7 +110,7 @@ def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
             yield from _branch(spec, name, stage, unread)
         if stage.kind == "evaluate" and CHAMPION in getattr(stage, "gate", ()):
             yield from _champion(spec, name)
-        if stage.kind in ("register", "serve") and spec.tracking is None:
+        if stage.kind in ("register", "serve", "batch_predict") and spec.tracking is None:
             yield Finding(where, f"{stage.kind} needs MLflow: remove 'tracking: false'")
         yield from _ignored(where, stage)
         for reserved in set(RESERVED_OUTPUTS) & stage.output_types().keys():

@@ -27,6 +27,8 @@ BUILT_IN: Mapping[str, str] = {
     "register": "RegisterSpec",
     "approve": "ApproveSpec",
     "serve": "ServeSpec",
+    "batch_predict": "BatchPredictSpec",
+    "monitor": "MonitorSpec",
     "container": "ContainerSpec",
 }
 """The model of each built-in kind, by its name in ``spec.stages``."""

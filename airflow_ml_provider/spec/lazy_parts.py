@@ -15,13 +15,14 @@ from airflow_ml_provider.spec.fields import cron_or_preset
 
 if TYPE_CHECKING:
     from airflow_ml_provider.spec.cache import CacheSpec
+    from airflow_ml_provider.spec.drift_schedule import DriftSchedule
     from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
     from airflow_ml_provider.spec.pod import PodSpec
     from airflow_ml_provider.spec.resources import Resources
     from airflow_ml_provider.spec.sources import DataSchedule, SourceSpec
 
     CacheSetting = bool | CacheSpec
-    Schedule = str | DataSchedule | PartitionSchedule
+    Schedule = str | DataSchedule | DriftSchedule | PartitionSchedule
     Sources = dict[str, SourceSpec]
     PodSettings = PodSpec
     StageResources = Resources
@@ -51,6 +52,11 @@ else:
         from airflow_ml_provider.spec.sources import DataSchedule
 
         return DataSchedule
+
+    def _drift_schedule():
+        from airflow_ml_provider.spec.drift_schedule import DriftSchedule
+
+        return DriftSchedule
 
     def _partition_schedule():
         from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
@@ -84,7 +90,9 @@ else:
             return value
         if not isinstance(value, Mapping):
             return cron_or_preset(value)
-        return _of(_partition_schedule if "cron" in value else _data_schedule)(value)
+        return _of(_partition_schedule if "cron" in value else _drift_schedule if "drift" in value else _data_schedule)(
+            value
+        )
 
     CacheSetting = Annotated[
         Any,
@@ -109,7 +117,7 @@ else:
             {
                 "anyOf": [
                     {"type": "string"},
-                    *({"x-definition": name} for name in ("DataSchedule", "PartitionSchedule")),
+                    *({"x-definition": name} for name in ("DataSchedule", "DriftSchedule", "PartitionSchedule")),
                 ]
             },
             model=_data_schedule,

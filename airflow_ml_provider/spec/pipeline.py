@@ -67,8 +67,14 @@ class PipelineSpec(BaseModel):
     )
     schedule: Schedule | None = Field(
         default=None,
-        description="cron expression, preset, new data, or a partition at a time; leave out to start by hand",
-        examples=["@daily", "0 6 * * 1-5", {"data": "flights"}, {"cron": "@monthly", "partition": "%Y-%m"}],
+        description="cron expression, preset, new data, drift, or a partition at a time; leave out to start by hand",
+        examples=[
+            "@daily",
+            "0 6 * * 1-5",
+            {"data": "flights"},
+            {"drift": "flights_watch.monitor"},
+            {"cron": "@monthly", "partition": "%Y-%m"},
+        ],
     )
     start_date: StartDate | None = Field(default=None, description="First day of a schedule", examples=["2024-01-01"])
     store: StoreUri | None = Field(
@@ -129,6 +135,15 @@ class PipelineSpec(BaseModel):
         """The source whose new data starts a run; ``None`` when something else does, or nothing."""
         name: str | None = getattr(self.schedule, "data", None)
         return name
+
+    @property
+    def drift_schedule(self) -> tuple[str, str] | None:
+        """The pipeline and monitor stage whose broken limits start a run; ``None`` when something else does."""
+        monitor: str | None = getattr(self.schedule, "drift", None)
+        if monitor is None:
+            return None
+        pipeline, _, stage = monitor.rpartition(".")
+        return pipeline, stage
 
     @property
     def partition_schedule(self) -> PartitionSchedule | None:

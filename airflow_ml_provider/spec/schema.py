@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from airflow_ml_provider.protocol.names import NAME_PATTERN
 from airflow_ml_provider.spec.cache import CacheSpec
+from airflow_ml_provider.spec.drift_schedule import DriftSchedule
 from airflow_ml_provider.spec.kinds import built_in_models
 from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
 from airflow_ml_provider.spec.pipeline import PipelineSpec, TrackingSpec
@@ -39,6 +40,7 @@ def json_schema(models: Mapping[str, type[StageSpec]] | None = None) -> dict[str
     root = _of(PipelineSpec, definitions)
     _add(CacheSpec, definitions)
     _add(DataSchedule, definitions)
+    _add(DriftSchedule, definitions)
     _add(PartitionSchedule, definitions)
     _add(PodSpec, definitions)
     _add(Resources, definitions)

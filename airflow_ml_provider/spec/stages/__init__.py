@@ -23,10 +23,12 @@ from airflow_ml_provider.spec.references import Reference
 
 if TYPE_CHECKING:
     from airflow_ml_provider.spec.stages.approve import ApproveSpec
+    from airflow_ml_provider.spec.stages.batch_predict import BatchPredictSpec
     from airflow_ml_provider.spec.stages.container import ContainerSpec
     from airflow_ml_provider.spec.stages.evaluate import EvaluateSpec
     from airflow_ml_provider.spec.stages.feature_engineering import FeatureEngineeringSpec
     from airflow_ml_provider.spec.stages.ingest import IngestSpec
+    from airflow_ml_provider.spec.stages.monitor import MonitorSpec
     from airflow_ml_provider.spec.stages.register import RegisterSpec
     from airflow_ml_provider.spec.stages.serve import ServeSpec
     from airflow_ml_provider.spec.stages.train import TrainSpec
@@ -35,11 +37,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApproveSpec",
+    "BatchPredictSpec",
     "CodeStageSpec",
     "ContainerSpec",
     "EvaluateSpec",
     "FeatureEngineeringSpec",
     "IngestSpec",
+    "MonitorSpec",
     "RegisterSpec",
     "ServeSpec",
     "StageSpec",
@@ -58,6 +62,8 @@ _MODULES = {
     "RegisterSpec": "register",
     "ApproveSpec": "approve",
     "ServeSpec": "serve",
+    "BatchPredictSpec": "batch_predict",
+    "MonitorSpec": "monitor",
     "ContainerSpec": "container",
 }
 

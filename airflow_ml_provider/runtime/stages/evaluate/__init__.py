@@ -102,7 +102,7 @@ def _intervals(mine: Measured, champion: Measured | None, options: Any) -> dict[
 def _slices(table: DataFrame | None, options: Any) -> dict[str, dict[str, float]]:
     if table is None or not options["by"]:
         return {}
-    from airflow_ml_provider.runtime.stages.evaluate.task_metrics import task_metrics
+    from airflow_ml_provider.runtime.stages.task_metrics import task_metrics
 
     missing = [column for column in options["by"] if column not in table.columns]
     if missing:

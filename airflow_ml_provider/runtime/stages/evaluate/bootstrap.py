@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.runtime.errors import ContractError
-from airflow_ml_provider.runtime.stages.evaluate.task_metrics import GROUP, task_metrics
+from airflow_ml_provider.runtime.stages.task_metrics import GROUP, task_metrics
 
 if TYPE_CHECKING:
     from pandas import DataFrame

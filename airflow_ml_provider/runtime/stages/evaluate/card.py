@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from html import escape
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.runtime.stages import BodyContext
+from airflow_ml_provider.runtime.stages.tables import Table, write_tables
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from airflow_ml_provider.runtime.stages.evaluate import Evaluation
 
-MARKDOWN, PAGE, PLOT = "card.md", "index.html", "plot.svg"
-_STYLE = (
-    "body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }"
-    "table { border-collapse: collapse }"
-    "td, th { border-bottom: 1px solid #ddd; padding: .25rem .75rem; text-align: left }"
-)
-
-_Table = tuple[str, list[str], list[list[str]]]
+MARKDOWN, PLOT = "card.md", "plot.svg"
 
 
 def write_card(
@@ -37,30 +30,19 @@ def write_card(
         table: The predictions.
         model: The input that is the model.
     """
-    folder.mkdir(parents=True)
     request = context.request
-    title = f"{request.pipeline}: {model}"
-    tables = list(_tables(context, evaluation, model))
-    plot = None if table is None else _plot(table, request.options)
-    lines = [f"# {title}", "", f"Run {request.dag_run}, measured by stage {request.stage}."]
-    for name, head, rows in tables:
-        lines += ["", f"## {name}", "", _row(head), _row(["---"] * len(head)), *map(_row, rows)]
-    parts = [f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>']
-    parts += [f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"]
-    parts += [f"<p>Run {escape(request.dag_run)}, measured by stage {escape(request.stage)}.</p>"]
-    for name, head, rows in tables:
-        cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-        parts.append(f"<h2>{escape(name)}</h2><table><tr>{cells}</tr>{body}</table>")
-    if plot is not None:
-        (folder / PLOT).write_text(plot, encoding="utf-8")
-        lines += ["", "## Predictions", "", f"![predictions]({PLOT})"]
-        parts.append(f"<h2>Predictions</h2>{plot[plot.index('<svg') :]}")
-    (folder / MARKDOWN).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / PAGE).write_text("".join([*parts, "</body></html>"]), encoding="utf-8")
+    drawn = None if table is None else _plot(table, request.options)
+    write_tables(
+        folder,
+        markdown=MARKDOWN,
+        title=f"{request.pipeline}: {model}",
+        intro=f"Run {request.dag_run}, measured by stage {request.stage}.",
+        tables=list(_tables(context, evaluation, model)),
+        plot=None if drawn is None else ("Predictions", PLOT, drawn),
+    )
 
 
-def _tables(context: BodyContext, evaluation: Evaluation, model: str) -> Iterator[_Table]:
+def _tables(context: BodyContext, evaluation: Evaluation, model: str) -> Iterator[Table]:
     options, champion = context.request.options, evaluation.champion
     known = options["champion"]
     head = ["metric", "model"]
@@ -144,7 +126,3 @@ def _plot(table: DataFrame, options: Mapping[str, Any]) -> str | None:
 
 def _number(metrics: Mapping[str, float], name: str) -> str:
     return f"{metrics[name]:.6g}" if name in metrics else ""
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in cells)} |"

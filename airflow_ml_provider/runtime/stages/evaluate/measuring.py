@@ -89,7 +89,7 @@ def measure(context: BodyContext, name: str, model: Path, *, outputs: Mapping[st
         table = _predictions(request, own) if request.run or request.command else _predicted(request, inputs, name)
     finally:
         shutil.rmtree(folder)
-    from airflow_ml_provider.runtime.stages.evaluate.task_metrics import task_metrics
+    from airflow_ml_provider.runtime.stages.task_metrics import task_metrics
 
     return Measured({**task_metrics(table, options), **metrics}, table, frozenset(metrics))
 

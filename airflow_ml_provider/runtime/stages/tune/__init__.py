@@ -21,7 +21,8 @@ from airflow_ml_provider.protocol.tune import STUDY_STORAGE_VARIABLE
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
 from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
-from airflow_ml_provider.runtime.stages.tune.local_workers import LocalWorkers, is_local
+from airflow_ml_provider.runtime.stages.local_workers import LocalWorkers, is_local
+from airflow_ml_provider.runtime.stages.tune.client import worker_variables
 from airflow_ml_provider.runtime.stages.tune.records import TrialRecord, keep, kept_before
 from airflow_ml_provider.runtime.stages.tune.server import serving
 
@@ -67,7 +68,8 @@ def run(context: BodyContext) -> BodyOutcome:
         stack.callback(study.stop)
         stack.enter_context(_leaving_at_sigterm())
         stack.enter_context(serving(_methods(study), attempt_uri=request.attempt_uri, local=local))
-        workers = stack.enter_context(LocalWorkers(request, int(options["workers"]))) if local else None
+        count = int(options["workers"]) if local else 0
+        workers = stack.enter_context(LocalWorkers(request, count, variables=lambda _: worker_variables()))
         warm: threading.Thread | None = None
         told_at = time.monotonic()
         while not study.is_over:
@@ -81,7 +83,7 @@ def run(context: BodyContext) -> BodyOutcome:
                 warm = threading.Thread(target=load_plots, daemon=True)
                 warm.start()
             study.expire()
-            if workers is not None and (failure := workers.look(study.lose_worker)) is not None:
+            if (failure := workers.look(study.lose_worker)) is not None:
                 study.fail(failure)
         study.wait_for_workers(_FAREWELL_SECONDS)
     if study.failure is not None:

@@ -9,11 +9,13 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
-from airflow_ml_provider.protocol.tune import WORKER_VARIABLE
+from airflow_ml_provider.protocol.staged import STEP_VARIABLE
+from airflow_ml_provider.protocol.tune import WORKER, WORKER_VARIABLE
 from airflow_ml_provider.runtime.stages.tune.server import ADDRESS
 
 GONE_SECONDS = 120.0
@@ -26,6 +28,11 @@ _ANSWER_SECONDS = 60.0
 def worker_name() -> str:
     """Return a name for a worker that no other has; host names are shared where pods use their node's network."""
     return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+
+
+def worker_variables() -> Mapping[str, str]:
+    """Return what makes a process a worker of a study."""
+    return {STEP_VARIABLE: WORKER, WORKER_VARIABLE: worker_name()}
 
 
 class StudyGoneError(Exception):

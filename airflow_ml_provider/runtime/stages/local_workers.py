@@ -1,26 +1,24 @@
-"""The workers of a study whose stage is a process: children of this one."""
+"""The workers of a stage that is a process: children of this one."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest
-from airflow_ml_provider.protocol.staged import STEP_VARIABLE
-from airflow_ml_provider.protocol.tune import LOCAL_VARIABLE, WORKER, WORKER_VARIABLE
+from airflow_ml_provider.protocol.tune import LOCAL_VARIABLE, WORKER_VARIABLE
 from airflow_ml_provider.runtime.errors import StageError, UserCodeError
-from airflow_ml_provider.runtime.stages.tune.client import worker_name
 
 RESTARTS = 10
-"""How many workers that died are replaced in one study."""
+"""How many workers that died are replaced."""
 _GRACE_SECONDS = 2.0
 
 
 def is_local() -> bool:
-    """Whether the study starts its workers itself."""
+    """Whether the stage starts its workers itself."""
     return LOCAL_VARIABLE in os.environ
 
 
@@ -28,13 +26,15 @@ class LocalWorkers:
     """Context manager: starts the workers, and ends those that are left.
 
     Args:
-        request: The study's request, which is the workers' too.
+        request: The stage's request, which is the workers' too.
         count: How many.
+        variables: Returns what makes a process the worker of an index, and may name it (``AIRFLOW_ML_WORKER``).
     """
 
-    def __init__(self, request: StageRequest, count: int) -> None:
+    def __init__(self, request: StageRequest, count: int, *, variables: Callable[[int], Mapping[str, str]]) -> None:
         self._request = request
         self._count = count
+        self._variables = variables
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._restarts = 0
 
@@ -54,11 +54,11 @@ class LocalWorkers:
                 return UserCodeError(
                     f"{self._restarts} workers died, the last with exit code {code}", type="WorkersDied"
                 )
-            self._processes[index] = self._started()
+            self._processes[index] = self._started(index)
         return None
 
     def __enter__(self) -> LocalWorkers:
-        self._processes = [self._started() for _ in range(self._count)]
+        self._processes = [self._started(index) for index in range(self._count)]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,9 +71,10 @@ class LocalWorkers:
                 process.kill()
                 process.wait()
 
-    def _started(self) -> tuple[str, subprocess.Popen[bytes]]:
-        name = worker_name()
-        ours = {REQUEST_VARIABLE: self._request.to_json(), STEP_VARIABLE: WORKER, WORKER_VARIABLE: name}
-        environment = {**os.environ, **ours}
+    def _started(self, index: int) -> tuple[str, subprocess.Popen[bytes]]:
+        own = self._variables(index)
+        environment = {**os.environ, REQUEST_VARIABLE: self._request.to_json(), **own}
         command = [sys.executable, "-P", "-m", "airflow_ml_provider.runtime"]
-        return name, subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+        return own.get(WORKER_VARIABLE, str(index)), subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL
+        )

@@ -1,0 +1,114 @@
+"""A dataset in pieces, and what is known of each, as objects beside the output."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_ml_provider.artifacts.digest import FileEntry
+from airflow_ml_provider.artifacts.errors import AlreadyExistsError
+from airflow_ml_provider.artifacts.layout import join
+from airflow_ml_provider.artifacts.objects import create_object, filesystem, read_object, store_errors, write_object
+from airflow_ml_provider.runtime.patience import patiently
+
+PREDICTIONS, REJECTED = "predictions", "rejected"
+"""The outputs."""
+_FOLDER, _FAILURE = "_pieces", "failure.json"
+_NAME = re.compile(r"(\d+)\.(json|begun-.*)")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows that one worker predicts at once.
+
+    Attributes:
+        number: From 0.
+        path: The file of the dataset; empty where that is one file.
+        part: Which part of the file's rows.
+        parts: Of how many.
+    """
+
+    number: int
+    path: str
+    part: int
+    parts: int
+
+    def rows(self, count: int) -> tuple[int, int]:
+        """Return the first row and the one after the last, of a file of so many rows."""
+        return count * self.part // self.parts, count * (self.part + 1) // self.parts
+
+
+def pieces_of(files: Sequence[FileEntry], *, workers: int) -> list[Piece]:
+    """Return the pieces of a dataset: its files, cut where there are fewer of them than workers."""
+    parts = max(1, -(-workers // len(files)))
+    cut = [(entry.path, part) for entry in sorted(files, key=lambda entry: entry.path) for part in range(parts)]
+    return [Piece(number, path, part, parts) for number, (path, part) in enumerate(cut)]
+
+
+class Progress:
+    """What workers tell, below an attempt.
+
+    Args:
+        attempt_uri: The attempt's directory.
+    """
+
+    def __init__(self, attempt_uri: str) -> None:
+        self._uri = join(attempt_uri, _FOLDER)
+
+    def begin(self, piece: Piece) -> None:
+        """Say that a piece is begun."""
+        uri = join(self._uri, f"{piece.number}.begun-{uuid.uuid4().hex[:8]}")
+        patiently(lambda: write_object(uri, b""), what="Beginning a piece")
+
+    def end(self, piece: Piece, report: Mapping[str, Any]) -> None:
+        """Say what came of a piece; what is said last counts, since it was written last."""
+        content = json.dumps(report).encode()
+        patiently(lambda: write_object(join(self._uri, f"{piece.number}.json"), content), what="Ending a piece")
+
+    def fail(self, failure: Mapping[str, str]) -> None:
+        """Say that there is no way to go on; the first one's word counts."""
+        try:
+            patiently(lambda: create_object(join(self._uri, _FAILURE), json.dumps(failure).encode()), what="Failing")
+        except AlreadyExistsError:
+            return
+
+    def failure(self) -> dict[str, Any] | None:
+        """Return why there is no way to go on, ``None`` when there is."""
+        try:
+            found: dict[str, Any] = json.loads(
+                patiently(lambda: read_object(join(self._uri, _FAILURE)), what="Looking for failures")
+            )
+        except FileNotFoundError:
+            return None
+        return found
+
+    def look(self) -> tuple[set[int], dict[int, int]]:
+        """Return the pieces that have ended, and how often each was begun."""
+        done: set[int] = set()
+        begun: dict[int, int] = {}
+        for name in patiently(self._names, what="Looking for pieces"):
+            match = _NAME.fullmatch(name)
+            if match is not None and match[2] == "json":
+                done.add(int(match[1]))
+            elif match is not None:
+                begun[int(match[1])] = begun.get(int(match[1]), 0) + 1
+        return done, begun
+
+    def report(self, piece: Piece) -> dict[str, Any]:
+        """Return what came of a piece that has ended."""
+        uri = join(self._uri, f"{piece.number}.json")
+        found: dict[str, Any] = json.loads(patiently(lambda: read_object(uri), what="Reading what came of a piece"))
+        return found
+
+    def _names(self) -> list[str]:
+        fs, path = filesystem(self._uri)
+        fs.invalidate_cache()
+        try:
+            with store_errors("read", self._uri):
+                return [found.rstrip("/").rpartition("/")[2] for found in fs.ls(path, detail=False)]
+        except FileNotFoundError:
+            return []
