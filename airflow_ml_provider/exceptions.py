@@ -12,6 +12,8 @@ AirflowException
 ├── ClusterError                  Kubernetes refused a request for its content; a retry does not help by itself
 │   ├── ClusterUnavailableError   the API server did not answer; a retry helps
 │   └── ClusterCapacityError      a quota is used up, or no node has room; a retry helps once there is room
+├── NotServingError           new servers did not become ready; what served before serves
+├── ServingChangedError       another run changed an endpoint meanwhile; a retry looks anew
 ├── SourceUnavailableError        a source's database did not answer, or refused the query; a retry may help
 ├── MlflowError                   MLflow refused a request for its content; a retry does not help by itself
 │   └── MlflowUnavailableError    MLflow did not answer; a retry helps
@@ -75,6 +77,14 @@ class ClusterUnavailableError(ClusterError):
 
 class ClusterCapacityError(ClusterError):
     """There is no room for the pod: a quota is used up. A retry helps once there is room."""
+
+
+class NotServingError(AirflowException):
+    """New servers did not become ready. A retry seldom helps: the message says what they said."""
+
+
+class ServingChangedError(AirflowException):
+    """Another run changed the endpoint meanwhile. A retry looks anew at what serves."""
 
 
 class SourceUnavailableError(AirflowException):

@@ -53,7 +53,7 @@ def stop(name: str) -> None:
         target = _target(folder)
         target.read()
         target.write(Serving())
-        target.remove_all_but(Serving())
+        target.remove_others()
         typer.echo(f"{name} is stopped")
 
 

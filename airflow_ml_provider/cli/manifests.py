@@ -22,7 +22,7 @@ RULES: list[dict[str, list[str]]] = [
     {
         "apiGroups": ["autoscaling"],
         "resources": ["horizontalpodautoscalers"],
-        "verbs": ["create", "delete", "list"],
+        "verbs": ["create", "delete", "list", "patch"],
     },
 ]
 """All that operators and triggers ask of the API server; a test shows that none of it can be left out."""

@@ -18,9 +18,6 @@ from airflow_ml_provider.spec.stages import CodeStageSpec
 if TYPE_CHECKING:
     from airflow_ml_provider.spec.pod import PodSpec
 
-_MODELS_CODE = ("batch_predict",)
-"""Kinds that load a model, which may import the pipeline's code."""
-
 
 def stage_arguments(
     spec: PipelineSpec,
@@ -71,12 +68,15 @@ def stage_arguments(
         arguments["stage_resources"] = stage.resources.model_dump(exclude_none=True)
     arguments |= {key: _with_outputs(value, output) for key, value in stage.arguments().items()}
     if isinstance(stage, CodeStageSpec):
-        arguments["code"] = spec.code_folder(stage) if stage.run or stage.command or stage.kind == "serve" else None
+        arguments["code"] = spec.code_folder(stage) if stage.run or stage.command or stage.loads_model else None
         arguments["io_image"] = spec.image
     if stage.kind == "evaluate" and CHAMPION in arguments["gate"]:
         arguments["champion_of"] = champion_of(spec, name)
-    if stage.kind in _MODELS_CODE:
+    elif stage.loads_model:
         arguments["code"] = spec.code
+    if stage.kind == "serve":
+        registers = stage.references()["model",].stage
+        arguments["gates"] = [output(Reference(gate, "gate")) for gate in gates_before(spec, registers)]
     if stage.kind == "register":
         gates = gates_before(spec, name)
         arguments["promote"] = not promoted_later(spec, name, by=("approve", "serve"))

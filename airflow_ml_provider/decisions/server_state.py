@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+from airflow_ml_provider.decisions.pending import Patience, read_pending
+from airflow_ml_provider.decisions.pod_state import PodState
 
 STARTS = 3
 """After how many starts that all ended a server is given up."""
 
-_NEVER = ("ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "ImageInspectError")
-_PULL = ("ErrImagePull", "ImagePullBackOff")
 
-
-def server_fault(pod: Mapping[str, Any], *, container: str) -> str:
-    """Say why a server will not become ready, empty as long as it may.
+def server_fault(pod: Mapping[str, Any], *, container: str, seconds: float) -> str:
+    """Say why a server will not become ready, empty as long as it may, and for one that is deleted.
 
     Args:
         pod: The pod as the Kubernetes API gives it.
         container: The name of the container that serves.
+        seconds: How long it is there.
     """
-    for status in pod["status"].get("containerStatuses", ()):
-        waiting = status.get("state", {}).get("waiting", {})
-        reason = waiting.get("reason", "")
-        if reason in (*_NEVER, *_PULL):
-            return f"{reason}: {waiting.get('message', '')}; mend the image's name, or let the node pull it"
-        if status["name"] != container:
-            continue
-        ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
-        if ended and (status.get("restartCount", 0) >= STARTS - 1 or ended.get("reason") == "OOMKilled"):
-            if ended.get("reason") == "OOMKilled":
-                return "it used more memory than it has (OOMKilled): raise resources.memory"
-            return f"it ends again and again, last with exit code {ended.get('exitCode')}"
+    if "deletionTimestamp" in pod["metadata"]:
+        return ""
+    outcome = read_pending(PodState.of(pod, container=container), seconds=seconds, patience=Patience(startup=math.inf))
+    if outcome is not None:
+        return outcome.message
+    statuses = pod["status"]
+    for status in (*statuses.get("initContainerStatuses", ()), *statuses.get("containerStatuses", ())):
+        ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}
+        if ended.get("reason") == "OOMKilled":
+            return f"container {status['name']} used more memory than it has (OOMKilled): raise resources.memory"
+        if ended.get("exitCode", 0) != 0 and status.get("restartCount", 0) >= STARTS - 1:
+            return f"container {status['name']} ends again and again, last with exit code {ended['exitCode']}"
     return ""

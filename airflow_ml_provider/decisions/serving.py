@@ -6,12 +6,17 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from airflow_ml_provider.decisions.gate import Threshold
+
+STABLE = "stable_"
+"""What the metrics of servers begin with that served before."""
 ALL = 100
 """Percent of the requests."""
 _MOST_BESIDE = 90
+_PARTS = ("name", "model", "version")
 
 Move = Literal["nothing", "finish", "undo", "begin", "go_on"]
 
@@ -22,22 +27,25 @@ class Revision:
 
     Attributes:
         name: Its name among those of one endpoint: the version, and a digest of all that the servers are made of.
-        version: The registered model's version.
+        model: The registered model.
+        version: Its version.
     """
 
     name: str
+    model: str
     version: str
 
     @classmethod
-    def of(cls, version: str, made_of: Mapping[str, Any]) -> Revision:
+    def of(cls, model: str, version: str, made_of: Mapping[str, Any]) -> Revision:
         """Return the revision of a version served in one way.
 
         Args:
-            version: The registered model's version.
+            model: The registered model.
+            version: Its version.
             made_of: All else that makes a difference, JSON values.
         """
-        digest = hashlib.sha256(json.dumps([version, made_of], sort_keys=True).encode()).hexdigest()
-        return cls(f"v{version}-{digest[:10]}", version)
+        digest = hashlib.sha256(json.dumps([model, version, made_of], sort_keys=True).encode()).hexdigest()
+        return cls(f"v{version}-{digest[:10]}", model, version)
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class Serving:
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {
-            name: None if found is None else {"name": found.name, "version": found.version}
+            name: None if found is None else asdict(found)
             for name, found in (("stable", self.stable), ("candidate", self.candidate))
         } | {"percent": self.percent, "decided": self.decided}
 
@@ -88,7 +96,7 @@ class Serving:
         """
         try:
             stable, candidate = (
-                None if plain[name] is None else Revision(str(plain[name]["name"]), str(plain[name]["version"]))
+                None if plain[name] is None else Revision(*(str(plain[name][part]) for part in _PARTS))
                 for name in ("stable", "candidate")
             )
             return cls(stable, candidate, int(plain["percent"]), bool(plain["decided"]))
@@ -135,6 +143,20 @@ def checked_steps(steps: Sequence[int]) -> list[int]:
     return [*steps, *([] if ALL in steps else [ALL])]
 
 
+def guard_at(guard: Mapping[str, str], *, beside_others: bool) -> dict[str, str]:
+    """Return the thresholds that can be judged; with nothing that served before there is none beside it.
+
+    Args:
+        guard: Thresholds by metric, as in a gate.
+        beside_others: Whether something served before.
+    """
+    return {
+        metric: text
+        for metric, text in guard.items()
+        if beside_others or not (metric.startswith(STABLE) or str(Threshold.parse(text).limit).startswith(STABLE))
+    }
+
+
 def replicas_beside(stable: int, percent: int, *, wanted: int) -> int:
     """Return how many new servers there are beside the old ones, so that they get at least so much of the requests.
 
@@ -147,5 +169,5 @@ def replicas_beside(stable: int, percent: int, *, wanted: int) -> int:
         wanted: How many servers there are once it serves alone.
     """
     if percent >= ALL or stable <= 0:
-        return max(wanted, stable)
+        return wanted
     return max(1, math.ceil(stable * percent / (ALL - percent)))

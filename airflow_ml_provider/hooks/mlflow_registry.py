@@ -56,6 +56,18 @@ class ModelRegistry:
         body = {"name": model, "version": version, "key": key, "value": value[:TAG_LIMIT]}
         self.hook.call("POST", "model-versions/set-tag", json=body)
 
+    def delete_tag(self, model: str, version: str, key: str) -> None:
+        """Remove a tag of a version; that it has none of that key is success.
+
+        Raises:
+            MlflowError: There is no such version, or MLflow did not answer.
+        """
+        try:
+            self.hook.call("DELETE", "model-versions/delete-tag", json={"name": model, "version": version, "key": key})
+        except MlflowError as error:
+            if error.code not in _NOT_THERE:
+                raise
+
     def promote(self, model: str, version: str, *, by: str) -> None:
         """Make a version the champion; it is a challenger no more. Done again, nothing changes.
 

@@ -12,7 +12,9 @@ from kubernetes.client import (
     AppsV1Api,
     AutoscalingV2Api,
     CoreV1Api,
+    V1DeleteOptions,
     V1Deployment,
+    V1Preconditions,
     V1Service,
     V2HorizontalPodAutoscaler,
 )
@@ -72,9 +74,14 @@ class ServingObjects:
         patch = partial(self._core.patch_namespaced_service, name, self.namespace, dict(change), **_RAW)
         return self._call("patch", "services", name, patch)
 
-    def delete_service(self, name: str) -> None:
-        """Delete a Service; that it is gone is success."""
-        delete = partial(self._core.delete_namespaced_service, name, self.namespace, **_RAW)
+    def delete_service(self, name: str, *, version: str) -> None:
+        """Delete a Service in one state of it; that it is gone is success.
+
+        Raises:
+            ConflictError: Somebody else changed it meanwhile.
+        """
+        options = V1DeleteOptions(preconditions=V1Preconditions(resource_version=version or None))
+        delete = partial(self._core.delete_namespaced_service, name, self.namespace, body=options, **_RAW)
         self._gone("services", name, delete)
 
     def deployments(self, selector: str) -> list[dict[str, Any]]:
@@ -118,13 +125,23 @@ class ServingObjects:
         items: list[dict[str, Any]] = self._call("list", "horizontalpodautoscalers", selector, found)["items"]
         return items
 
-    def create_autoscaler(self, autoscaler: V2HorizontalPodAutoscaler) -> None:
-        """Create an autoscaler; that one of this name is there is success."""
+    def put_autoscaler(self, autoscaler: V2HorizontalPodAutoscaler) -> None:
+        """Create an autoscaler, or make the one of this name like it."""
+        name = autoscaler.metadata.name
         create = partial(self._scaling.create_namespaced_horizontal_pod_autoscaler, self.namespace, autoscaler, **_RAW)
+        change = {"spec": {"minReplicas": autoscaler.spec.min_replicas, "maxReplicas": autoscaler.spec.max_replicas}}
+        metrics = self._core.api_client.sanitize_for_serialization(autoscaler.spec.metrics)
+        patch = partial(
+            self._scaling.patch_namespaced_horizontal_pod_autoscaler,
+            name,
+            self.namespace,
+            {"spec": {**change["spec"], "metrics": metrics}},
+            **_RAW,
+        )
         try:
-            self._call("create", "horizontalpodautoscalers", autoscaler.metadata.name, create)
+            self._call("create", "horizontalpodautoscalers", name, create)
         except ConflictError:
-            return
+            self._call("patch", "horizontalpodautoscalers", name, patch)
 
     def delete_autoscaler(self, name: str) -> None:
         """Delete an autoscaler; that it is gone is success."""

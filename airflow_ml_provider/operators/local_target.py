@@ -21,7 +21,7 @@ import psutil
 from airflow.configuration import AIRFLOW_HOME
 
 from airflow_ml_provider.decisions.serving import Revision, Serving
-from airflow_ml_provider.operators.serving_target import NotServingError, ServingChangedError
+from airflow_ml_provider.exceptions import NotServingError, ServingChangedError
 from airflow_ml_provider.protocol.environment import WITHHELD
 
 HOST = "127.0.0.1"
@@ -82,13 +82,15 @@ class LocalTarget:
 
     def read(self) -> Serving:
         """Return what the folder says."""
+        serving, self._count = self._look()
+        return serving
+
+    def _look(self) -> tuple[Serving, int]:
         try:
             found = json.loads((self._folder / _STATE).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            self._count = 0
-            return Serving()
-        self._count = found["count"]
-        return Serving.from_plain(found["serving"])
+            return Serving(), 0
+        return Serving.from_plain(found["serving"]), int(found["count"])
 
     def write(self, serving: Serving) -> None:
         """Replace what the folder says; with nothing to be served the endpoint ends.
@@ -99,9 +101,7 @@ class LocalTarget:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            mine = self._count
-            self.read()
-            if self._count != mine:
+            if self._look()[1] != self._count:
                 raise ServingChangedError(
                     f"endpoint {self._folder.name!r}: another run changes what it serves; a retry looks anew"
                 )
@@ -118,7 +118,7 @@ class LocalTarget:
     def start(self, revision: Revision, replicas: int) -> None:
         """Start servers until there are so many."""
         for path, server in self._servers(revision):
-            if not _lives(server):
+            if not self._lives(server):
                 path.unlink(missing_ok=True)
         for _ in range(replicas - self.replicas(revision)):
             port = _free_port()
@@ -131,17 +131,17 @@ class LocalTarget:
             mark = {"TMPDIR": str(temporary), _FOLDER_VARIABLE: str(self._folder), _REVISION_VARIABLE: revision.name}
             log = self._folder / _SERVERS / f"{name}.log"
             process = _started(replace(command, environment={**command.environment, **mark}), log)
-            about = {"revision": revision.name, "port": port, **_identity(process)}
+            about = {"revision": revision.name, "port": port, "pid": process.pid}
             _replace(self._folder / _SERVERS / f"{name}.json", json.dumps(about))
 
     def replicas(self, revision: Revision) -> int:
         """Return how many servers of a revision there are."""
-        return sum(_lives(server) for _, server in self._servers(revision))
+        return sum(self._lives(server) for _, server in self._servers(revision))
 
     def faults(self, revision: Revision) -> str:
         """Say which server of a revision has ended."""
         for path, server in self._servers(revision):
-            if not _lives(server):
+            if not self._lives(server):
                 log = path.with_suffix(".log")
                 lines = log.read_text(errors="replace").splitlines()[-_TAIL:] if log.is_file() else []
                 return f"its process ended; the end of {log}:{''.join(f'{chr(10)}  | {line}' for line in lines)}"
@@ -152,23 +152,33 @@ class LocalTarget:
         return [
             f"http://{HOST}:{server['port']}"
             for _, server in self._servers(revision)
-            if _lives(server) and _answers(server["port"])
+            if self._lives(server) and _answers(server["port"])
         ]
 
-    def settle(self, revision: Revision) -> None:
-        """Do nothing: there is nothing beside the servers."""
+    def waits(self, revision: Revision) -> str:
+        """Return nothing: a process waits for nobody."""
+        return ""
 
-    def remove_all_but(self, serving: Serving) -> None:
-        """Tell the servers of other revisions to end; they answer what they have begun."""
+    def settle(self, revision: Revision, replicas: int) -> None:
+        """End what there is more of than was asked for; see to it that the port is held."""
+        for path, _ in self._servers(revision)[replicas:]:
+            path.unlink(missing_ok=True)
+        self.remove_others()
+        with self._locked():
+            self._start_front()
+
+    def remove_others(self) -> None:
+        """Tell the servers to end that have no place in what is served now; they answer what they have begun."""
+        serving = self._look()[0]
         kept = {found.name for found in (serving.stable, serving.candidate) if found is not None}
         for path, server in self._all_servers():
             if server["revision"] not in kept:
                 path.unlink(missing_ok=True)
+        known = {server["pid"] for _, server in self._all_servers()}
         # Also those that were started by a task that was killed before it could say so.
         for process in psutil.process_iter(["environ"]):
             marked = process.info["environ"] or {}
-            mine = marked.get(_FOLDER_VARIABLE) == str(self._folder)
-            if mine and marked.get(_REVISION_VARIABLE) not in kept:
+            if marked.get(_FOLDER_VARIABLE) == str(self._folder) and process.pid not in known:
                 with suppress(psutil.NoSuchProcess):
                     process.terminate()
         if not kept:
@@ -183,6 +193,13 @@ class LocalTarget:
             with suppress(FileNotFoundError):
                 yield path, json.loads(path.read_text(encoding="utf-8"))
 
+    def _lives(self, server: Mapping[str, Any]) -> bool:
+        """Whether a server's process lives, and is not another one of its number."""
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            marked = psutil.Process(server["pid"]).environ()
+            return bool(marked.get(_FOLDER_VARIABLE) == str(self._folder))
+        return False
+
     def _front(self) -> dict[str, Any] | None:
         try:
             found: dict[str, Any] = json.loads((self._folder / _FRONT).read_text(encoding="utf-8"))
@@ -192,9 +209,10 @@ class LocalTarget:
 
     def _start_front(self) -> None:
         found = self._front()
-        if self._front_process(found) is not None:
+        if self._front_process(found) is not None and self._port in (0, found["port"] if found else 0):
             return
-        port = self._port if found is None else found["port"]
+        port = self._port or (found["port"] if found else 0)
+        self._end_front()
         arguments = (sys.executable, "-P", "-m", "airflow_ml_provider.runtime.stages.serve.front")
         command = ServerCommand((*arguments, str(self._folder), str(port)), plain_environment(), str(self._folder))
         (self._folder / _FRONT).unlink(missing_ok=True)
@@ -245,26 +263,9 @@ def _started(command: ServerCommand, log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _identity(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    return {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}
-
-
-def _process(server: Mapping[str, Any]) -> psutil.Process | None:
-    """Return a process that lives and is the one that was started, not another of the same number."""
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(server["pid"])
-        if process.create_time() == server["created"] and process.status() != psutil.STATUS_ZOMBIE:
-            return process
-    return None
-
-
-def _lives(server: Mapping[str, Any]) -> bool:
-    return _process(server) is not None
-
-
 def _answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://{HOST}:{port}/ping", timeout=_PING_SECONDS).status_code == 200
+        return httpx.get(f"http://{HOST}:{port}/ping", timeout=_PING_SECONDS, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 

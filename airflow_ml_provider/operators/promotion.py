@@ -9,10 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_ml_provider.decisions.serving import ALL, Revision, Serving, next_move, replicas_beside, steps_left
-from airflow_ml_provider.exceptions import MlflowError, MlflowUnavailableError, StageKilledError
-from airflow_ml_provider.operators.serving_target import NotServingError, ServingChangedError, ServingTarget
+from airflow_ml_provider.exceptions import (
+    MlflowAuthorizationError,
+    MlflowError,
+    MlflowUnavailableError,
+    NotServingError,
+    ServingChangedError,
+    StageConfigurationError,
+    StageKilledError,
+)
+from airflow_ml_provider.operators.serving_target import ServingTarget
 
 _LOOK_SECONDS = 0.5
+_START_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,8 @@ class Promotion:
         smoke: Asks new servers for the first time; raises when they answer otherwise than the model.
         watch: Watches a step; raises when the guard does not hold. Takes the percent, the candidate's servers and
             those of what served.
-        flip: Makes a version champion; done again, nothing changes.
+        flip: Makes a revision's version champion; done again, nothing changes.
+        champion: Returns the version of a model that is champion now.
         stopped: Whether the task was told to end.
         log: Where it is told.
     """
@@ -55,7 +65,8 @@ class Promotion:
         canary: Canary,
         smoke: Callable[[Sequence[str]], None],
         watch: Callable[[int, Sequence[str], Sequence[str]], None],
-        flip: Callable[[str], None],
+        flip: Callable[[Revision], None],
+        champion: Callable[[str], str | None],
         stopped: Callable[[], bool],
         log: Any | logging.Logger,
     ) -> None:
@@ -64,6 +75,7 @@ class Promotion:
         self._smoke = smoke
         self._watch = watch
         self._flip = flip
+        self._champion = champion
         self._stopped = stopped
         self._log = log
 
@@ -72,19 +84,25 @@ class Promotion:
 
         Raises:
             NotServingError: Its servers did not become ready; what served before serves.
+            StageConfigurationError: The endpoint is another model's.
             ServingChangedError: Another run changed the endpoint meanwhile.
             AirflowException: A check failed; what served before serves.
         """
         serving = self._settled(wanted)
         if serving.stable == wanted:
             self._ready(serving, wanted, percent=ALL, at_least=1)
-            self._flip(wanted.version)
-            self._target.settle(wanted)
+            self._target.settle(wanted, self._canary.replicas)
             self._log.info("%s serves version %s already", self._target.url, wanted.version)
+            if (champion := self._champion(wanted.model)) != wanted.version:
+                self._log.warning(
+                    "The champion of %s is version %s, set by hand: the alias stays", wanted.model, champion
+                )
             return False
         try:
             serving = self._tried(serving, wanted)
         except ServingChangedError:
+            # What this run started may be nobody's by now.
+            self._target.remove_others()
             raise
         except BaseException as error:
             self._roll_back(wanted, error)
@@ -96,6 +114,12 @@ class Promotion:
         """Return what is served once what an earlier promotion left is finished or undone."""
         while True:
             serving = self._target.read()
+            for found in (serving.stable, serving.candidate):
+                if found is not None and found.model != wanted.model:
+                    raise StageConfigurationError(
+                        f"endpoint {self._target.url} serves the model {found.model!r}: give the stage that serves "
+                        f"{wanted.model!r} another endpoint"
+                    )
             move = next_move(serving, wanted)
             if move == "finish":
                 assert serving.candidate is not None
@@ -107,23 +131,27 @@ class Promotion:
                 assert serving.candidate is not None
                 self._log.info("An earlier promotion of version %s is undone", serving.candidate.version)
                 self._target.write(serving.rolled_back())
-                self._target.remove_all_but(serving.rolled_back())
             else:
-                self._target.remove_all_but(serving)
+                self._target.remove_others()
                 return serving
 
     def _tried(self, serving: Serving, wanted: Revision) -> Serving:
         if serving.candidate is None:
             serving = serving.with_candidate(wanted)
             self._target.write(serving)
-        first = steps_left(self._canary.steps, serving)[0]
-        self._smoke(self._ready(serving, wanted, percent=first))
+        asked: set[str] = set()
         for percent in steps_left(self._canary.steps, serving):
             new = self._ready(serving, wanted, percent=percent)
+            if unasked := sorted(set(new) - asked):
+                self._require_going_on()
+                self._smoke(unasked)
+                asked |= set(unasked)
+            self._require_going_on()
             serving = serving.shifted(percent)
             self._target.write(serving)
             old = [] if serving.stable is None else self._target.ready(serving.stable)
             self._log.info("%s: %s", self._target.url, _shares(percent, new, old))
+            self._require_going_on()
             self._watch(percent, new, old)
         serving = replace(serving, decided=True)
         self._target.write(serving)
@@ -132,17 +160,18 @@ class Promotion:
     def _finish(self, serving: Serving) -> None:
         assert serving.candidate is not None
         try:
-            self._flip(serving.candidate.version)
+            self._flip(serving.candidate)
         except MlflowUnavailableError:
             raise
-        except MlflowError as error:
-            # The registry will not have it: there is no way forward.
-            self._roll_back(serving.candidate, error)
-            raise
-        served = serving.promoted()
-        self._target.write(served)
-        self._target.settle(serving.candidate)
-        self._target.remove_all_but(served)
+        except (MlflowError, MlflowAuthorizationError) as error:
+            if self._champion(serving.candidate.model) != serving.candidate.version:
+                # The registry will not have it: there is no way forward.
+                self._roll_back(serving.candidate, error, decided=True)
+                raise
+            self._log.warning("The alias has moved, what is told beside it could not be written: %s", error)
+        self._target.write(serving.promoted())
+        self._target.settle(serving.candidate, self._canary.replicas)
+        self._target.remove_others()
         self._log.info("%s serves version %s", self._target.url, serving.candidate.version)
 
     def _ready(self, serving: Serving, wanted: Revision, *, percent: int, at_least: int | None = None) -> list[str]:
@@ -150,32 +179,38 @@ class Promotion:
         stable = 0 if serving.stable is None else self._target.replicas(serving.stable)
         replicas = replicas_beside(stable, percent, wanted=self._canary.replicas)
         self._target.start(wanted, replicas)
-        deadline = time.monotonic() + self._canary.ready_seconds
+        started = time.monotonic()
+        deadline = started + self._canary.ready_seconds
         while len(found := self._target.ready(wanted)) < (at_least or replicas):
             if told := self._target.faults(wanted):
                 raise NotServingError(f"the new servers of version {wanted.version} do not start: {told}")
             if time.monotonic() > deadline:
+                waits = self._target.waits(wanted)
                 raise NotServingError(
                     f"{len(found)} of {replicas} new servers of version {wanted.version} were ready after "
-                    f"{self._canary.ready_seconds:g} s; give them more time (ready_timeout), or see why they wait: "
-                    f"kubectl get pods -l airflow-ml/revision={wanted.name}"
+                    f"{self._canary.ready_seconds:g} s{waits and ': '}{waits}; give them more time (ready_timeout), or "
+                    f"see to what they wait for"
                 )
-            self._pause()
+            if time.monotonic() - started > _START_SECONDS:
+                # Somebody may have taken them for leftovers.
+                self._target.start(wanted, replicas)
+                started = time.monotonic()
+            self._require_going_on()
+            time.sleep(_LOOK_SECONDS)
         return found
 
-    def _pause(self) -> None:
+    def _require_going_on(self) -> None:
         if self._stopped():
             raise StageKilledError("the task was told to end, and what served before serves")
-        time.sleep(_LOOK_SECONDS)
 
-    def _roll_back(self, wanted: Revision, error: BaseException) -> None:
-        """Put back what served before, unless that is somebody else's business by now."""
+    def _roll_back(self, wanted: Revision, error: BaseException, *, decided: bool = False) -> None:
+        """Put back what served before, unless that is somebody else's business by now, or the alias may have moved."""
         serving = self._target.read()
-        if serving.candidate != wanted:
+        if serving.candidate != wanted or serving.decided != decided:
             return
         before = serving.rolled_back()
         self._target.write(before)
-        self._target.remove_all_but(before)
+        self._target.remove_others()
         serves = "nothing, as before" if before.stable is None else f"version {before.stable.version}, as before"
         first = (str(error).splitlines() or [type(error).__name__])[0]
         self._log.warning("Rolled back: %s serves %s (%s)", self._target.url, serves, first)

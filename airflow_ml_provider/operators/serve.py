@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.decisions.gate import Threshold, judge
-from airflow_ml_provider.decisions.serving import Revision, Serving, checked_steps
-from airflow_ml_provider.exceptions import CheckFailedError, StageConfigurationError
+from airflow_ml_provider.decisions.serving import Revision, Serving, checked_steps, guard_at
+from airflow_ml_provider.exceptions import CheckFailedError, GateFailedError, StageConfigurationError
 from airflow_ml_provider.operators.links import ENDPOINT_URL, EndpointLink, MlflowRunLink
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.artifact import ArtifactRef
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_ml_provider.protocol.result import StageResult
 
 TARGETS = ("deployment", "local")
+ENDPOINT_TAG = "airflow_ml.endpoint"
+"""The tag of a version that says where it serves."""
 DEFAULT_GUARD: Mapping[str, str] = {"error_rate": "< 0.01"}
 CHECK_RESOURCES: Mapping[str, str] = {"cpu": "100m", "memory": "512Mi"}
 _ENDPOINT = re.compile(r"[a-z]([a-z0-9-]{0,43}[a-z0-9])?")
@@ -61,6 +63,7 @@ class ServeOperator(StageOperator):
         log_requests: Which part of the requests is kept in the store, with the answers; 0 for none.
         servers_need_code: Whether the servers get ``code`` too, for a model that imports it.
         port: Where the endpoint listens on the local runner; 0 for a free port.
+        gates: Verdicts of evaluate stages (``[evaluate.output["gate"]]``); a model that did not pass is not served.
     """
 
     kind: ClassVar[str] = "serve"
@@ -69,7 +72,9 @@ class ServeOperator(StageOperator):
     needs_tracking: bool = True
     never_reused: ClassVar[str] = "what serves is looked at each time"
     default_outputs: ClassVar[Mapping[str, str]] = {"smoke": "report"}
-    template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "endpoint", "model", "server"}))
+    template_fields: Sequence[str] = tuple(
+        sorted({*StageOperator.template_fields, "endpoint", "gates", "model", "server"})
+    )
     operator_extra_links = (MlflowRunLink(), EndpointLink())
 
     def __init__(
@@ -89,9 +94,12 @@ class ServeOperator(StageOperator):
         example: Any = None,
         log_requests: float = 0.0,
         servers_need_code: bool = False,
-        port: int = 8080,
+        port: int = 8088,
+        gates: Sequence[Any] = (),
         **kwargs: Any,
     ) -> None:
+        # Meanwhile new servers get requests.
+        kwargs.setdefault("capacity_timeout", ready_timeout)
         super().__init__(inputs={} if example is None else {"example": example}, **kwargs)
         self.model = model
         self.target = target
@@ -107,6 +115,7 @@ class ServeOperator(StageOperator):
         self.log_requests = log_requests
         self.servers_need_code = servers_need_code
         self.port = port
+        self.gates = gates
         self._checks: ServeChecks | None = None
         self._require_sound_endpoint()
 
@@ -121,6 +130,11 @@ class ServeOperator(StageOperator):
             StageFailedError: A check could not run.
             MlflowError: MLflow refused or did not answer.
         """
+        for gate in self.gates:
+            if not (isinstance(gate, Mapping) and gate.get("passed") is True):
+                raise GateFailedError(
+                    f"stage {self.task_id!r}: the model did not pass its gate, and is not served: {gate}"
+                )
         target, wanted = self._place(context)
         if target.read() == Serving(stable=wanted):
             self._promote(context, target, wanted, smoke=None)
@@ -161,23 +175,38 @@ class ServeOperator(StageOperator):
         return pod
 
     def _promote(self, context: Context, target: ServingTarget, wanted: Revision, *, smoke: ArtifactRef | None) -> None:
-        from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
+        from airflow_ml_provider.hooks.mlflow_registry import CHAMPION, ModelRegistry
 
         name, version = self._version()
         registry = ModelRegistry(str(self.mlflow_conn_id))
         by = f"{context['ti'].dag_id} {context['ti'].run_id}"
 
-        def flip(found: str) -> None:
-            registry.promote(name, found, by=by)
-            registry.set_tag(name, found, "airflow_ml.endpoint", target.url)
+        def flip(found: Revision) -> None:
+            before = registry.version_of_alias(found.model, CHAMPION)
+            registry.promote(found.model, found.version, by=by)
+            registry.set_tag(found.model, found.version, ENDPOINT_TAG, target.url)
+            if before is not None and str(before["version"]) != found.version:
+                registry.delete_tag(found.model, str(before["version"]), ENDPOINT_TAG)
 
-        promotion = self._promotion(context, target, smoke, flip)
+        def champion(model: str) -> str | None:
+            found = registry.version_of_alias(model, CHAMPION)
+            return None if found is None else str(found["version"])
+
+        promotion = self._promotion(context, target, smoke, flip=flip, champion=champion)
         promotion.run(wanted)
         about = {"url": target.url, "model": name, "version": version, "revision": wanted.name}
         context["ti"].xcom_push(key="endpoint", value=about)
         context["ti"].xcom_push(key=ENDPOINT_URL, value=target.url)
 
-    def _promotion(self, context: Context, target: ServingTarget, smoke: ArtifactRef | None, flip: Any) -> Promotion:
+    def _promotion(
+        self,
+        context: Context,
+        target: ServingTarget,
+        smoke: ArtifactRef | None,
+        *,
+        flip: Callable[[Revision], None],
+        champion: Callable[[str], str | None],
+    ) -> Promotion:
         from airflow_ml_provider.operators.promotion import Canary, Promotion
         from airflow_ml_provider.operators.serve_checks import ServeChecks
 
@@ -188,7 +217,7 @@ class ServeOperator(StageOperator):
             observed, faults = checks.watch(percent=percent, new=new, old=old)
             watched.append(observed)
             context["ti"].xcom_push(key="canary", value=watched)
-            verdict = judge(self.guard, observed)
+            verdict = judge(guard_at(self.guard, beside_others=bool(old)), observed)
             for reason in verdict.reasons:
                 self.log.info("Guard at %d %%: %s", percent, reason)
             if not verdict.passed:
@@ -204,6 +233,7 @@ class ServeOperator(StageOperator):
             smoke=checks.smoke,
             watch=watch,
             flip=flip,
+            champion=champion,
             stopped=lambda: self._killed,
             log=self.log,
         )
@@ -212,7 +242,9 @@ class ServeOperator(StageOperator):
         from airflow_ml_provider.operators.serving_places import serving_place
 
         name, version = self._version()
-        endpoint = self.endpoint or re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:45].strip("-")
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        slug = slug if slug[:1].isalpha() else f"model-{slug}"
+        endpoint = self.endpoint or slug[:45].strip("-")
         if not _ENDPOINT.fullmatch(endpoint):
             raise StageConfigurationError(
                 f"stage {self.task_id!r}: endpoint {endpoint!r} is no name of a Service: start with a letter, go "
@@ -222,7 +254,8 @@ class ServeOperator(StageOperator):
 
     def _version(self) -> tuple[str, str]:
         model = self.model
-        if not isinstance(model, Mapping) or not {"name", "version"} <= model.keys():
+        known = isinstance(model, Mapping) and {"name", "version"} <= model.keys()
+        if not known or not str(model["version"]).isdecimal():
             raise StageConfigurationError(
                 f"stage {self.task_id!r}: {model!r} is no registered model: pass register.output['model']"
             )
@@ -230,6 +263,8 @@ class ServeOperator(StageOperator):
 
     def _require_sound_endpoint(self) -> None:
         stage = f"stage {self.task_id!r}"
+        if self.servers_need_code and not self.code:
+            raise StageConfigurationError(f"{stage}: servers_need_code, and there is no code")
         if self.mlflow_conn_id is None:
             raise StageConfigurationError(f"{stage}: serve needs MLflow: set mlflow_conn_id")
         if self.target not in TARGETS:

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_ml_provider.exceptions import FAILURE_CLASSES, CheckFailedError, StageConfigurationError, StageFailedError
+from airflow_ml_provider.exceptions import (
+    FAILURE_CLASSES,
+    CheckFailedError,
+    ServingChangedError,
+    StageConfigurationError,
+    StageFailedError,
+)
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.local_runner import LocalRunner
 from airflow_ml_provider.operators.pod_runner import PodRunner
@@ -41,6 +47,7 @@ class ServeChecks:
         self._context = context
         self._smoke = smoke
         self._runner: Runner | None = None
+        self._stopped = False
         self.asking = False
 
     def smoke(self, endpoints: Sequence[str]) -> None:
@@ -78,11 +85,13 @@ class ServeChecks:
 
     def stop(self) -> None:
         """End the check that runs; called from Airflow's signal handler."""
+        self._stopped = True
         if self._runner is not None:
             self._runner.stop()
 
     def _run(self, **options: Any) -> StageResult:
-        assert self._smoke is not None
+        if self._smoke is None:
+            raise ServingChangedError("another run changed the endpoint meanwhile; a retry looks anew")
         operator, disruptions = self._operator, 0
         settings = MlSettings.read(store=operator.store, runner=operator.runner)
         identity = StageIdentity.of(self._context, store=settings.store)
@@ -93,6 +102,8 @@ class ServeChecks:
             self._runner = (
                 PodRunner(operator, self._context) if settings.runner == "kubernetes" else LocalRunner(operator.log)
             )
+            if self._stopped:
+                self._runner.stop()
             self.asking = True
             try:
                 self._runner.prepare(replace(asked, attempt=number, attempt_uri=uri), secrets={}, memory=0)

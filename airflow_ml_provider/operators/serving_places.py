@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 REQUEST_LOG = "_requests"
 """The folder of the store that samples of requests go to, by endpoint."""
 _SERVING = "_serving"
+_RANDOM_NAME = re.compile(r"secretvol[0-9a-f-]{8,}")
 _OF_A_TASK = ("airflow_version", "airflow_kpo_in_cluster")
 """Labels that KubernetesPodOperator gives every pod."""
 
@@ -61,14 +64,17 @@ def serving_place(
     if settings.runner == "local":
         if operator.target != "local":
             operator.log.info("On the local runner the servers are processes of this machine (target local)")
-        return _on_this_machine(operator, request, endpoint), Revision.of(version, _what_matters(request))
+        return _on_this_machine(operator, request, endpoint), Revision.of(model, version, _what_matters(request))
     if operator.target == "local":
         raise StageConfigurationError(
             f"stage {operator.task_id!r}: target 'local' is this machine, and its checks run in pods: say "
             f"runner: local, or target: deployment"
         )
     operator.name, operator.random_name_suffix = endpoint, False
+    # Each build adds to them.
+    variables = list(operator.env_vars or ())
     pod = operator.build_pod_request_obj(None)
+    operator.env_vars = variables
     labels = {key: value for key, value in (pod.metadata.labels or {}).items() if key not in _OF_A_TASK}
 
     def deployment(revision: Revision, replicas: int) -> V1Deployment:
@@ -84,8 +90,9 @@ def serving_place(
         )
 
     made_of: dict[str, Any] = {
-        "pod": ApiClient().sanitize_for_serialization(pod.spec),
+        "pod": _without_chance(ApiClient().sanitize_for_serialization(pod.spec)),
         "labels": labels,
+        "annotations": dict(pod.metadata.annotations or {}),
         "server": _what_matters(request),
         "start_seconds": operator.ready_timeout.total_seconds(),
     }
@@ -96,10 +103,18 @@ def serving_place(
         endpoint=endpoint,
         pipeline=context["ti"].dag_id,
         deployment=deployment,
-        autoscale=None if operator.autoscale is None else {**operator.autoscale, "min": operator.replicas},
+        autoscale=None if operator.autoscale is None else dict(operator.autoscale),
         container=operator.base_container_name,
     )
-    return target, Revision.of(version, made_of)
+    return target, Revision.of(model, version, made_of)
+
+
+def _without_chance(spec: Any) -> Any:
+    """Return a pod's spec without the names that KubernetesPodOperator gives volumes of Secrets at random."""
+    text = json.dumps(spec, sort_keys=True)
+    for number, name in enumerate(dict.fromkeys(_RANDOM_NAME.findall(text))):
+        text = text.replace(name, f"secret-{number}")
+    return json.loads(text)
 
 
 def _on_this_machine(operator: ServeOperator, request: StageRequest, endpoint: str) -> LocalTarget:
@@ -138,7 +153,8 @@ def _server_request(
         body=operator.body,
         options={
             "model": {"name": model, "version": version},
-            "host": "0.0.0.0",  # noqa: S104 - a pod's network is its own
+            # All addresses, of both families.
+            "host": "",
             "port": PORT,
             "sample": operator.log_requests,
             "log": join(store, REQUEST_LOG, endpoint),
@@ -153,6 +169,7 @@ def _what_matters(request: StageRequest) -> dict[str, Any]:
     """Return what makes one server another; another version of this provider does not."""
     return {
         "command": list(request.command),
+        "mlflow": "" if request.tracking is None else request.tracking.uri,
         "options": dict(request.options),
         "code": None if request.code is None else request.code.digest,
     }

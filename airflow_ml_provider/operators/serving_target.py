@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from airflow.sdk.exceptions import AirflowException
-
 from airflow_ml_provider.decisions.serving import Revision, Serving
-
-
-class ServingChangedError(AirflowException):
-    """Another run changed the endpoint meanwhile. A retry looks anew at what serves."""
-
-
-class NotServingError(AirflowException):
-    """New servers did not become ready. A retry seldom helps: the message says what they said."""
 
 
 class ServingTarget(Protocol):
@@ -54,8 +44,11 @@ class ServingTarget(Protocol):
     def ready(self, revision: Revision) -> list[str]:
         """Return where each server of a revision that is ready can be asked."""
 
-    def settle(self, revision: Revision) -> None:
-        """Give a revision that serves alone what it has beside its servers."""
+    def waits(self, revision: Revision) -> str:
+        """Say what servers of a revision wait for, empty when nobody knows."""
 
-    def remove_all_but(self, serving: Serving) -> None:
-        """End all servers that have no place in what is served."""
+    def settle(self, revision: Revision, replicas: int) -> None:
+        """Give a revision that serves alone as many servers as it is to have, and what it has beside them."""
+
+    def remove_others(self) -> None:
+        """End all servers that have no place in what is served now, whoever started them."""

@@ -112,6 +112,8 @@ def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
             yield from _champion(spec, name)
         if stage.kind in ("register", "serve", "batch_predict") and spec.tracking is None:
             yield Finding(where, f"{stage.kind} needs MLflow: remove 'tracking: false'")
+        if stage.kind == "serve":
+            yield from _approved(spec, name)
         yield from _ignored(where, stage)
         for reserved in set(RESERVED_OUTPUTS) & stage.output_types().keys():
             yield Finding((*where, "outputs", reserved), f"output {reserved!r} is a reserved name; rename it")
@@ -174,6 +176,17 @@ def _champion(spec: PipelineSpec, name: str) -> Iterator[Finding]:
             ("stages", name, "gate", CHAMPION),
             "which model's champion? no single register stage registers a model that this stage reads: say champion_of",
         )
+
+
+def _approved(spec: PipelineSpec, serve: str) -> Iterator[Finding]:
+    """A person's answer comes before what it is about serves."""
+    model = spec.stages[serve].references()["model",]
+    for name, stage in spec.stages.items():
+        asked = stage.kind == "approve" and stage.references()["model",] == model
+        if asked and name not in spec.upstream(serve):
+            yield Finding(
+                ("stages", serve), f"it does not wait for {name!r}, which asks a person: add 'needs: [{name}]'"
+            )
 
 
 def _files(spec: PipelineSpec, folder: Path) -> Iterator[Finding]:

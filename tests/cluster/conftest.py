@@ -283,6 +283,9 @@ def airflow(
     languages = folder / "examples" / "other_languages" / "pipeline.yaml"
     languages.write_text(languages.read_text().replace("ml/stage:1.0", cluster.image))
     shutil.copytree(HERE / "dags", folder / "cases", ignore=ignore)
+    watched = shutil.copytree(ROOT / "tests/integration/dags/watched", folder / "cases" / "watched", ignore=ignore)
+    text = (watched / "pipeline.yaml").read_text().replace("engine: light", "engine: evidently")
+    (watched / "pipeline.yaml").write_text(text)
     server = AirflowServer(
         home=tmp_path_factory.mktemp("airflow"),
         dags_folder=folder,

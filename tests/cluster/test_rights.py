@@ -51,6 +51,12 @@ AUTOSCALER = client.V2HorizontalPodAutoscaler(
     spec={"maxReplicas": 1, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}},
 )
 
+
+def changed_autoscaler(pods):
+    objects(pods).put_autoscaler(AUTOSCALER)
+    objects(pods).put_autoscaler(AUTOSCALER)
+
+
 CALLS = {
     ("create", "pods"): lambda pods: pods.create(
         client.V1Pod(metadata=client.V1ObjectMeta(name="x"), spec=POD["spec"])
@@ -64,13 +70,14 @@ CALLS = {
     ("get", "services"): lambda pods: objects(pods).service("x"),
     ("create", "services"): lambda pods: objects(pods).create_service(SERVICE),
     ("patch", "services"): lambda pods: objects(pods).change_service("x", {"metadata": {"annotations": {"a": "b"}}}),
-    ("delete", "services"): lambda pods: objects(pods).delete_service("x"),
+    ("delete", "services"): lambda pods: objects(pods).delete_service("x", version=""),
     ("list", "deployments"): lambda pods: objects(pods).deployments("a=b"),
     ("create", "deployments"): lambda pods: objects(pods).create_deployment(deployment(pods)),
     ("patch", "deployments"): lambda pods: objects(pods).scale("x", 2),
     ("delete", "deployments"): lambda pods: objects(pods).delete_deployment("x"),
     ("list", "horizontalpodautoscalers"): lambda pods: objects(pods).autoscalers("a=b"),
-    ("create", "horizontalpodautoscalers"): lambda pods: objects(pods).create_autoscaler(AUTOSCALER),
+    ("create", "horizontalpodautoscalers"): lambda pods: objects(pods).put_autoscaler(AUTOSCALER),
+    ("patch", "horizontalpodautoscalers"): changed_autoscaler,
     ("delete", "horizontalpodautoscalers"): lambda pods: objects(pods).delete_autoscaler("x"),
 }
 

@@ -17,7 +17,7 @@ def local(ref):
 
 
 def runs(airflow):
-    return [run["dag_run_id"] for run in airflow.api.get(f"/api/v2/dags/{RETRAINED}/dagRuns")["dag_runs"]]
+    return [run["dag_run_id"] for run in airflow.api.get(f"/dags/{RETRAINED}/dagRuns")["dag_runs"]]
 
 
 @pytest.fixture(scope="module")

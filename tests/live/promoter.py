@@ -85,7 +85,7 @@ def deployment_target(place):
         endpoint=place.endpoint,
         pipeline="cut",
         deployment=deployment,
-        autoscale={"min": 1, "max": 2, "cpu": 80},
+        autoscale={"max": 2, "cpu": 80},
         container="base",
     )
 
@@ -109,7 +109,7 @@ class Counting:
 
     def around(self, target):
         """Count what a target is told to change."""
-        for name in ("write", "start", "settle", "remove_all_but"):
+        for name in ("write", "start", "settle", "remove_others"):
             setattr(target, name, self.step(getattr(target, name)))
         return target
 
@@ -131,11 +131,12 @@ def promote(target, model, version, *, end_before=0, refuse_at=None):
         canary=Canary([50, 100], replicas=1, ready_seconds=60),
         smoke=counting.step(lambda _: None),
         watch=counting.step(watch),
-        flip=lambda found: registry.promote(model, found, by="test"),
+        flip=lambda found: registry.promote(found.model, found.version, by="test"),
+        champion=lambda name: str(registry.version_of_alias(name, "champion")["version"]),
         stopped=lambda: False,
         log=logging.getLogger("promotion"),
     )
-    return promotion.run(Revision.of(version, {}))
+    return promotion.run(Revision.of(model, version, {}))
 
 
 def run(make, place, version, end_before, refuse_at):

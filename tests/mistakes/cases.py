@@ -302,6 +302,19 @@ SECTIONS: dict[str, list[Mistake]] = {
             APPROVED,
             f"{APPROVED}  serve: {{kind: serve, model: train.model}}\n",
         ),
+        Mistake(
+            "an endpoint that does not wait for a person",
+            APPROVED,
+            f"{served('replicas: 2')}{APPROVE.replace('train', 'register')}",
+        ),
+        Mistake(
+            "predictions of no model", APPROVED, f"{APPROVED}  predict: {{kind: batch_predict, data: ingest.data}}\n"
+        ),
+        Mistake(
+            "drift of no stage",
+            "code: ./steps",
+            "code: ./steps\nschedule: {drift: flights_watch}",
+        ),
         Mistake("a canary that does not rise", APPROVED, served("canary: [50, 10]")),
         Mistake("a guard without a comparison", APPROVED, served("guard: {error_rate: 0.01}"), in_schema=True),
         Mistake("a command where a server is meant", APPROVED, served("command: [python, server.py]")),

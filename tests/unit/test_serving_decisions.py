@@ -11,6 +11,7 @@ from airflow_ml_provider.decisions.serving import (
     Revision,
     Serving,
     checked_steps,
+    guard_at,
     next_move,
     replicas_beside,
     steps_left,
@@ -21,7 +22,7 @@ from airflow_ml_provider.runtime.stages.serve.counters import LIMITS, Counters, 
 from airflow_ml_provider.runtime.stages.serve.front import turn
 from airflow_ml_provider.runtime.stages.serve.request_log import rows_of
 
-A, B, C = (Revision(name, version) for name, version in (("v1-a", "1"), ("v2-b", "2"), ("v3-c", "3")))
+A, B, C = (Revision(name, "line", version) for name, version in (("v1-a", "1"), ("v2-b", "2"), ("v3-c", "3")))
 
 
 @pytest.mark.parametrize(
@@ -62,8 +63,9 @@ def test_what_is_no_state_is_refused(plain):
 
 
 def test_a_revision_is_what_its_servers_are_made_of():
-    assert Revision.of("3", {"a": 1, "b": 2}) == Revision.of("3", {"b": 2, "a": 1})
-    assert len({Revision.of(v, made).name for v, made in (("3", {"a": 1}), ("3", {"a": 2}), ("4", {"a": 1}))}) == 3
+    assert Revision.of("m", "3", {"a": 1, "b": 2}) == Revision.of("m", "3", {"b": 2, "a": 1})
+    others = (("m", "3", {"a": 1}), ("m", "3", {"a": 2}), ("m", "4", {"a": 1}), ("n", "4", {"a": 1}))
+    assert len({Revision.of(*other).name for other in others}) == 4
 
 
 @pytest.mark.parametrize("steps", [[0], [95], [101], [50, 10], [10, 10], [True], [10.5], ["10"]])
@@ -84,6 +86,7 @@ def test_new_servers_get_at_least_their_part_and_one_fewer_would_not_do(stable, 
     found = replicas_beside(stable, percent, wanted=3)
     assert found / (stable + found) >= percent / 100 - 1e-9
     assert found == 1 or (found - 1) / (stable + found - 1) < percent / 100
+    assert replicas_beside(stable, 100, wanted=3) == 3
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,9 @@ def test_another_servers_metrics_are_none_of_ours():
         ([True], [1], "predictions[0] is 1"),
         (["cat"], ["dog"], "'dog', the model itself gives 'cat'"),
         ([None], [None], ""),
-        ([0.0], [1e-9], ""),
+        ([float("nan")], [float("nan")], ""),
+        ([1e-9], [9e-7], "predictions[0] is 9e-07"),
+        ([0.0], [1e-13], ""),
     ],
 )
 def test_an_answer_beside_the_models_own(wanted, found, told):
@@ -192,7 +197,13 @@ def test_each_connection_goes_where_its_turn_is():
 
 
 def pod(**status):
-    return {"metadata": {"name": "x"}, "status": {"containerStatuses": [{"name": "base", **status}]}}
+    statuses = [{"name": "base", **status}]
+    scheduled = [{"type": "PodScheduled", "status": "True"}]
+    return {
+        "metadata": {"name": "x", "uid": "u"},
+        "spec": {"containers": [{"name": "base"}]},
+        "status": {"phase": "Pending", "conditions": scheduled, "containerStatuses": statuses},
+    }
 
 
 @pytest.mark.parametrize(
@@ -200,13 +211,23 @@ def pod(**status):
     [
         (pod(state={"running": {}}), ""),
         (pod(state={"waiting": {"reason": "ContainerCreating"}}), ""),
-        (pod(state={"waiting": {"reason": "ImagePullBackOff", "message": "no"}}), "ImagePullBackOff: no"),
+        (pod(state={"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}), "does not exist"),
+        (pod(state={"waiting": {"reason": "ErrImagePull", "message": "429 toomanyrequests"}}), ""),
+        (pod(state={"waiting": {"reason": "CreateContainerConfigError", "message": "no secret"}}), "a Secret"),
+        (pod(state={"terminated": {"exitCode": 0}}, restartCount=5), ""),
         (pod(state={"terminated": {"exitCode": 1}}, restartCount=0), ""),
         (pod(state={"waiting": {}}, lastState={"terminated": {"exitCode": 7}}, restartCount=2), "exit code 7"),
         (pod(state={"terminated": {"exitCode": 137, "reason": "OOMKilled"}}, restartCount=0), "OOMKilled"),
-        ({"metadata": {"name": "x"}, "status": {}}, ""),
     ],
 )
 def test_why_a_server_will_not_become_ready(found, told):
-    said = server_fault(found, container="base")
+    said = server_fault(found, container="base", seconds=30)
     assert (told in said) if told else said == ""
+    found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert server_fault(found, container="base", seconds=30) == ""
+
+
+def test_a_guard_beside_what_served_before_holds_only_where_something_did():
+    guard = {"error_rate": "< 0.01", "p95_seconds": "< stable_p95_seconds", "stable_error_rate": "< 1"}
+    assert guard_at(guard, beside_others=True) == guard
+    assert guard_at(guard, beside_others=False) == {"error_rate": "< 0.01"}

@@ -104,6 +104,8 @@ class StageSpec(BaseModel):
 
     wanted_types: ClassVar[tuple[str, ...]] = ()
     """Types of artifacts that inputs may have, the usual one first; empty for any."""
+    loads_model: ClassVar[bool] = False
+    """Whether it loads a registered model, which may import the pipeline's code."""
     in_airflow: ClassVar[bool] = False
     """Whether it runs in Airflow alone, without a process or pod of its own."""
     param_results: ClassVar[tuple[str, ...]] = ()

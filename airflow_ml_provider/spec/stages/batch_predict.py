@@ -63,6 +63,7 @@ class BatchPredictSpec(StageSpec):
         default="512Mi", description="Memory of the pod that waits for workers", examples=["1Gi"]
     )
 
+    loads_model: ClassVar[bool] = True
     argument_names: ClassVar[Mapping[str, str]] = {"format": "output_format"}
 
     @model_validator(mode="after")

@@ -123,10 +123,11 @@ class ServeSpec(CodeStageSpec):
         default=False, description="Whether the servers get code too, for a model that imports it", examples=[True]
     )
     port: int = Field(
-        default=8080, ge=0, le=65535, description="Where the endpoint listens on the local runner", examples=[8080]
+        default=8088, ge=0, le=65535, description="Where the endpoint listens on the local runner", examples=[8088]
     )
 
     needs_code: ClassVar[bool] = False
+    loads_model: ClassVar[bool] = True
     argument_names: ClassVar[Mapping[str, str]] = {"params": "hyperparameters"}
 
     @model_validator(mode="after")

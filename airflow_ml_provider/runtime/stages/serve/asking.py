@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-_TOLERANCE = 1e-6
+_TOLERANCE, _NOTHING = 1e-6, 1e-12
 """By how much a number may differ, relative to its size: another machine, another order of the same sum."""
 
 
@@ -81,7 +81,8 @@ def difference(wanted: Any, found: Any, where: str) -> str:
             return f"{where} has the keys {sorted(found)}, the model itself gives {sorted(wanted)}"
         pairs = ((f"{where}.{key}", wanted[key], found[key]) for key in wanted)
     elif _is_number(wanted) and _is_number(found):
-        close = math.isclose(wanted, found, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+        close = math.isclose(wanted, found, rel_tol=_TOLERANCE, abs_tol=_NOTHING)
+        close = close or (math.isnan(wanted) and math.isnan(found))
         return "" if close else f"{where} is {found!r}, the model itself gives {wanted!r}"
     else:
         same = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)

@@ -12,7 +12,8 @@ LIMITS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, math.in
 """Upper limits of the buckets that answers are counted in by how long they took, in seconds."""
 
 _LINE = re.compile(
-    r'^(ml_requests_total|ml_request_errors_total|ml_request_seconds_bucket)(?:\{le="[^"]+"\})? (\d\S*)$', re.MULTILINE
+    r'^ml_(requests_total|request_errors_total|request_seconds_sum|request_seconds_bucket)(?:\{le="[^"]+"\})? (\d\S*)$',
+    re.MULTILINE,
 )
 
 
@@ -23,17 +24,20 @@ class Counters:
     Attributes:
         requests: All of them.
         errors: Those with a status of 500 or more.
+        seconds: How long all of them took together.
         buckets: How many took at most as long as the limit of the same index, and longer than the one before.
     """
 
     requests: int = 0
     errors: int = 0
+    seconds: float = 0.0
     buckets: list[int] = field(default_factory=lambda: [0] * len(LIMITS))
 
     def count(self, *, status: int, seconds: float) -> None:
         """Count an answer."""
         self.requests += 1
         self.errors += status >= 500
+        self.seconds += seconds
         self.buckets[bisect.bisect_left(LIMITS, seconds)] += 1
 
     def text(self) -> str:
@@ -53,6 +57,7 @@ class Counters:
                 "# TYPE ml_request_errors_total counter",
                 f"ml_request_errors_total {self.errors}",
                 *lines,
+                f"ml_request_seconds_sum {self.seconds!r}",
                 f"ml_request_seconds_count {total}",
                 "",
             ]
@@ -63,10 +68,12 @@ class Counters:
         """Read the text of a server, ``None`` when it is not one of ours."""
         found, cumulated = cls(), []
         for name, value in _LINE.findall(text):
-            if name == "ml_requests_total":
+            if name == "requests_total":
                 found.requests = int(float(value))
-            elif name == "ml_request_errors_total":
+            elif name == "request_errors_total":
                 found.errors = int(float(value))
+            elif name == "request_seconds_sum":
+                found.seconds = float(value)
             else:
                 cumulated.append(int(float(value)))
         if len(cumulated) != len(LIMITS):
@@ -79,7 +86,8 @@ class Counters:
         if before.requests > self.requests:
             return self
         buckets = [now - then for now, then in zip(self.buckets, before.buckets, strict=False)]
-        return Counters(self.requests - before.requests, self.errors - before.errors, buckets)
+        errors, seconds = self.errors - before.errors, self.seconds - before.seconds
+        return Counters(self.requests - before.requests, errors, seconds, buckets)
 
     def quantile(self, share: float) -> float:
         """Return within how many seconds this share of the answers came, as Prometheus' histogram_quantile does it.
@@ -102,5 +110,6 @@ def summed(all_of: Iterable[Counters]) -> Counters:
     for one in all_of:
         total.requests += one.requests
         total.errors += one.errors
+        total.seconds += one.seconds
         total.buckets = [mine + theirs for mine, theirs in zip(total.buckets, one.buckets, strict=False)]
     return total

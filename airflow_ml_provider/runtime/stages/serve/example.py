@@ -42,10 +42,13 @@ def answered_offline(context: BodyContext) -> BodyOutcome:
         found = fetch_version(request.tracking.uri, name, version, into=Path(folder))
         try:
             model = mlflow.pyfunc.load_model(str(found))
-        except (MlflowException, OSError, ImportError, AttributeError) as error:
+        except Exception as error:
             raise ContractError(f"serve: {shown} cannot be loaded in the stage's image: {error}") from error
         text = _request(context, model, found, shown)
-    answer = scoring_server.invocations(text, "application/json", model, model.metadata.get_input_schema())
+        try:
+            answer = scoring_server.invocations(text, "application/json", model, model.metadata.get_input_schema())
+        except MlflowException as error:
+            raise ContractError(f"serve: {shown} does not answer its example: {error.message[:500]}") from error
     if answer.status != 200:
         raise ContractError(f"serve: {shown} does not answer its example: {_said(answer.response)}")
     target = context.outputs["smoke"]

@@ -43,7 +43,11 @@ async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
             inner_reader, inner_writer = await asyncio.open_connection(HOST, port)
         except OSError:
             continue
-        await asyncio.gather(_pass(reader, inner_writer), _pass(inner_reader, writer))
+        asking = asyncio.create_task(_pass(reader, inner_writer))
+        await _pass(inner_reader, writer)
+        for each in (writer, inner_writer):
+            each.close()
+        await asking
         return
     writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     writer.close()
@@ -54,7 +58,8 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while block := await reader.read(_BLOCK):
             writer.write(block)
             await writer.drain()
-    writer.close()
+        # One that has asked all it wants may still read.
+        writer.write_eof()
 
 
 def _now(folder: Path) -> list[int]:

@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from airflow_ml_provider.artifacts.errors import StoreError
@@ -23,6 +24,8 @@ EVERY_SECONDS = 10.0
 _ROWS = 5_000
 _WAITING = 1_000
 _SIZE_LIMIT = 1024 * 1024
+_BYTES = 32 * 1024 * 1024
+"""What may wait for the store."""
 
 OWN = ("request_id", "row", "requested_at", "model_version", "seconds", "prediction")
 """Columns beside the model's; a column of the model's that is called so gets ``input_`` before its name."""
@@ -45,6 +48,8 @@ class RequestLog:
         self._share = share
         self._waiting: queue.Queue[tuple[float, bytes, bytes, float] | None] = queue.Queue(_WAITING)
         self._number = 0
+        self._lock = threading.Lock()
+        self._bytes = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -54,12 +59,17 @@ class RequestLog:
 
     def add(self, asked: bytes, said: bytes, *, seconds: float) -> None:
         """Keep a request and its answer."""
-        if len(asked) + len(said) <= _SIZE_LIMIT and not self._waiting.full():
-            self._waiting.put((time.time(), asked, said, seconds))
+        size = len(asked) + len(said)
+        with self._lock:
+            if size > _SIZE_LIMIT or self._bytes + size > _BYTES or self._waiting.full():
+                return
+            self._bytes += size
+        self._waiting.put((time.time(), asked, said, seconds))
 
     def close(self) -> None:
         """Write what is left."""
-        self._waiting.put(None)
+        with suppress(queue.Full):
+            self._waiting.put(None, timeout=1.0)
         self._thread.join(EVERY_SECONDS)
 
     def _run(self) -> None:

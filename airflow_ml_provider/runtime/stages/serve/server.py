@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -77,6 +79,7 @@ def _serve(request: StageRequest, model: PyFuncModel) -> None:
 
     options = request.options
     kept = RequestLog(options["log"], model=options["model"], share=options["sample"]) if options["sample"] else None
+    tell_failures(model)
     app = Observed(scoring_server.init(model), kept)
     config = uvicorn.Config(
         app, host=options["host"], port=options["port"], access_log=False, log_level="warning", timeout_keep_alive=75
@@ -92,6 +95,26 @@ def _serve(request: StageRequest, model: PyFuncModel) -> None:
     finally:
         if kept is not None:
             kept.close()
+
+
+_FAILED: ContextVar[list[str] | None] = ContextVar("failed", default=None)
+"""Of one request: what the model raised. MLflow answers 400 to that, as to a request that is wrong."""
+
+
+def tell_failures(model: Any) -> None:
+    """Let it be known of a request when the model itself failed, and not what it was asked."""
+    predict = model._predict_fn
+
+    @functools.wraps(predict)
+    def told(*arguments: Any, **named: Any) -> Any:
+        try:
+            return predict(*arguments, **named)
+        except Exception as error:
+            if (failed := _FAILED.get()) is not None:
+                failed.append(type(error).__name__)
+            raise
+
+    model._predict_fn = told
 
 
 class _Leaving:
@@ -139,6 +162,10 @@ class Observed:
         counted = scope["path"] == INVOCATIONS
         sampled = counted and self._kept is not None and self._kept.wants_one()
         asked, said, status, started = bytearray(), bytearray(), 500, time.monotonic()
+        failed: list[str] = []
+        _FAILED.set(failed)
+        if not any(name == b"content-type" for name, _ in scope["headers"]):
+            scope = {**scope, "headers": [*scope["headers"], (b"content-type", b"application/json")]}
 
         async def received() -> Message:
             message = await receive()
@@ -149,7 +176,8 @@ class Observed:
         async def sent(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = 500 if failed else message["status"]
+                message = {**message, "status": status}
                 if self.leaving:
                     message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             elif sampled:

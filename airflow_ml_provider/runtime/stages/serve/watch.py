@@ -23,7 +23,7 @@ _OBSERVED = "observed"
 def watch(context: BodyContext) -> BodyOutcome:
     """Send requests of our own, look at what the servers counted meanwhile, and ask the user's code.
 
-    The requests go to every new server in turn, so that there are some where nobody else sends any.
+    The requests go to every server in turn, new ones and old ones, so that there are some where nobody else sends any.
 
     Raises:
         ContractError: The user's code takes other arguments, or returns no metrics.
@@ -33,7 +33,10 @@ def watch(context: BodyContext) -> BodyOutcome:
     new, old = options["endpoints"], options["stable_endpoints"]
     before = {endpoint: _counted(endpoint) for endpoint in (*new, *old)}
     sent = _asked(context)
-    metrics = {**_measured(new, before, sent), **{f"stable_{k}": v for k, v in _measured(old, before, None).items()}}
+    metrics = {
+        **_measured(new, before, sent),
+        **{f"stable_{name}": value for name, value in _measured(old, before, None).items()},
+    }
     metrics["percent"] = float(options["percent"])
     if context.request.run is not None:
         metrics |= _judged(context, metrics)
@@ -54,6 +57,8 @@ def _asked(context: BodyContext) -> list[tuple[float, str]]:
         answer = ask(endpoint, options["path"], body=body, timeout=_TIMEOUT_SECONDS)
         wrong = fault(answer, expected)
         found.append((answer.seconds, f"{endpoint}{options['path']}: {wrong}" if wrong else ""))
+        if old := options["stable_endpoints"]:
+            ask(old[len(found) % len(old)], options["path"], body=body, timeout=_TIMEOUT_SECONDS)
         time.sleep(max(0.0, begun + len(found) * pause - time.monotonic()))
     return found
 
