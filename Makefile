@@ -17,6 +17,10 @@ env: ## Create or update .venv from constraints.txt
 demo: env ## Run the flight_delays pipeline in a real Airflow with a real MLflow
 	@$(PYTHON_IN_ENV) -m demo run
 
+.PHONY: loop
+loop: env ## Go round once: train, approve, serve, drift, retrain, serve the new champion
+	@$(PYTHON_IN_ENV) -m demo loop
+
 .PHONY: ui
 ui: env ## Start Airflow and MLflow to look around; Ctrl-C stops them
 	@$(PYTHON_IN_ENV) -m demo ui

@@ -1,4 +1,4 @@
-"""``python -m demo run|ui|screenshot``."""
+"""``python -m demo run|loop|ui|screenshot``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from airflow_ml_provider.testing.airflow_server import PASSWORD, USER
 from airflow_ml_provider.testing.server_process import ServerError
+from demo.loop import loop
 from demo.outcome import read_outcome
 from demo.progress import follow, summary
 from demo.stack import ROOT, STATE, DemoError, Stack, running_stack
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
     console = Console(highlight=False, soft_wrap=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    commands = {"run": run, "ui": ui, "screenshot": screenshot}
+    commands = {"run": run, "loop": loop, "ui": ui, "screenshot": screenshot}
     if len(arguments) != 1 or arguments[0] not in commands:
         console.print(f"usage: python -m demo {'|'.join(commands)}")
         return 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,6 +45,7 @@ def promote(name: str, version: str, *, connection: str) -> None:
         registry.promote(name, version, by=f"{getpass.getuser()}, airflow-ml model promote")
     was = "there was none" if before is None else f"it was {before['version']}"
     typer.echo(f"{name} version {version} is champion; {was}")
+    _tell_endpoint(before, version)
 
 
 def rollback(name: str, *, connection: str) -> None:
@@ -57,6 +58,14 @@ def rollback(name: str, *, connection: str) -> None:
             fail(f"no other version of {name} was champion: name one with 'airflow-ml model promote {name} VERSION'")
         registry.promote(name, before, by=f"{getpass.getuser()}, airflow-ml model rollback")
     typer.echo(f"{name} version {before} is champion again; it was {now or 'none'}")
+    _tell_endpoint(champion, before)
+
+
+def _tell_endpoint(champion: Mapping[str, Any] | None, now: str) -> None:
+    """Say that an alias moves no requests."""
+    endpoint = "" if champion is None else tags_of(champion).get("airflow_ml.endpoint", "")
+    if champion is not None and endpoint and str(champion["version"]) != now:
+        typer.echo(f"{endpoint} serves version {champion['version']} until a serve stage serves another")
 
 
 @contextmanager

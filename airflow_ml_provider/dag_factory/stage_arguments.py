@@ -72,7 +72,7 @@ def stage_arguments(
         arguments["io_image"] = spec.image
     if stage.kind == "evaluate" and CHAMPION in arguments["gate"]:
         arguments["champion_of"] = champion_of(spec, name)
-    elif stage.loads_model:
+    elif stage.loads_model and (stage.kind != "register" or arguments["loader"]):
         arguments["code"] = spec.code
     if stage.kind == "serve":
         registers = stage.references()["model",].stage

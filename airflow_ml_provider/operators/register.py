@@ -33,6 +33,8 @@ class RegisterOperator(StageOperator):
         gates: Verdicts of evaluate stages (``[evaluate.output["gate"]]``); without one the alias is
             ``challenger``.
         promote: Whether it becomes champion here, or an approval that follows decides.
+        loader: The module that loads a model which is a plain folder: its ``_load_pyfunc(path)`` returns an object with
+            ``predict``. It is in ``code``, which is registered with the folder.
     """
 
     kind: ClassVar[str] = "register"
@@ -50,6 +52,7 @@ class RegisterOperator(StageOperator):
         gates: Sequence[Any] = (),
         card: Any = None,
         promote: bool = True,
+        loader: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(inputs={"model": model, **({} if card is None else {"card": card})}, **kwargs)
@@ -57,10 +60,13 @@ class RegisterOperator(StageOperator):
         self.model_name = model_name
         self.gates = gates
         self.promote = promote
+        self.loader = loader
         if self.run or self.command or self.outputs:
             raise StageConfigurationError(
                 f"stage {self.task_id!r}: register takes a model and a name, neither run, command nor outputs"
             )
+        if loader and not self.code:
+            raise StageConfigurationError(f"stage {self.task_id!r}: loader {loader!r} is in code: give code")
         if self.mlflow_conn_id is None:
             raise StageConfigurationError(f"stage {self.task_id!r}: register needs MLflow: set mlflow_conn_id")
 
@@ -88,6 +94,7 @@ class RegisterOperator(StageOperator):
             tags["airflow_ml.gate"] = reasons[:TAG_LIMIT]
         return {
             "model_name": self.model_name,
+            "loader": self.loader,
             "promote": self.promote and bool(self.gates) and all(gate["passed"] for gate in self.gates),
             "tags": tags,
         }

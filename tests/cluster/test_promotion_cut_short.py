@@ -35,8 +35,8 @@ def promoted(place, pod_mlflow, tmp_path_factory):
     patch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", connection)
     patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("promoter")))
 
-    def promote(version, *, end_before=0, refuse_at=None):
-        process = processes.Process(target=run, args=(deployment_target, place, version, end_before, refuse_at))
+    def promote(version, *, end_before=0, refuse_at=None, broken=False):
+        process = processes.Process(target=run, args=(place, version, end_before, refuse_at, broken))
         process.start()
         process.join(180)
         assert process.exitcode is not None, "the promotion did not end in 180 s"
@@ -97,14 +97,14 @@ def test_another_version_first_undoes_what_was_cut_short(promoted, place, pod_ml
         assert aliases(pod_mlflow) == {"champion": before.stable.version}
 
 
-@pytest.mark.parametrize("percent", [50, 100])
-def test_a_guard_that_does_not_hold_puts_back_what_served(promoted, place, kubernetes, pod_mlflow, percent):
+@pytest.mark.parametrize("wrong", [{"refuse_at": 100}, {"broken": True}])
+def test_what_does_not_serve_is_put_back_and_no_request_is_lost(promoted, place, kubernetes, pod_mlflow, wrong):
     target = deployment_target(place)
     before = target.read()
     other = "2" if before.stable.version == "1" else "1"
     address = kubernetes.api.read_namespaced_service(NAME, kubernetes.namespace).spec.cluster_ip
     with Traffic(f"http://{address}", body={}) as traffic:
-        assert promoted(other, refuse_at=percent) == 1
+        assert promoted(other, **wrong) == 1
         seen = sum(traffic.answers.values())
         wait_until(lambda: sum(traffic.answers.values()) > seen + 500, what="requests after that", seconds=60)
     assert target.read() == before

@@ -48,7 +48,10 @@ def deployment(pods):
 SERVICE = client.V1Service(metadata=client.V1ObjectMeta(name="x"), spec={"ports": [{"port": 80}]})
 AUTOSCALER = client.V2HorizontalPodAutoscaler(
     metadata=client.V1ObjectMeta(name="x"),
-    spec={"maxReplicas": 1, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}},
+    spec=client.V2HorizontalPodAutoscalerSpec(
+        max_replicas=1,
+        scale_target_ref=client.V2CrossVersionObjectReference(api_version="apps/v1", kind="Deployment", name="x"),
+    ),
 )
 
 

@@ -82,10 +82,6 @@ def dags_folder(tmp_path_factory):
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "example_dags", folder / "examples", ignore=ignore)
     shutil.copytree(HERE / "dags", folder / "cases", ignore=ignore)
-    served = ROOT / "tests" / "cluster" / "dags" / "served"
-    shutil.copytree(served, folder / "cases" / "served", ignore=ignore)
-    text = (served / "pipeline.yaml").read_text()
-    (folder / "cases" / "served" / "pipeline.yaml").write_text(f"{text}    port: {free_port()}\n")
     return folder
 
 

@@ -47,8 +47,8 @@ class Place:
     endpoint: str
 
 
-def deployment_target(place):
-    """Return the endpoint, whose servers are the one above."""
+def deployment_target(place, *, broken=False):
+    """Return the endpoint, whose servers are the one above, or end at once."""
     core = client.CoreV1Api(config.new_client_from_config(place.kubeconfig))
 
     def deployment(revision, replicas):
@@ -59,7 +59,7 @@ def deployment_target(place):
             dag_run="",
             attempt="_serving",
             attempt_uri="s3://nowhere/_serving",
-            command=("python3", "-c", SERVER),
+            command=("python3", "-c", "raise SystemExit('no weights')" if broken else SERVER),
             body="serve",
             options={"model": {"name": place.endpoint, "version": revision.version}},
         )
@@ -139,7 +139,8 @@ def promote(target, model, version, *, end_before=0, refuse_at=None):
     return promotion.run(Revision.of(model, version, {}))
 
 
-def run(make, place, version, end_before, refuse_at):
+def run(place, version, end_before, refuse_at, broken):
     """Run in a child process."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
-    promote(make(place), place.endpoint, version, end_before=end_before, refuse_at=refuse_at)
+    target = deployment_target(place, broken=broken)
+    promote(target, place.endpoint, version, end_before=end_before, refuse_at=refuse_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from airflow_ml_provider.runtime.errors import TrackingError
@@ -19,6 +20,8 @@ def fetch_version(tracking_uri: str, name: str, version: str, *, into: Path) -> 
     Raises:
         TrackingError: MLflow or its artifact store refused or did not answer, or the files are gone.
     """
+    # In a log it is one line of noise a file.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
     from mlflow.exceptions import MlflowException
 

@@ -19,6 +19,14 @@ class RegisterSpec(StageSpec):
     model: StageReference = Field(description="The model to register", examples=["train.model"])
     name: ModelName = Field(description="The registered model's name", examples=["flight_delays"])
 
+    loader: str = Field(
+        default="",
+        pattern=r"^$|^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
+        description="Module of code whose _load_pyfunc(path) loads a model that is a plain folder",
+        examples=["flights.loading"],
+    )
+
+    loads_model: ClassVar[bool] = True
     wanted_types: ClassVar[tuple[str, ...]] = ("model", "directory")
     argument_names: ClassVar[Mapping[str, str]] = {"name": "model_name"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +40,14 @@ def run(context: BodyContext) -> BodyOutcome:
     tracking = context.request.tracking
     if tracking is None:
         raise ContractError("register: this stage runs untracked, and there is no registry without MLflow")
-    folder = context.inputs["model"]
-    digest = model_digest(folder)
     import mlflow
     from mlflow.exceptions import MlflowException
 
     options = context.request.options
+    folder = context.inputs["model"]
+    if options["loader"]:
+        folder = _as_pyfunc(folder, options["loader"])
+    digest = model_digest(folder)
     try:
         client = mlflow.MlflowClient(tracking_uri=tracking.uri, registry_uri=tracking.uri)
         version, created = _version(client, folder, digest, tracking, context)
@@ -72,6 +75,33 @@ def run(context: BodyContext) -> BodyOutcome:
     )
 
 
+def _as_pyfunc(folder: Path, loader: str) -> Path:
+    """Return a model in MLflow's format that holds a folder, and the code with the module that loads it.
+
+    See https://mlflow.org/docs/latest/api_reference/python_api/mlflow.pyfunc.html: ``_load_pyfunc(data_path)``.
+
+    Raises:
+        ContractError: There is no such module, or it has no such function.
+    """
+    import mlflow
+
+    try:
+        module = importlib.import_module(loader)
+    except ImportError as error:
+        raise ContractError(f"register: loader {loader!r} cannot be imported: {error}; is it in code?") from error
+    if not callable(getattr(module, "_load_pyfunc", None)):
+        raise ContractError(f"register: loader {loader!r} has no function _load_pyfunc(path), which MLflow calls")
+    target = folder.parent / f"{folder.name}-as-pyfunc"
+    mlflow.pyfunc.save_model(
+        str(target),
+        loader_module=loader,
+        data_path=str(folder),
+        code_paths=[str(Path.cwd())],
+        pip_requirements=[f"mlflow=={mlflow.__version__}"],
+    )
+    return target
+
+
 def model_digest(folder: Path) -> str:
     """Return a digest of a model's content that two saves of one model share.
 
@@ -83,8 +113,8 @@ def model_digest(folder: Path) -> str:
     description = folder / "MLmodel"
     if not description.is_file():
         raise ContractError(
-            "register: the model artifact holds no MLmodel file; save it with "
-            "mlflow.<flavor>.save_model(model, path) in the stage that trains it"
+            "register: the model artifact holds no MLmodel file; save it with mlflow.<flavor>.save_model(model, path) in "
+            "the stage that trains it, or name the module that loads the folder (loader)"
         )
     try:
         content = yaml.safe_load(description.read_text(encoding="utf-8"))
