@@ -280,6 +280,9 @@ def airflow(
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "example_dags", folder / "examples", ignore=ignore)
     deferrable_flights(folder / "examples")
+    for name in ("flight_loop", "flight_watch"):
+        pipeline = folder / "examples" / f"{name}.yaml"
+        pipeline.write_text(pipeline.read_text().replace("flight_delays/data/", f"s3://{bucket}/flights/"))
     languages = folder / "examples" / "other_languages" / "pipeline.yaml"
     languages.write_text(languages.read_text().replace("ml/stage:1.0", cluster.image))
     shutil.copytree(HERE / "dags", folder / "cases", ignore=ignore)

@@ -10,8 +10,6 @@ from airflow_ml_provider.testing.airflow_api import wait_until
 from tests.live.traffic import Traffic
 
 LOOP, WATCH, NAME, ENDPOINT = "flight_loop", "flight_watch", "flight_loop", "flight-loop"
-QUARTER = "flight_delays/data/flights-2013-0[1-3].csv"
-JULY = "flight_delays/data/flights-2013-07.csv"
 FLIGHT = {
     "carrier": "UA",
     "origin": "EWR",
@@ -53,7 +51,8 @@ def has_ended(airflow, seen):
     return any("Received executor event" in line and seen in line for line in lines)
 
 
-def test_from_flights_to_a_champion_and_again_when_they_drift(airflow, kubernetes, mlflow):
+def test_from_flights_to_a_champion_and_again_when_they_drift(airflow, kubernetes, mlflow, bucket):
+    quarter, july = (f"s3://{bucket}/flights/flights-2013-{month}.csv" for month in ("0[1-3]", "07"))
     for dag in (LOOP, WATCH):
         airflow.api.wait_for_dag(dag)
 
@@ -61,7 +60,7 @@ def test_from_flights_to_a_champion_and_again_when_they_drift(airflow, kubernete
         service = kubernetes.api.read_namespaced_service(ENDPOINT, kubernetes.namespace)
         return service.spec.cluster_ip, json.loads(service.metadata.annotations["airflow-ml/serving"])
 
-    first = airflow.api.trigger(LOOP, conf={"data": QUARTER})
+    first = airflow.api.trigger(LOOP, conf={"data": quarter})
     approved(airflow, first)
     address, state = serves()
     assert (state["stable"]["version"], state["candidate"]) == ("1", None)
@@ -72,14 +71,14 @@ def test_from_flights_to_a_champion_and_again_when_they_drift(airflow, kubernete
         (answer,) = traffic.answers
         assert -30 < json.loads(answer)[0] < 60
 
-        worse = airflow.api.trigger(LOOP, conf={"data": QUARTER, "max_iter": 1})
+        worse = airflow.api.trigger(LOOP, conf={"data": quarter, "max_iter": 1})
         assert airflow.api.wait_for_run(LOOP, worse, seconds=300) == "failed"
         gate = airflow.api.xcom(LOOP, worse, "evaluate", "gate")
         assert re.search(r"rmse is [\d.]+, that of flight_loop [\d.]+.*not at most 1% worse", str(gate["reasons"]))
         assert airflow.api.tasks(LOOP, worse)["register"]["state"] == "upstream_failed"
         assert (serves()[1], mlflow.aliases(NAME)) == (state, {"champion": "1"})
 
-        watched = airflow.api.trigger(WATCH, conf={"lately": JULY})
+        watched = airflow.api.trigger(WATCH, conf={"lately": july})
         assert airflow.api.wait_for_run(WATCH, watched, seconds=240) == "success"
         assert set(airflow.api.xcom(WATCH, watched, "monitor", "drift")["drifted"]) == {
             "dep_delay",

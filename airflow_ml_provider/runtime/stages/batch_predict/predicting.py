@@ -114,7 +114,9 @@ class Predictor:
                 bad |= numbers.isna() | (numbers % 1 != 0)
             for index in column.index[bad]:
                 wanted = "a whole number" if kind in _WHOLE else "a number"
-                reasons.setdefault(index, f"{spec.name} is {column[index]!r}, {wanted} is wanted"[:_REASON_LIMIT])
+                reasons.setdefault(
+                    index, f"{spec.name} is {_plain_value(column[index])!r}, {wanted} is wanted"[:_REASON_LIMIT]
+                )
             features[spec.name] = numbers
         for spec in self._schema.inputs:
             if spec.name in features.columns and getattr(spec.type, "name", "") in _WHOLE:
@@ -164,8 +166,12 @@ def _plain(row: Series) -> dict[str, Any]:
     """Return a row as JSON values."""
     found = {}
     for name, value in row.items():
-        plain = value.item() if hasattr(value, "item") else value
+        plain = _plain_value(value)
         if isinstance(plain, float) and not math.isfinite(plain):
             plain = None
         found[str(name)] = plain if plain is None or isinstance(plain, (bool, int, float, str)) else str(plain)
     return found
+
+
+def _plain_value(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value

@@ -22,7 +22,6 @@ _BINS = 10
 _CATEGORIES = 50
 _NORMAL_QUANTILE = 3.09
 """Of 0.999: one column in a thousand is taken for changed by chance."""
-_SMALLEST = 1e-4
 _MISSING = "(missing)"
 
 
@@ -53,10 +52,11 @@ def compare(reference: DataFrame, current: DataFrame) -> list[Drift]:
 
 
 def psi(expected: Any, found: Any) -> float:
-    """Return the population stability index of two lists of counts over the same bins."""
+    """Return the population stability index of two lists of counts over the same bins; half a row is added to each bin."""
     import numpy as np
 
-    shares = [np.maximum(np.asarray(counts, float) / max(1, sum(counts)), _SMALLEST) for counts in (expected, found)]
+    smoothed = [np.asarray(counts, float) + 0.5 for counts in (expected, found)]
+    shares = [counts / counts.sum() for counts in smoothed]
     return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
 
 
