@@ -74,7 +74,7 @@ def test_from_flights_to_a_champion_and_again_when_they_drift(airflow, kubernete
         worse = airflow.api.trigger(LOOP, conf={"data": quarter, "max_iter": 1})
         assert airflow.api.wait_for_run(LOOP, worse, seconds=300) == "failed"
         gate = airflow.api.xcom(LOOP, worse, "evaluate", "gate")
-        assert re.search(r"rmse is [\d.]+, that of flight_loop [\d.]+.*not at most 1% worse", str(gate["reasons"]))
+        assert re.search(r"rmse is [\d.]+, that of flight_loop [\d.]+.*not at most 0.3% worse", str(gate["reasons"]))
         assert airflow.api.tasks(LOOP, worse)["register"]["state"] == "upstream_failed"
         assert (serves()[1], mlflow.aliases(NAME)) == (state, {"champion": "1"})
 

@@ -113,8 +113,8 @@ def model_digest(folder: Path) -> str:
     description = folder / "MLmodel"
     if not description.is_file():
         raise ContractError(
-            "register: the model artifact holds no MLmodel file; save it with mlflow.<flavor>.save_model(model, path) in "
-            "the stage that trains it, or name the module that loads the folder (loader)"
+            "register: the model artifact holds no MLmodel file; save it with mlflow.<flavor>.save_model(model, path) "
+            "in the stage that trains it, or name the module that loads the folder (loader)"
         )
     try:
         content = yaml.safe_load(description.read_text(encoding="utf-8"))
