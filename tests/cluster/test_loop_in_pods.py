@@ -66,7 +66,7 @@ def test_from_flights_to_a_champion_and_again_when_they_drift(airflow, kubernete
     assert (state["stable"]["version"], state["candidate"]) == ("1", None)
     assert mlflow.aliases(NAME) == {"champion": "1"}
 
-    with Traffic(f"http://{address}", body={"dataframe_records": [FLIGHT]}) as traffic:
+    with Traffic(f"http://{address}", body={"dataframe_records": [FLIGHT]}, rate=8) as traffic:
         wait_until(lambda: sum(traffic.answers.values()) > 50, what="answers", seconds=60)
         (answer,) = traffic.answers
         assert -30 < json.loads(answer)[0] < 60

@@ -52,7 +52,7 @@ def compare(reference: DataFrame, current: DataFrame) -> list[Drift]:
 
 
 def psi(expected: Any, found: Any) -> float:
-    """Return the population stability index of two lists of counts over the same bins; each bin gets half a row more."""
+    """Return the population stability index of two lists of counts over the same bins; each bin gets half a row."""
     import numpy as np
 
     smoothed = [np.asarray(counts, float) + 0.5 for counts in (expected, found)]
