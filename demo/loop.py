@@ -35,6 +35,7 @@ def loop(console: Console, stack: Stack) -> int:
     """Go round once; returns the exit code."""
     for dag in (LOOP, WATCH):
         stack.api.wait_for_dag(dag)
+    _forget(stack)
     with _servers_end():
         console.print("\n[bold]1. A model of January to March[/bold]: tuned, evaluated, approved, served")
         first = stack.api.trigger(LOOP, conf={"data": f"{DATA}0[1-3].csv"})
@@ -57,22 +58,30 @@ def loop(console: Console, stack: Stack) -> int:
     return 0
 
 
+def _forget(stack: Stack) -> None:
+    """Begin anew: no champion and no alarm of an earlier round."""
+    (STATE / "artifacts" / WATCH / "_alarms" / "monitor.json").unlink(missing_ok=True)
+    address = f"{stack.mlflow_url}/api/2.0/mlflow/registered-models/alias"
+    httpx.request("DELETE", address, json={"name": LOOP, "alias": "champion"})
+
+
 def _served(console: Console, stack: Stack, run: str) -> str:
     """Say yes when a run asks, wait for its end, and ask the endpoint; returns its address."""
-    deadline, answered, told = time.monotonic() + LONGEST_SECONDS, False, ""
+    deadline, answered = time.monotonic() + LONGEST_SECONDS, False
+    told: set[str] = set()
     while (state := stack.api.run_state(LOOP, run)) not in FINAL_STATES:
         if time.monotonic() > deadline:
             raise DemoError(f"run {run} still goes on after {LONGEST_SECONDS:.0f} s")
         tasks = stack.api.tasks(LOOP, run)
         for name, task in tasks.items():
-            if task["state"] in ("running", "awaiting_input") and f"{name} {task['state']}" != told:
-                told = f"{name} {task['state']}"
+            if name not in told and task["state"] in ("running", "awaiting_input", *FINAL_STATES):
+                told.add(name)
                 console.print(f"   {name}")
         if not answered and tasks["approve"]["state"] == "awaiting_input":
             time.sleep(QUESTION_SECONDS)
             _approve(stack, run)
             answered = True
-            console.print("   ... you said yes")
+            console.print("   ... somebody says yes")
         time.sleep(0.5)
     if state != "success":
         raise DemoError(f"run {run} ended as {state}; see {stack.airflow_url}/dags/{LOOP}/runs/{run}")
@@ -109,8 +118,7 @@ def _runs(stack: Stack) -> list[str]:
 
 @contextmanager
 def _servers_end() -> Iterator[None]:
-    """End what serves, and forget the alarms of an earlier round."""
-    (STATE / "artifacts" / WATCH / "_alarms" / "monitor.json").unlink(missing_ok=True)
+    """End what serves."""
     try:
         yield
     finally:
