@@ -314,6 +314,7 @@ SECTIONS: dict[str, list[Mistake]] = {
             "drift of no stage",
             "code: ./steps",
             "code: ./steps\nschedule: {drift: flights_watch}",
+            in_schema=True,
         ),
         Mistake("a canary that does not rise", APPROVED, served("canary: [50, 10]")),
         Mistake("a guard without a comparison", APPROVED, served("guard: {error_rate: 0.01}"), in_schema=True),

@@ -9,7 +9,7 @@ from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
 from airflow_ml_provider.runtime.stage import run_stage
 from airflow_ml_provider.runtime.stages.evaluate.bootstrap import differences
-from airflow_ml_provider.runtime.stages.evaluate.task_metrics import task_metrics
+from airflow_ml_provider.runtime.stages.task_metrics import task_metrics
 
 OPTIONS = {
     "champion": None,
