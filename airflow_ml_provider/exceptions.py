@@ -21,6 +21,7 @@ AirflowException
     ├── StageConfigurationError   the stage is put together wrongly, or does not fit its code
     ├── ValidationFailedError     the data does not meet its suite
     ├── GateFailedError           the model does not pass its gate
+    ├── RowsRejectedError         a model could not take more rows than are allowed
     ├── DriftError                live data is not what it was, and that is to fail the task
     ├── CheckFailedError          new servers answer otherwise than the model, or the guard of a canary did not hold
     ├── ClaimReleasedError        what a run was given of a source was given back meanwhile
@@ -117,6 +118,10 @@ class ValidationFailedError(AirflowFailException):
 
 class GateFailedError(AirflowFailException):
     """The model does not pass its gate. A retry does not help: the same model and data give the same metrics."""
+
+
+class RowsRejectedError(AirflowFailException):
+    """A model could not take more rows than are allowed. A retry does not help: see the rows that were rejected."""
 
 
 class DriftError(AirflowFailException):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_ml_provider.artifacts.errors import AlreadyExistsError
 from airflow_ml_provider.artifacts.layout import join, store_segment
 from airflow_ml_provider.artifacts.objects import create_object, read_object
-from airflow_ml_provider.exceptions import StageBadDataError, StageConfigurationError
+from airflow_ml_provider.exceptions import RowsRejectedError, StageConfigurationError
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.batch import BATCH_WORKER
 
@@ -121,8 +121,8 @@ class BatchPredictOperator(StageOperator):
         """Say which version predicted; fail when too many rows were rejected."""
         share, rejected = result.metrics["rejected_share"], int(result.metrics["rejected"])
         if share > self.max_rejected:
-            reasons = "".join(f"\n  | {reason}" for reason in result.values["reasons"])
-            raise StageBadDataError(
+            reasons = "".join(f"\n  | {count} rows: {kind}" for kind, count in result.values["reasons"].items())
+            raise RowsRejectedError(
                 f"{rejected} of {int(result.metrics['rows'])} rows were rejected, {share:.2%}, and max_rejected is "
                 f"{self.max_rejected:.2%}; they are in {result.outputs['rejected'].uri}{reasons}"
             )

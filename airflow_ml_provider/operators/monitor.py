@@ -12,7 +12,8 @@ from airflow.sdk import Asset, AssetAlias
 from airflow_ml_provider.artifacts.layout import join, store_segment
 from airflow_ml_provider.artifacts.objects import read_object, write_object
 from airflow_ml_provider.decisions.alarm import Alarm, is_told
-from airflow_ml_provider.decisions.gate import Threshold, judge
+from airflow_ml_provider.decisions.gate import judge
+from airflow_ml_provider.decisions.limits import judged_now, require_known
 from airflow_ml_provider.exceptions import DriftError, StageConfigurationError
 from airflow_ml_provider.operators.evaluate import TASKS
 from airflow_ml_provider.operators.identity import StageIdentity
@@ -86,7 +87,7 @@ class MonitorOperator(StageOperator):
         **kwargs: Any,
     ) -> None:
         # An alias has an event only where one is added to it.
-        alias = AssetAlias(f"{kwargs['task_id']} drift")
+        alias = AssetAlias(f"drift of {kwargs['task_id']}")
         kwargs["outlets"] = [*kwargs.get("outlets", []), alias]
         super().__init__(inputs={"reference": reference, "current": current}, **kwargs)
         self.limits = dict(DEFAULT_LIMITS if limits is None else limits)
@@ -112,14 +113,24 @@ class MonitorOperator(StageOperator):
                 raise StageConfigurationError(
                     f"{stage}: {name} is {value!r}; allowed are {', '.join(map(str, allowed))}"
                 )
+        if not isinstance(cooldown, dt.timedelta):
+            raise StageConfigurationError(f"{stage}: cooldown is {cooldown!r}, a timedelta is wanted")
         try:
-            for text in self.limits.values():
-                Threshold.parse(text)
+            require_known(self.limits, task=task)
         except ValueError as error:
             raise StageConfigurationError(f"{stage}: {error}") from error
 
     def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
-        """Return what is compared, and how."""
+        """Return what is compared, and how.
+
+        Raises:
+            StageConfigurationError: The run has a partition: Airflow starts no pipeline by its events.
+        """
+        if getattr(context.get("dag_run"), "partition_key", None):
+            raise StageConfigurationError(
+                f"stage {self.task_id!r}: this run has a partition, and Airflow starts no pipeline by an event of such "
+                f"a run: give the monitor a pipeline of its own, without partitions"
+            )
         return {
             "columns": list(self.columns),
             "ignore": list(self.ignore),
@@ -131,16 +142,19 @@ class MonitorOperator(StageOperator):
 
     def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:
         """Judge; tell the event."""
-        verdict = judge(self.limits, result.metrics)
-        for reason in verdict.reasons:
-            self.log.info("Limit: %s", reason)
+        limits = judged_now(self.limits, result.metrics)
+        for metric in self.limits.keys() - limits.keys():
+            self.log.info("Limit: %s is not known yet", metric)
+        verdicts = [judge({metric: text}, result.metrics) for metric, text in limits.items()]
+        for verdict in verdicts:
+            self.log.info("Limit: %s", verdict.reasons[0])
         instance = context["ti"]
-        broken = [reason for reason in verdict.reasons if "not " in reason or "there is no metric" in reason]
-        alarm: dict[str, Any] = {"raised": not verdict.passed, "reasons": list(verdict.reasons), "told": False}
-        if not verdict.passed:
+        broken = [verdict.reasons[0] for verdict in verdicts if not verdict.passed]
+        alarm: dict[str, Any] = {"raised": bool(broken), "reasons": broken, "told": False}
+        if broken and self.on_alarm == "event":
             alarm["told"] = self._tell(context, result, broken)
         instance.xcom_push(key="alarm", value=alarm)
-        if not verdict.passed and self.on_alarm == "fail":
+        if broken and self.on_alarm == "fail":
             raise DriftError(f"limits are broken: {'; '.join(broken)}; see {result.outputs['report'].uri}")
         return None
 
@@ -148,7 +162,7 @@ class MonitorOperator(StageOperator):
         """Add the event, unless one was told within the cooldown; returns whether it was added."""
         settings = MlSettings.read(store=self.store, runner=self.runner)
         identity = StageIdentity.of(context, store=settings.store)
-        uri = join(settings.store, store_segment(identity.pipeline), _ALARMS, f"{store_segment(identity.stage)}.json")
+        uri = join(settings.store, store_segment(identity.pipeline), _ALARMS, f"{store_segment(identity.label)}.json")
         now, last = dt.datetime.now(tz=dt.UTC), _last_alarm(uri)
         if not is_told(last, now=now, dag_run=identity.dag_run, cooldown=self.cooldown):
             assert last is not None

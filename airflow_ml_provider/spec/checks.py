@@ -110,10 +110,7 @@ def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
             yield from _branch(spec, name, stage, unread)
         if stage.kind == "evaluate" and CHAMPION in getattr(stage, "gate", ()):
             yield from _champion(spec, name)
-        if stage.kind in ("register", "serve", "batch_predict") and spec.tracking is None:
-            yield Finding(where, f"{stage.kind} needs MLflow: remove 'tracking: false'")
-        if stage.kind == "serve":
-            yield from _approved(spec, name)
+        yield from _models(spec, name)
         yield from _ignored(where, stage)
         for reserved in set(RESERVED_OUTPUTS) & stage.output_types().keys():
             yield Finding((*where, "outputs", reserved), f"output {reserved!r} is a reserved name; rename it")
@@ -176,6 +173,17 @@ def _champion(spec: PipelineSpec, name: str) -> Iterator[Finding]:
             ("stages", name, "gate", CHAMPION),
             "which model's champion? no single register stage registers a model that this stage reads: say champion_of",
         )
+
+
+def _models(spec: PipelineSpec, name: str) -> Iterator[Finding]:
+    where, kind = ("stages", name), spec.stages[name].kind
+    if kind in ("register", "serve", "batch_predict") and spec.tracking is None:
+        yield Finding(where, f"{kind} needs MLflow: remove 'tracking: false'")
+    if kind == "monitor" and spec.partition_schedule is not None:
+        told = "Airflow starts no pipeline by an event of a run with a partition: give it a pipeline without partitions"
+        yield Finding(where, told)
+    if kind == "serve":
+        yield from _approved(spec, name)
 
 
 def _approved(spec: PipelineSpec, serve: str) -> Iterator[Finding]:

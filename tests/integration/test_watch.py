@@ -16,6 +16,11 @@ def local(ref):
     return Path(urlparse(ref["uri"]).path)
 
 
+def rejected_rows(airflow, run):
+    folder = local(airflow.api.xcom(DAG, run, "predict", "rejected"))
+    return [json.loads(line) for path in folder.glob("*.jsonl") for line in path.open()]
+
+
 def runs(airflow):
     return [run["dag_run_id"] for run in airflow.api.get(f"/dags/{RETRAINED}/dagRuns")["dag_runs"]]
 
@@ -35,7 +40,8 @@ def test_every_row_is_predicted_once_by_two_workers(airflow, calm):
     metrics = airflow.api.xcom(DAG, calm, "predict", "metrics")
     assert (metrics["rows"], metrics["rejected"], metrics["files"]) == (1200, 0, 3)
     assert "3 of 3 pieces are done" in airflow.api.log(DAG, calm, "predict")
-    assert local(airflow.api.xcom(DAG, calm, "predict", "rejected")).read_text() == ""
+    assert rejected_rows(airflow, calm) == []
+    assert airflow.api.xcom(DAG, calm, "predict", "model") == {"name": "slope", "version": "1"}
 
 
 def test_what_did_not_change_raises_no_alarm(airflow, calm):
@@ -72,7 +78,7 @@ def test_drift_starts_the_other_pipeline_and_not_again_within_the_cooldown(airfl
 def test_rows_that_are_none_are_set_apart_and_too_many_fail_the_stage(airflow, calm):
     few, state, _ = airflow.run(DAG, odd=2)
     assert state == "success", airflow.api.log(DAG, few, "predict")
-    rejected = [json.loads(line) for line in local(airflow.api.xcom(DAG, few, "predict", "rejected")).open()]
+    rejected = sorted(rejected_rows(airflow, few), key=lambda row: (row["file"], row["row"]))
     assert [(row["file"], row["row"]) for row in rejected] == [(f"{n}.csv", i) for n in range(3) for i in (0, 1)]
     assert rejected[0]["reason"] == "x is 'lots', a number is wanted"
     assert (rejected[0]["values"]["id"], rejected[0]["values"]["x"]) == (0, "lots")
@@ -81,3 +87,4 @@ def test_rows_that_are_none_are_set_apart_and_too_many_fail_the_stage(airflow, c
     many = airflow.api.trigger(DAG, conf={"odd": 20})
     assert airflow.api.wait_for_run(DAG, many, seconds=120) == "failed"
     assert "60 of 1200 rows were rejected, 5.00%, and max_rejected is 1.00%" in airflow.api.log(DAG, many, "predict")
+    assert "60 rows: x: a number is wanted" in airflow.api.log(DAG, many, "predict")

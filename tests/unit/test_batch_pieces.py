@@ -33,10 +33,11 @@ def test_progress_in_the_store(tmp_path):
     (piece, other) = pieces_of([FileEntry("", 1, "0" * 64)], workers=2)
     assert progress.look() == (set(), {})
     assert progress.failure() is None
-    progress.begin(piece)
-    progress.begin(piece)
+    progress.start(0)
+    progress.start(0)
     progress.end(other, {"predicted": 3})
     assert progress.look() == ({1}, {0: 2})
+    assert piece.number == 0
     assert progress.report(other) == {"predicted": 3}
     for message in ("first", "second"):
         progress.fail({"category": "contract", "message": message})
@@ -60,6 +61,9 @@ def model(tmp_path_factory):
     return folder
 
 
+WHOLE = f"a whole number from {-(2**63)} to {2**63 - 1}"
+
+
 def predictor(model, **changes):
     options = {"model": {"name": "m", "version": "1"}, "prediction": "y", "keep": None, "batch_rows": 4, **changes}
     return Predictor(model, options)
@@ -67,21 +71,27 @@ def predictor(model, **changes):
 
 def test_rows_that_the_model_cannot_take_stand_apart(model):
     table = pd.DataFrame({"id": range(8), "x": [1, 13, 3, "lots", 7, 13, 2, 4], "n": [1, 1, 1, 1, 1, 1, 1.5, 2]})
-    done, rejected = predictor(model).predict(table, file="a.csv", first=100)
+    done, rejected, reasons = predictor(model).predict(table, file="a.csv", first=100)
     assert dict(zip(done["id"], done["y"], strict=True)) == {0: 2.0, 2: 6.0, 7: 8.0}
     assert [(row["row"], row["reason"]) for row in rejected] == [
         (101, "ValueError: unlucky"),
         (103, "x is 'lots', a number is wanted"),
         (104, "the model gives no prediction (NaN)"),
         (105, "ValueError: unlucky"),
-        (106, "n is 1.5, a whole number is wanted"),
+        (106, f"n is 1.5, {WHOLE} is wanted"),
     ]
+    assert reasons == {
+        "the model raised ValueError": 2,
+        "x: a number is wanted": 1,
+        "the model gives no prediction (NaN)": 1,
+        f"n: {WHOLE} is wanted": 1,
+    }
     assert json.loads(json.dumps(rejected))[1]["values"] == {"id": 3, "x": "lots", "n": 1.0}
 
 
 def test_what_goes_along(model):
     table = pd.DataFrame({"id": [1], "x": [2.0], "n": [1]})
-    done, _ = predictor(model, keep=["id"]).predict(table, file="", first=0)
+    done, _, _ = predictor(model, keep=["id"]).predict(table, file="", first=0)
     assert done.to_dict("records") == [{"id": 1, "y": 4.0}]
     with pytest.raises(ContractError, match="the data has a column 'x', as the predictions have"):
         predictor(model, prediction="x").predict(table, file="", first=0)
@@ -100,6 +110,35 @@ def test_a_model_that_fails_everywhere_is_not_asked_a_million_times(model, monke
         raise ValueError("no")
 
     found._model = SimpleNamespace(predict=failing)
-    done, rejected = found.predict(pd.DataFrame({"x": np.ones(20_000), "n": 1}), file="", first=0)
-    assert (len(done), len(rejected)) == (0, 10_000)
+    done, rejected, reasons = found.predict(pd.DataFrame({"x": np.ones(20_000), "n": 1}), file="", first=0)
+    assert (len(done), list(done.columns), len(rejected)) == (0, ["x", "n", "y"], 10_000)
+    assert reasons == {"the model raised ValueError": 20_000}
     assert len(calls) < 3000
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "good"),
+    [
+        ("int32", [3_000_000_000, -3_000_000_000, 7, 8.0, 8.5, None], [7, 8]),
+        ("int64", [2.0**63, 2**62, 5], [2**62, 5]),
+        ("float64", ["1.5", True, 3, "x"], [1.5, 1.0, 3.0]),
+    ],
+)
+def test_a_number_reaches_the_model_as_it_is_or_not_at_all(tmp_path, kind, values, good):
+    class Same(mlflow.pyfunc.PythonModel):
+        def predict(self, context, model_input: pd.DataFrame, params=None):
+            return list(model_input["v"])
+
+    signature = infer_signature(pd.DataFrame({"v": np.array([1], kind)}))
+    mlflow.pyfunc.save_model(tmp_path / "m", python_model=Same(), signature=signature, pip_requirements=["mlflow"])
+    found = predictor(tmp_path / "m")
+    done, rejected, _ = found.predict(pd.DataFrame({"v": pd.Series(values, dtype=object)}), file="", first=0)
+    assert list(done["y"]) == good
+    assert len(rejected) == len(values) - len(good)
+
+
+def test_good_rows_are_told_apart_from_bad_ones_after_any_number_of_numbers_that_are_none(model):
+    table = pd.DataFrame({"x": [*["no"] * 1500, 13.0, *[1.0] * 500], "n": 1})
+    done, _, reasons = predictor(model, batch_rows=1000).predict(table, file="", first=0)
+    assert len(done) == 500
+    assert reasons == {"x: a number is wanted": 1500, "the model raised ValueError": 1}

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from airflow_ml_provider.decisions.alarm import Alarm, is_told
+from airflow_ml_provider.decisions.limits import judged_now, require_known
 from airflow_ml_provider.runtime.stages.monitor.drift import chance, compare, kolmogorov_smirnov, psi
 from airflow_ml_provider.runtime.stages.monitor.quality import quality
 
@@ -50,6 +51,39 @@ def test_columns_of_one_value_of_none_and_of_another_kind():
     assert drifted(one, one) == []
     other = pd.DataFrame({"a": [2.0] * 100, "b": [1.0] * 100, "c": [1] * 100})
     assert drifted(one, other) == ["a", "b", "c"]
+
+
+def test_a_column_of_many_values_replaced_times_and_flags_written_otherwise():
+    many = pd.DataFrame({"id": [f"a{number % 1000}" for number in range(20_000)]})
+    assert drifted(many, many.assign(id=many["id"].str.replace("a", "b"))) == ["id"]
+    hours = pd.DataFrame({"at": pd.date_range("2025-01-01", periods=2000, freq="h")})
+    assert drifted(hours, hours) == []
+    assert drifted(hours, hours + pd.Timedelta(days=400)) == ["at"]
+    flags = pd.DataFrame({"flag": SOURCE.random(1000) < 0.3})
+    assert drifted(flags, flags.astype(int)) == []
+    assert drifted(flags, ~flags) == ["flag"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "task", "told"),
+    [
+        ({}, None, "limits are empty"),
+        ({"drift_share": "< 0.3"}, None, "there is no metric 'drift_share'"),
+        ({"rmse": "< 3"}, None, "those of predictions come with task"),
+        ({"rmse": "< accuracy"}, "regression", "there is no metric 'accuracy'"),
+        ({"rows": "more"}, None, "is no threshold"),
+    ],
+)
+def test_limits_that_are_none(limits, task, told):
+    with pytest.raises(ValueError, match=told):
+        require_known(limits, task=task)
+
+
+def test_what_is_not_known_yet_is_no_alarm():
+    limits = {"rmse": "< 3", "drifted_share": "< 0.5", "mae": "< rmse"}
+    require_known(limits, task="regression")
+    assert judged_now(limits, {"drifted_share": 0.1, "labelled_rows": 0.0}) == {"drifted_share": "< 0.5"}
+    assert judged_now(limits, {"drifted_share": 0.1, "rmse": 2.0, "mae": 1.0}) == limits
 
 
 def test_the_index_of_known_shares():

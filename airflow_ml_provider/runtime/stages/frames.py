@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,15 @@ _FORMATS = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".json": "json"
 _COMPRESSIONS = {".gz", ".bz2", ".xz", ".zst"}
 
 
-def read_frame(path: Path, *, name: str) -> DataFrame:
+def read_frame(path: Path, *, name: str, text: Collection[str] = (), may_be_empty: bool = False) -> DataFrame:
     """Read a file, or all files of a folder below each other, into one frame.
 
     Args:
         path: A csv, tsv, parquet, json or jsonl file (text formats may be compressed), or a folder of them; a file
             whose name has no suffix is known by its first bytes.
         name: The input's name, for messages.
+        text: Columns that are text, also where they hold digits alone.
+        may_be_empty: Whether a file without rows is none to complain of.
 
     Raises:
         BadDataError: A file cannot be parsed, has no rows, or has other columns than the first.
@@ -34,8 +37,8 @@ def read_frame(path: Path, *, name: str) -> DataFrame:
     frames: list[DataFrame] = []
     for file in files:
         shown = name if file == path else f"{name}/{file.relative_to(path).as_posix()}"
-        frame = _read_file(file, shown)
-        if frame.empty:
+        frame = _read_file(file, shown, dict.fromkeys(text, str))
+        if frame.empty and not may_be_empty:
             raise BadDataError(f"{shown} has no rows")
         if frames and list(frame.columns) != list(frames[0].columns):
             odd = sorted(map(str, set(frame.columns) ^ set(frames[0].columns)))
@@ -56,7 +59,7 @@ def _format_of(file: Path) -> str:
     return {b"{": "jsonl", b"[": "json"}.get(start[:1], "csv")
 
 
-def _read_file(file: Path, shown: str) -> DataFrame:
+def _read_file(file: Path, shown: str, text: dict[str, type]) -> DataFrame:
     import pandas as pd
 
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() not in _COMPRESSIONS]
@@ -64,15 +67,15 @@ def _read_file(file: Path, shown: str) -> DataFrame:
     try:
         match format_name:
             case "csv":
-                return pd.read_csv(file, low_memory=False)
+                return pd.read_csv(file, low_memory=False, dtype=text)
             case "tsv":
-                return pd.read_csv(file, sep="\t", low_memory=False)
+                return pd.read_csv(file, sep="\t", low_memory=False, dtype=text)
             case "parquet":
                 return pd.read_parquet(file)
             case "json":
-                return pd.read_json(file)
+                return pd.read_json(file, dtype=text or True)
             case "jsonl":
-                return pd.read_json(file, lines=True)
+                return pd.read_json(file, lines=True, dtype=text or True)
     except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise BadDataError(f"{shown} cannot be read as {format_name}: {error}") from error
     raise ContractError(f"{shown} has no known format; known are {', '.join(_FORMATS)}")

@@ -40,9 +40,7 @@ class BatchPredictSpec(StageSpec):
         description="Which version of it, champion by default",
         examples=["champion"],
     )
-    version: Annotated[str, Checked(_version, {"type": ["string", "integer"], "pattern": r"^\d+$|\{\{"})] | None = (
-        Field(default=None, description="Which version of it, by number", examples=[7])
-    )
+    version: Version | None = Field(default=None, description="Which version of it, by number", examples=[7])
     data: StageReference = Field(description="The dataset", examples=["features.test"])
     workers: int = Field(default=1, ge=1, le=1000, description="How many pods share the dataset", examples=[4])
     prediction: str = Field(

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from airflow_ml_provider.decisions.gate import Threshold
+from airflow_ml_provider.decisions.limits import require_known
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import Duration, StageReference
 from airflow_ml_provider.spec.references import Reference
@@ -64,6 +65,11 @@ class MonitorSpec(StageSpec):
     )
 
     wanted_types: ClassVar[tuple[str, ...]] = ("dataset",)
+
+    @model_validator(mode="after")
+    def _known_limits(self) -> MonitorSpec:
+        require_known(self.limits, task=self.task)
+        return self
 
     def references(self) -> dict[tuple[int | str, ...], Reference]:
         """Return the two datasets."""

@@ -6,23 +6,28 @@ all reports, counts, and commits: what workers wrote becomes an artifact in one 
 
 from __future__ import annotations
 
-import json
 import time
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from airflow_ml_provider.artifacts.digest import FileEntry
+from airflow_ml_provider.artifacts.digest import FileEntry, hash_file
+from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.store import ArtifactStore
+from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError, StageError, TrackingError, UserCodeError
 from airflow_ml_provider.runtime.patience import patiently
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.batch_predict.pieces import PREDICTIONS, REJECTED, Piece, Progress, pieces_of
-from airflow_ml_provider.runtime.stages.batch_predict.worker import predict_pieces, worker_variables
+from airflow_ml_provider.runtime.stages.batch_predict.worker import predict_pieces, upload, worker_variables
 from airflow_ml_provider.runtime.stages.local_workers import LocalWorkers, is_local
 
 _LOOK_SECONDS = 1.0
-_BEGINNINGS = 4
-"""After how many beginnings without an end a piece is given up."""
+_SILENT_SECONDS = 60.0
+_STARTS = 5
+"""After how many starts of a worker whose pieces are still not done the stage is given up."""
+_REASONS = 10
 _ERRORS = {"bad_data": BadDataError, "contract": ContractError, "tracking": TrackingError}
 
 
@@ -44,29 +49,37 @@ def run(context: BodyContext) -> BodyOutcome:
             predict_pieces(request, pieces, folder=context.outputs[PREDICTIONS].parent)
         elif is_local():
             local = stack.enter_context(LocalWorkers(request, workers, variables=worker_variables))
-        _wait(pieces, progress, local)
+        _wait(pieces, progress, local, workers=workers)
     reports = [progress.report(piece) for piece in pieces]
     _require_all_rows(pieces, reports)
     return _committed(context, reports)
 
 
-def _wait(pieces: list[Piece], progress: Progress, local: LocalWorkers | None) -> None:
-    told = -1
+def _wait(pieces: list[Piece], progress: Progress, local: LocalWorkers | None, *, workers: int) -> None:
+    told, since = -1, time.monotonic()
     while True:
         if (failure := progress.failure()) is not None:
             raise _error(failure)
-        done, begun = progress.look()
+        done, started = progress.look()
         if len(done) != told:
-            told = len(done)
+            told, since = len(done), time.monotonic()
             print(f"{told} of {len(pieces)} pieces are done", flush=True)
         if told == len(pieces):
             return
-        for piece in pieces:
-            if piece.number not in done and begun.get(piece.number, 0) >= _BEGINNINGS:
+        if time.monotonic() - since > _SILENT_SECONDS:
+            since = time.monotonic()
+            print(
+                f"{told} of {len(pieces)} pieces are done, and {len(started)} of {workers} workers have begun so far: "
+                f"look at the pods with the label airflow-ml/worker of this stage where that is slow",
+                flush=True,
+            )
+        for index in range(workers):
+            left = [piece for piece in pieces[index::workers] if piece.number not in done]
+            if left and started.get(index, 0) > _STARTS:
                 raise UserCodeError(
-                    f"batch_predict: piece {piece.number} ({piece.path or 'data'}) was begun {_BEGINNINGS} times and "
-                    f"never ended: its worker was killed, most likely for its memory: raise resources.memory, or lower "
-                    f"batch_rows",
+                    f"batch_predict: worker {index} was started {started[index]} times and {len(left)} of its pieces "
+                    f"are not done: it was killed, most likely for its memory (raise resources.memory, or lower "
+                    f"batch_rows), or its node went away each time",
                     type="WorkersLost",
                 )
         if local is not None and (lost := local.look(lambda name, why: print(f"worker {name}: {why}", flush=True))):
@@ -94,29 +107,46 @@ def _require_all_rows(pieces: list[Piece], reports: list[dict[str, Any]]) -> Non
 
 
 def _committed(context: BodyContext, reports: list[dict[str, Any]]) -> BodyOutcome:
-    request, store = context.request, ArtifactStore()
-    written = [FileEntry(**entry) for report in reports for entry in report["files"]]
-    predictions = patiently(
-        lambda: store.commit(
-            written, directory=request.attempt_uri, output=PREDICTIONS, artifact_type=request.outputs[PREDICTIONS]
-        ),
-        what="Committing the predictions",
-    )
-    lines = [json.dumps(row) for report in reports for row in report["rejected_rows"]]
-    context.outputs[REJECTED].write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    request = context.request
     rejected = sum(report["rejected"] for report in reports)
     predicted = sum(report["predicted"] for report in reports)
-    model = request.options["model"]
-    shown = f"{model['name']} version {model['version']}"
-    print(f"{shown}: {predicted} rows predicted, {rejected} rejected", flush=True)
+    # A file without rows is of use only where there is no other.
+    full = [report["predictions"] for report in reports if report["predicted"]]
+    told = [report["rejected_rows"] for report in reports if report["rejected_rows"]]
+    outputs = {
+        PREDICTIONS: _commit(context, PREDICTIONS, full or [reports[0]["predictions"]]),
+        REJECTED: _commit(context, REJECTED, told or [_nothing(context)]),
+    }
+    model, kinds = request.options["model"], Counter[str]()
+    for report in reports:
+        kinds.update(report["reasons"])
+    print(f"{model['name']} version {model['version']}: {predicted} rows predicted, {rejected} rejected", flush=True)
     return BodyOutcome(
         metrics={
             "rows": float(predicted + rejected),
             "predicted": float(predicted),
             "rejected": float(rejected),
             "rejected_share": rejected / max(1, predicted + rejected),
-            "files": float(len(written)),
+            "files": float(len(full)),
         },
-        values={"reasons": sorted({row["reason"] for report in reports for row in report["rejected_rows"]})[:10]},
-        passed_through={PREDICTIONS: predictions},
+        values={"model": dict(model), "reasons": dict(kinds.most_common(_REASONS))},
+        passed_through=outputs,
     )
+
+
+def _commit(context: BodyContext, output: str, entries: list[Mapping[str, Any]]) -> ArtifactRef:
+    request = context.request
+    files = sorted((FileEntry(**entry) for entry in entries), key=lambda entry: entry.path)
+    kind = request.outputs[output]
+    return patiently(
+        lambda: ArtifactStore().commit(files, directory=request.attempt_uri, output=output, artifact_type=kind),
+        what=f"Committing output {output!r}",
+    )
+
+
+def _nothing(context: BodyContext) -> dict[str, Any]:
+    """Write a file without rows."""
+    path = context.outputs[REJECTED].parent / "none.jsonl"
+    path.touch()
+    patiently(lambda: upload(path, join(context.request.attempt_uri, REJECTED, path.name)), what="Writing an output")
+    return {"path": path.name, "size": 0, "sha256": hash_file(path)}

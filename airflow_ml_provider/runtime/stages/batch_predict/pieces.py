@@ -18,7 +18,7 @@ from airflow_ml_provider.runtime.patience import patiently
 PREDICTIONS, REJECTED = "predictions", "rejected"
 """The outputs."""
 _FOLDER, _FAILURE = "_pieces", "failure.json"
-_NAME = re.compile(r"(\d+)\.(json|begun-.*)")
+_DONE, _STARTED = re.compile(r"(\d+)\.json"), re.compile(r"worker-(\d+)\.[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class Progress:
     def __init__(self, attempt_uri: str) -> None:
         self._uri = join(attempt_uri, _FOLDER)
 
-    def begin(self, piece: Piece) -> None:
-        """Say that a piece is begun."""
-        uri = join(self._uri, f"{piece.number}.begun-{uuid.uuid4().hex[:8]}")
-        patiently(lambda: write_object(uri, b""), what="Beginning a piece")
+    def start(self, worker: int) -> None:
+        """Say that a worker has started."""
+        uri = join(self._uri, f"worker-{worker}.{uuid.uuid4().hex[:8]}")
+        patiently(lambda: write_object(uri, b""), what="Starting a worker")
 
     def end(self, piece: Piece, report: Mapping[str, Any]) -> None:
         """Say what came of a piece; what is said last counts, since it was written last."""
@@ -87,16 +87,15 @@ class Progress:
         return found
 
     def look(self) -> tuple[set[int], dict[int, int]]:
-        """Return the pieces that have ended, and how often each was begun."""
+        """Return the pieces that have ended, and how often each worker has started."""
         done: set[int] = set()
-        begun: dict[int, int] = {}
+        started: dict[int, int] = {}
         for name in patiently(self._names, what="Looking for pieces"):
-            match = _NAME.fullmatch(name)
-            if match is not None and match[2] == "json":
+            if (match := _DONE.fullmatch(name)) is not None:
                 done.add(int(match[1]))
-            elif match is not None:
-                begun[int(match[1])] = begun.get(int(match[1]), 0) + 1
-        return done, begun
+            elif (match := _STARTED.fullmatch(name)) is not None:
+                started[int(match[1])] = started.get(int(match[1]), 0) + 1
+        return done, started
 
     def report(self, piece: Piece) -> dict[str, Any]:
         """Return what came of a piece that has ended."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,17 +21,16 @@ from airflow_ml_provider.protocol.batch import BATCH_WORKER, INDEX_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES
 from airflow_ml_provider.protocol.staged import STEP_VARIABLE
-from airflow_ml_provider.runtime.errors import StageError, UserCodeError
+from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
+from airflow_ml_provider.runtime.function import user_code_error
 from airflow_ml_provider.runtime.patience import patiently
-from airflow_ml_provider.runtime.stages.batch_predict.pieces import PREDICTIONS, Piece, Progress, pieces_of
+from airflow_ml_provider.runtime.stages.batch_predict.pieces import PREDICTIONS, REJECTED, Piece, Progress, pieces_of
 from airflow_ml_provider.runtime.stages.frames import read_frame
 from airflow_ml_provider.runtime.stages.registered import fetch_version
 from airflow_ml_provider.runtime.workspace import Workspace
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-_SUFFIXES = {"parquet": "parquet", "csv": "csv", "jsonl": "jsonl"}
 
 
 def worker_variables(index: int) -> Mapping[str, str]:
@@ -41,8 +42,10 @@ def work(request: StageRequest) -> int:
     """Predict every piece of this worker's; returns the exit code: 0 also when it said why it cannot go on."""
     index, workers = int(os.environ[INDEX_VARIABLE]), int(request.options["workers"])
     before = Path.cwd()
+    progress = Progress(request.attempt_uri)
     with tempfile.TemporaryDirectory(prefix="airflow-ml-worker-") as root:
         try:
+            progress.start(index)
             workspace = Workspace(Path(root), request)
             workspace.fetch(ArtifactStore())
             workspace.enter()
@@ -51,11 +54,16 @@ def work(request: StageRequest) -> int:
         except StageError as error:
             own = {"type": error.type, "traceback": error.traceback} if isinstance(error, UserCodeError) else {}
             failure = {"type": type(error).__name__, "traceback": "", **own}
-            Progress(request.attempt_uri).fail({"category": error.category, "message": str(error), **failure})
+            progress.fail({"category": error.category, "message": str(error), **failure})
             print(error, file=sys.stderr, flush=True)
         except StoreError as error:
             print(error, file=sys.stderr, flush=True)
             return EXIT_CODES["store"]
+        except Exception as error:  # noqa: BLE001 - nobody else sees what a worker died of
+            told = user_code_error(error, during="predicting")
+            failure = {"type": told.type, "traceback": told.traceback}
+            progress.fail({"category": told.category, "message": str(told), **failure})
+            print(told, file=sys.stderr, flush=True)
         finally:
             os.chdir(before)
     return 0
@@ -81,7 +89,6 @@ def predict_pieces(request: StageRequest, pieces: Sequence[Piece], *, folder: Pa
         found = fetch_version(request.tracking.uri, known["name"], known["version"], into=Path(models))
         predictor = Predictor(found, options)
         for piece in left:
-            progress.begin(piece)
             with tempfile.TemporaryDirectory(prefix="piece-", dir=folder) as place:
                 progress.end(piece, _predicted(request, piece, predictor, Path(place)))
             print(f"piece {piece.number} is done", flush=True)
@@ -91,43 +98,54 @@ def _predicted(request: StageRequest, piece: Piece, predictor: Any, folder: Path
     data = folder / "data"
     fetch = partial(ArtifactStore().fetch, request.inputs["data"], data, only=piece.path)
     patiently(fetch, what="Fetching a file")
-    table = read_frame(data / piece.path if piece.path else data, name=f"data/{piece.path}".rstrip("/"))
+    file = data / piece.path if piece.path else data
+    table = read_frame(file, name=f"data/{piece.path}".rstrip("/"), text=predictor.text_columns, may_be_empty=True)
     first, last = piece.rows(len(table))
-    predicted, rejected = predictor.predict(table.iloc[first:last], file=piece.path, first=first)
+    predicted, rejected, reasons = predictor.predict(table.iloc[first:last], file=piece.path, first=first)
     report: dict[str, Any] = {
         "rows_of_file": len(table),
         "predicted": len(predicted),
         "rejected": last - first - len(predicted),
-        "rejected_rows": rejected,
-        "files": [],
+        "rejected_rows": None,
+        "reasons": reasons,
     }
-    if len(predicted):
-        name = f"part-{piece.number:05}.{_SUFFIXES[request.options['format']]}"
-        path = folder / name
-        _write(predicted, path, request.options["format"])
-        uri = join(request.attempt_uri, PREDICTIONS, name)
-        patiently(partial(_upload, path, uri), what="Writing predictions")
-        report["files"].append({"path": name, "size": path.stat().st_size, "sha256": hash_file(path)})
+    # A worker that was taken for lost may still write: never to the same place.
+    name = f"part-{piece.number:05}-{uuid.uuid4().hex[:8]}"
+    path = folder / f"{name}.{request.options['format']}"
+    _write(predicted, path, request.options["format"])
+    report["predictions"] = _kept(path, join(request.attempt_uri, PREDICTIONS, path.name))
+    if rejected:
+        lines = folder / f"{name}.rejected.jsonl"
+        lines.write_text("".join(f"{json.dumps(row)}\n" for row in rejected), encoding="utf-8")
+        report["rejected_rows"] = _kept(lines, join(request.attempt_uri, REJECTED, lines.name))
     return report
 
 
-def _write(table: DataFrame, path: Path, name: str) -> None:
-    from airflow_ml_provider.runtime.errors import ContractError
+def _kept(path: Path, uri: str) -> dict[str, Any]:
+    patiently(partial(upload, path, uri), what="Writing what came of a piece")
+    return {"path": path.name, "size": path.stat().st_size, "sha256": hash_file(path)}
 
+
+def _write(table: DataFrame, path: Path, name: str) -> None:
     try:
         if name == "parquet":
             table.to_parquet(path, index=False)
         elif name == "csv":
             table.to_csv(path, index=False)
         else:
-            table.to_json(path, orient="records", lines=True, date_format="iso")
+            table.to_json(path, orient="records", lines=True, date_format="iso", date_unit="ns", double_precision=15)
     except (ValueError, TypeError) as error:
         raise ContractError(
             f"batch_predict: the rows cannot be written as {name}: {error}; say format: jsonl"
         ) from error
 
 
-def _upload(path: Path, uri: str) -> None:
+def upload(path: Path, uri: str) -> None:
+    """Bring a file to where it is to lie in the store.
+
+    Raises:
+        StoreUnavailableError: The store did not answer.
+    """
     fs, target = filesystem(uri)
     with store_errors("write", uri):
         upload_file(fs, path, target)

@@ -10,7 +10,7 @@ from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.frames import read_frame
 from airflow_ml_provider.runtime.stages.monitor.drift import Drift, compare
 from airflow_ml_provider.runtime.stages.monitor.quality import quality
-from airflow_ml_provider.runtime.stages.monitor.with_evidently import compare_with_evidently
+from airflow_ml_provider.runtime.stages.monitor.with_evidently import compare_with_evidently, evidently_takes
 from airflow_ml_provider.runtime.stages.tables import Table, write_tables
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _columns(reference: DataFrame, current: DataFrame, options: Any) -> list[str
         ]
         if missing:
             raise BadDataError(f"columns: {missing[0]}")
-        return list(options["columns"])
+        return list(dict.fromkeys(options["columns"]))
     left_out = {*options["ignore"], options["target"]}
     shared = [column for column in reference.columns if column in current.columns and column not in left_out]
     if not shared:
@@ -76,8 +76,14 @@ def _drift(context: BodyContext, reference: DataFrame, current: DataFrame) -> li
     engine = context.request.options["engine"]
     if engine == "light":
         return compare(reference, current)
+    taken = [name for name in reference.columns if evidently_takes(reference[name], current[name])]
+    rest = [name for name in reference.columns if name not in taken]
+    if not taken:
+        return compare(reference, current)
     try:
-        return compare_with_evidently(reference, current, page=context.outputs["report"].parent / EVIDENTLY_PAGE)
+        page = context.outputs["report"].parent / EVIDENTLY_PAGE
+        found = compare_with_evidently(reference[taken], current[taken], page=page)
+        return [*found, *compare(reference[rest], current[rest])]
     except ImportError as error:
         if engine == "evidently":
             raise ContractError(

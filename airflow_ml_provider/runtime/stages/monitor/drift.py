@@ -81,11 +81,15 @@ def kolmogorov_smirnov(one: ndarray[Any, Any], other: ndarray[Any, Any]) -> tupl
 
 
 def _column(name: str, reference: Series[Any], current: Series[Any]) -> Drift:
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+    from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
     both = (reference, current)
-    if all(is_numeric_dtype(column) and not is_bool_dtype(column) for column in both):
+    if all(map(is_datetime64_any_dtype, both)):
+        # As nanoseconds; what has no time is missing there too.
+        reference, current = (column.astype("int64").where(column.notna()).astype(float) for column in both)
         return _numbers(name, reference, current)
+    if all(map(is_numeric_dtype, both)):
+        return _numbers(name, reference.astype(float), current.astype(float))
     return _categories(name, reference, current)
 
 
@@ -115,8 +119,13 @@ def _categories(name: str, reference: Series[Any], current: Series[Any]) -> Drif
         for column in (reference, current)
     )
     kept = list(here.index[:_CATEGORIES])
+    rare = here.index[_CATEGORIES:]
     counts = [
-        [*(int(found.get(value, 0)) for value in kept), int(found[~found.index.isin(kept)].sum())]
+        [
+            *(int(found.get(value, 0)) for value in kept),
+            int(found[found.index.isin(rare)].sum()),
+            int(found[~found.index.isin(here.index)].sum()),
+        ]
         for found in (here, there)
     ]
     index, limit = psi(*counts), max(PSI_LIMIT, chance(len(counts[0]), len(reference), len(current)))

@@ -36,6 +36,6 @@ def quality(
         "missing_share": max(missing),
         "unseen_share": max(unseen),
         "outside_share": max(outside),
-        "duplicate_share": float(current[list(columns)].duplicated().mean()),
+        "duplicate_share": float(current[list(columns)].astype(str).duplicated().mean()),
         "changed_columns": float(len(odd)),
     }

@@ -8,7 +8,23 @@ from typing import TYPE_CHECKING, Any
 from airflow_ml_provider.runtime.stages.monitor.drift import Drift
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
+
+
+def evidently_takes(reference: Series[Any], current: Series[Any]) -> bool:
+    """Whether Evidently compares a column by a distance or a probability: numbers, and text that repeats itself.
+
+    It takes text of which most values are different for texts to read, and raises at a column without any value.
+    """
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    both = (reference.dropna(), current.dropna())
+    if any(column.empty for column in both):
+        return False
+    if all(is_numeric_dtype(column) and not is_bool_dtype(column) for column in both):
+        return True
+    text = all(column.map(lambda value: isinstance(value, str)).all() for column in both)
+    return text and all(column.nunique() <= len(column) / 2 for column in both)
 
 
 def compare_with_evidently(reference: DataFrame, current: DataFrame, *, page: Path) -> list[Drift]:

@@ -84,6 +84,7 @@ def _as_pyfunc(folder: Path, loader: str) -> Path:
         ContractError: There is no such module, or it has no such function.
     """
     import mlflow
+    from mlflow.exceptions import MlflowException
 
     try:
         module = importlib.import_module(loader)
@@ -92,13 +93,16 @@ def _as_pyfunc(folder: Path, loader: str) -> Path:
     if not callable(getattr(module, "_load_pyfunc", None)):
         raise ContractError(f"register: loader {loader!r} has no function _load_pyfunc(path), which MLflow calls")
     target = folder.parent / f"{folder.name}-as-pyfunc"
-    mlflow.pyfunc.save_model(
-        str(target),
-        loader_module=loader,
-        data_path=str(folder),
-        code_paths=[str(Path.cwd())],
-        pip_requirements=[f"mlflow=={mlflow.__version__}"],
-    )
+    try:
+        mlflow.pyfunc.save_model(
+            str(target),
+            loader_module=loader,
+            data_path=str(folder),
+            code_paths=[str(Path.cwd())],
+            pip_requirements=[f"mlflow=={mlflow.__version__}"],
+        )
+    except (MlflowException, OSError) as error:
+        raise ContractError(f"register: the folder cannot be made a model of: {error}") from error
     return target
 
 
