@@ -69,7 +69,7 @@ def measure(place: Place, *, repeats: int, rate: int) -> None:
                 ended(place, other, 100 if what == "putting back" else None)
                 seconds.append(time.monotonic() - started)
                 # Until what is told to end has ended.
-                time.sleep(12)
+                time.sleep(20)
             answers += sum(traffic.answers.values())
             lost |= traffic.lost
             if what == "taking over":

@@ -49,7 +49,7 @@ READY_PATH = "/ping"
 
 _NOBODY = "none"
 _GRACE_SECONDS = 60
-_CLOSING_SECONDS = 6
+_CLOSING_SECONDS = 15
 
 
 def server_deployment(

@@ -79,7 +79,7 @@ def test_killed_before_any_step_a_retry_ends_in_the_new_state_and_no_request_is_
         else:
             raise AssertionError(f"there is no step {LAST_STEP}")
         seen = sum(traffic.answers.values())
-        wait_until(lambda: sum(traffic.answers.values()) > seen + 300, what="requests after the last", seconds=60)
+        wait_until(lambda: sum(traffic.answers.values()) > seen + 900, what="requests after the last", seconds=60)
     assert step > 15
     assert decided == sorted(decided)
     assert {False, True} == set(decided)
@@ -106,7 +106,7 @@ def test_what_does_not_serve_is_put_back_and_no_request_is_lost(promoted, place,
     with Traffic(f"http://{address}", body={}) as traffic:
         assert promoted(other, **wrong) == 1
         seen = sum(traffic.answers.values())
-        wait_until(lambda: sum(traffic.answers.values()) > seen + 500, what="requests after that", seconds=60)
+        wait_until(lambda: sum(traffic.answers.values()) > seen + 900, what="requests after that", seconds=60)
     assert target.read() == before
     assert aliases(pod_mlflow) == {"champion": before.stable.version}
     assert traffic.lost == {}

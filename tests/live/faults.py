@@ -52,7 +52,8 @@ FAULTS = {
         "SIGKILL of the worker that has made the pod",
         fault_acts.kill_before_it_defers,
         modes=("deferrable",),
-        seconds=40,
+        # Longer than Airflow takes to find out, also where all else runs beside it.
+        seconds=70,
         tries=2,
         says="still runs: following it",
         means="the next try follows the same pod",
