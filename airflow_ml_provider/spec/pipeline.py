@@ -149,7 +149,7 @@ class PipelineSpec(BaseModel):
     def partition_schedule(self) -> PartitionSchedule | None:
         """The schedule whose runs have a partition each; ``None`` when the pipeline has another, or none."""
         schedule: Any = self.schedule
-        return schedule if hasattr(schedule, "partition") else None
+        return schedule if not isinstance(schedule, str) and hasattr(schedule, "partition") else None
 
     def pod_templates(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Return the key paths and values of all pod templates."""
