@@ -151,13 +151,17 @@ class LocalRunner:
             self._log.info("%s", text)
 
 
+def without_airflow(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return variables without those that are Airflow's own, and may be secret."""
+    return {name: value for name, value in environment.items() if not name.startswith((*WITHHELD, "AIRFLOW_CTX_"))}
+
+
 def child_environment(
     environment: Mapping[str, str], *, request: StageRequest, secrets: Mapping[str, str], lifeline: int
 ) -> dict[str, str]:
     """Return the stage's environment: the worker's without Airflow's own, the request, the secrets."""
-    kept = {name: value for name, value in environment.items() if not name.startswith((*WITHHELD, "AIRFLOW_CTX_"))}
     return {
-        **kept,
+        **without_airflow(environment),
         **secrets,
         "PYTHONUNBUFFERED": "1",
         REQUEST_VARIABLE: request.to_json(),

@@ -22,7 +22,7 @@ from airflow.configuration import AIRFLOW_HOME
 
 from airflow_ml_provider.decisions.serving import Revision, Serving
 from airflow_ml_provider.exceptions import NotServingError, ServingChangedError
-from airflow_ml_provider.protocol.environment import WITHHELD
+from airflow_ml_provider.operators.local_runner import without_airflow
 
 HOST = "127.0.0.1"
 FOLDER_NAME = "ml-serving"
@@ -52,11 +52,6 @@ class ServerCommand:
 def endpoints_folder() -> Path:
     """Return where the endpoints of this machine are kept."""
     return Path(AIRFLOW_HOME) / FOLDER_NAME
-
-
-def plain_environment() -> dict[str, str]:
-    """Return this process's variables without Airflow's own."""
-    return {name: value for name, value in os.environ.items() if not name.startswith((*WITHHELD, "AIRFLOW_CTX_"))}
 
 
 class LocalTarget:
@@ -214,7 +209,9 @@ class LocalTarget:
         port = self._port or (found["port"] if found else 0)
         self._end_front()
         arguments = (sys.executable, "-P", "-m", "airflow_ml_provider.runtime.stages.serve.front")
-        command = ServerCommand((*arguments, str(self._folder), str(port)), plain_environment(), str(self._folder))
+        command = ServerCommand(
+            (*arguments, str(self._folder), str(port)), without_airflow(os.environ), str(self._folder)
+        )
         (self._folder / _FRONT).unlink(missing_ok=True)
         log = self._folder / "front.log"
         process = _started(command, log)

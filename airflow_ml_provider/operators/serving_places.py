@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from dataclasses import replace
@@ -20,8 +21,9 @@ from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.hooks.serving_objects import ServingObjects
 from airflow_ml_provider.operators.code import packed_built_in, packed_folder
 from airflow_ml_provider.operators.deployment_target import DeploymentTarget
+from airflow_ml_provider.operators.local_runner import without_airflow
 from airflow_ml_provider.operators.local_target import HOST as LOCAL_HOST
-from airflow_ml_provider.operators.local_target import LocalTarget, ServerCommand, endpoints_folder, plain_environment
+from airflow_ml_provider.operators.local_target import LocalTarget, ServerCommand, endpoints_folder
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.pod.server import command_server_variables, server_deployment
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE
@@ -121,7 +123,7 @@ def _on_this_machine(operator: ServeOperator, request: StageRequest, endpoint: s
     secrets = MlflowHook(str(operator.mlflow_conn_id)).client_environment()
 
     def command(revision: Revision, port: int) -> ServerCommand:
-        shared = {**plain_environment(), **secrets, ENDPOINT_VARIABLE: endpoint, "PYTHONUNBUFFERED": "1"}
+        shared = {**without_airflow(os.environ), **secrets, ENDPOINT_VARIABLE: endpoint, "PYTHONUNBUFFERED": "1"}
         folder = operator.base_folder or "/"
         if request.command:
             return ServerCommand(request.command, {**shared, **command_server_variables(request, port=port)}, folder)

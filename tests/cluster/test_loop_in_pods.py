@@ -7,19 +7,10 @@ import fsspec
 import httpx
 
 from airflow_ml_provider.testing.airflow_api import wait_until
+from demo.loop import FLIGHT
 from tests.live.traffic import Traffic
 
 LOOP, WATCH, NAME, ENDPOINT = "flight_loop", "flight_watch", "flight_loop", "flight-loop"
-FLIGHT = {
-    "carrier": "UA",
-    "origin": "EWR",
-    "dest": "ORD",
-    "dep_delay": 20.0,
-    "distance": 719.0,
-    "weekday": 4.0,
-    "dep_minute": 745.0,
-    "scheduled_minutes": 160.0,
-}
 
 
 def runs(airflow):

@@ -75,7 +75,7 @@ def difference(wanted: Any, found: Any, where: str) -> str:
     if isinstance(wanted, list) and isinstance(found, list):
         if len(wanted) != len(found):
             return f"{where} has {len(found)} entries, the model itself gives {len(wanted)}"
-        pairs = ((f"{where}[{index}]", *pair) for index, pair in enumerate(zip(wanted, found, strict=False)))
+        pairs = ((f"{where}[{index}]", *pair) for index, pair in enumerate(zip(wanted, found, strict=True)))
     elif isinstance(wanted, dict) and isinstance(found, dict):
         if wanted.keys() != found.keys():
             return f"{where} has the keys {sorted(found)}, the model itself gives {sorted(wanted)}"

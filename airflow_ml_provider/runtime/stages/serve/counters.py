@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 LIMITS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, math.inf)
 """Upper limits of the buckets that answers are counted in by how long they took, in seconds."""
@@ -47,7 +48,7 @@ class Counters:
         """
         lines = ["# TYPE ml_request_seconds histogram"]
         total = 0
-        for limit, found in zip(LIMITS, self.buckets, strict=False):
+        for limit, found in zip(LIMITS, self.buckets, strict=True):
             total += found
             lines.append(f'ml_request_seconds_bucket{{le="{"+Inf" if math.isinf(limit) else limit}"}} {total}')
         return "\n".join(
@@ -78,14 +79,14 @@ class Counters:
                 cumulated.append(int(float(value)))
         if len(cumulated) != len(LIMITS):
             return None
-        found.buckets = [now - before for now, before in zip(cumulated, [0, *cumulated], strict=False)]
+        found.buckets = [now - before for before, now in pairwise([0, *cumulated])]
         return found
 
     def since(self, before: Counters) -> Counters:
         """Return what came after an earlier look; a server that started anew meanwhile counts from its start."""
         if before.requests > self.requests:
             return self
-        buckets = [now - then for now, then in zip(self.buckets, before.buckets, strict=False)]
+        buckets = [now - then for now, then in zip(self.buckets, before.buckets, strict=True)]
         errors, seconds = self.errors - before.errors, self.seconds - before.seconds
         return Counters(self.requests - before.requests, errors, seconds, buckets)
 
@@ -111,5 +112,5 @@ def summed(all_of: Iterable[Counters]) -> Counters:
         total.requests += one.requests
         total.errors += one.errors
         total.seconds += one.seconds
-        total.buckets = [mine + theirs for mine, theirs in zip(total.buckets, one.buckets, strict=False)]
+        total.buckets = [mine + theirs for mine, theirs in zip(total.buckets, one.buckets, strict=True)]
     return total

@@ -124,7 +124,7 @@ def rows_of(
         return
     request_id = uuid.uuid4().hex
     requested_at = dt.datetime.fromtimestamp(at, tz=dt.timezone.utc).isoformat()  # noqa: UP017 - Python 3.10
-    for number, (values, prediction) in enumerate(zip(inputs, predictions, strict=False)):
+    for number, (values, prediction) in enumerate(zip(inputs, predictions, strict=True)):
         named = values if isinstance(values, dict) else {"input": values}
         yield {
             **{(f"input_{name}" if name in OWN else name): value for name, value in named.items()},
@@ -141,13 +141,13 @@ def _inputs(asked: Any) -> Iterator[Any]:
     """Yield the rows of a request; see https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/."""
     if "dataframe_split" in asked:
         split = asked["dataframe_split"]
-        yield from (dict(zip(split["columns"], row, strict=False)) for row in split["data"])
+        yield from (dict(zip(split["columns"], row, strict=True)) for row in split["data"])
     elif "dataframe_records" in asked:
         yield from asked["dataframe_records"]
     elif "instances" in asked:
         yield from asked["instances"]
     elif isinstance(asked["inputs"], dict):
         columns = asked["inputs"]
-        yield from (dict(zip(columns, row, strict=False)) for row in zip(*columns.values(), strict=False))
+        yield from (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
     else:
         yield from asked["inputs"]
