@@ -102,6 +102,16 @@ def test_a_server_that_does_not_answer_well_is_put_back(airflow, mlflow, folder,
     assert mlflow.aliases(NAME)["champion"] == "2"
 
 
+def test_a_task_that_is_marked_failed_in_the_canary_puts_back_what_served(airflow, mlflow, folder, first):
+    before, aliases = served(folder), mlflow.aliases(NAME)
+    run = airflow.api.trigger(DAG, conf={"slope": 6.0})
+    wait_until(lambda: served(folder)["percent"] == 30, what="the canary", seconds=120)
+    airflow.api.mark(DAG, run, "serve", "failed")
+    wait_until(lambda: served(folder) == before, what="what served before", seconds=30)
+    assert mlflow.aliases(NAME)["champion"] == aliases["champion"]
+    assert {server["revision"] for server in servers(folder)} == {before["stable"]["name"]}
+
+
 def test_the_command_line_shows_and_ends_what_serves_here(airflow, folder, first):
     def command(*arguments):
         return subprocess.run(
