@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 
+import httpx
 import pytest
 from mlflow import MlflowClient
 
@@ -26,7 +27,7 @@ def place(cluster, kubernetes, pod_mlflow):
 
 
 @pytest.fixture(scope="module")
-def promoted(place, pod_mlflow, tmp_path_factory):
+def promoted(place, kubernetes, pod_mlflow, tmp_path_factory):
     """Promotes in a process of its own; returns its exit code."""
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.live.promoter"])
@@ -43,8 +44,22 @@ def promoted(place, pod_mlflow, tmp_path_factory):
         return process.exitcode
 
     assert promote("1") == 0
+    # A node knows of a new Service a moment after Kubernetes does.
+    wait_until(lambda: answers(address(kubernetes)), what=f"the first answer of {NAME}", seconds=30)
     yield promote
     patch.undo()
+
+
+def address(kubernetes):
+    service = kubernetes.api.read_namespaced_service(NAME, kubernetes.namespace)
+    return f"http://{service.spec.cluster_ip}"
+
+
+def answers(url):
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def aliases(pod_mlflow):
@@ -55,10 +70,9 @@ def test_killed_before_any_step_a_retry_ends_in_the_new_state_and_no_request_is_
     promoted, place, kubernetes, pod_mlflow
 ):
     target = deployment_target(place)
-    address = kubernetes.api.read_namespaced_service(NAME, kubernetes.namespace).spec.cluster_ip
     serves, wants = "1", "2"
     decided = []
-    with Traffic(f"http://{address}", body={}) as traffic:
+    with Traffic(address(kubernetes), body={}) as traffic:
         for step in range(1, LAST_STEP):
             code = promoted(wants, end_before=step)
             if code == 0:
@@ -102,8 +116,7 @@ def test_what_does_not_serve_is_put_back_and_no_request_is_lost(promoted, place,
     target = deployment_target(place)
     before = target.read()
     other = "2" if before.stable.version == "1" else "1"
-    address = kubernetes.api.read_namespaced_service(NAME, kubernetes.namespace).spec.cluster_ip
-    with Traffic(f"http://{address}", body={}) as traffic:
+    with Traffic(address(kubernetes), body={}) as traffic:
         assert promoted(other, **wrong) == 1
         seen = sum(traffic.answers.values())
         wait_until(lambda: sum(traffic.answers.values()) > seen + 900, what="requests after that", seconds=60)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
+from datetime import UTC, datetime
 
 import httpx
 
@@ -51,7 +52,14 @@ class Traffic:
         try:
             answer = await client.post(f"{self._url}/invocations", json=self._body)
         except httpx.HTTPError as error:
-            self.answers[f"{type(error).__name__}: {error}"] += 1
+            self.answers[f"{type(error).__name__}: {_cause(error)!r}"] += 1
+            print(f"{datetime.now(tz=UTC):%T.%f} lost: {_cause(error)!r}")
             return
         said = str(answer.json()["predictions"]) if answer.status_code == 200 else f"{answer.status_code}"
         self.answers[said] += 1
+
+
+def _cause(error):
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__
+    return error
