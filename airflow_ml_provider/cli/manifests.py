@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 
+from airflow_ml_provider.decisions.kserve import GROUP
 from airflow_ml_provider.pod.names import KIND_LABEL
+from airflow_ml_provider.pod.predictor import KNATIVE_PORTS
 from airflow_ml_provider.pod.server import ENDPOINT_LABEL
 from airflow_ml_provider.protocol.serving import PORT
 
@@ -24,6 +26,8 @@ RULES: list[dict[str, list[str]]] = [
         "resources": ["horizontalpodautoscalers"],
         "verbs": ["create", "delete", "list", "patch"],
     },
+    {"apiGroups": [GROUP], "resources": ["inferenceservices"], "verbs": ["create", "delete", "get", "update"]},
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "delete", "get", "update"]},
 ]
 """All that operators and triggers ask of the API server; a test shows that none of it can be left out."""
 
@@ -79,7 +83,7 @@ def _objects(namespace: str, *, account: str, account_namespace: str, pods: int 
             "spec": {
                 "podSelector": {"matchExpressions": [{"key": ENDPOINT_LABEL, "operator": "Exists"}]},
                 "policyTypes": ["Ingress"],
-                "ingress": [{"ports": [{"port": PORT}]}],
+                "ingress": [{"ports": [{"port": port} for port in (PORT, *KNATIVE_PORTS)]}],
             },
         },
         *quota,

@@ -13,8 +13,9 @@ import aiohttp
 from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api, V1DeleteOptions
 
 from airflow_ml_provider.exceptions import ClusterUnavailableError
+from airflow_ml_provider.hooks.cluster_calls import CONNECT_SECONDS, READ_SECONDS
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, MissingError, cluster_error
-from airflow_ml_provider.hooks.pods import CONNECT_SECONDS, PAGE, READ_SECONDS, WATCH_SECONDS
+from airflow_ml_provider.hooks.pods import PAGE, WATCH_SECONDS
 
 
 class AsyncPods:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tenacity
+from functools import partial
+
 from kubernetes.client import BatchV1Api, CoreV1Api, V1Job
 
-from airflow_ml_provider.exceptions import ClusterUnavailableError
-from airflow_ml_provider.hooks.cluster_errors import ConflictError, cluster_errors
-from airflow_ml_provider.hooks.pods import CONNECT_SECONDS, READ_SECONDS
-
-_ATTEMPTS = 6
+from airflow_ml_provider.hooks.cluster_calls import RAW, answer_of
+from airflow_ml_provider.hooks.cluster_errors import ConflictError
 
 
 def create_job(client: CoreV1Api, job: V1Job) -> None:
@@ -20,20 +18,9 @@ def create_job(client: CoreV1Api, job: V1Job) -> None:
         ClusterError: Kubernetes refused the Job.
         ClusterUnavailableError: The API server did not answer.
     """
-    again = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(ClusterUnavailableError),
-        stop=tenacity.stop_after_attempt(_ATTEMPTS),
-        wait=tenacity.wait_random_exponential(multiplier=0.25, max=5),
-        reraise=True,
-    )
+    namespace, name = job.metadata.namespace, job.metadata.name
+    create = partial(BatchV1Api(client.api_client).create_namespaced_job, namespace, job, **RAW)
     try:
-        again(_create, client, job)
+        answer_of("create", "jobs", f"{namespace}/{name}", create)
     except ConflictError:
         return
-
-
-def _create(client: CoreV1Api, job: V1Job) -> None:
-    with cluster_errors("create", "jobs", f"{job.metadata.namespace}/{job.metadata.name}"):
-        BatchV1Api(client.api_client).create_namespaced_job(
-            job.metadata.namespace, job, _preload_content=False, _request_timeout=(CONNECT_SECONDS, READ_SECONDS)
-        )

@@ -12,21 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-import tenacity
 from kubernetes.client import CoreV1Api, V1DeleteOptions, V1Pod, V1Preconditions
 from kubernetes.watch.watch import iter_resp_lines
 
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, ClusterUnavailableError
+from airflow_ml_provider.hooks.cluster_calls import CONNECT_SECONDS, RAW, READ_SECONDS, answer_of, unanswered
 from airflow_ml_provider.hooks.cluster_errors import ConflictError, ExpiredError, MissingError, cluster_errors
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 30.0
 WATCH_SECONDS = 30
 PAGE = 50
 """Pods a page: each carries its request and runtime, and reading a page must not hold an event loop up."""
-
-_ATTEMPTS = 6
-_RAW: dict[str, Any] = {"_preload_content": False, "_request_timeout": (CONNECT_SECONDS, READ_SECONDS)}
 
 
 class Pods:
@@ -56,7 +51,7 @@ class Pods:
             ClusterUnavailableError: The API server did not answer.
         """
         name = pod.metadata.name
-        create = partial(self._client.create_namespaced_pod, self.namespace, pod, **_RAW)
+        create = partial(self._client.create_namespaced_pod, self.namespace, pod, **RAW)
         for pause in (0.2, 0.5, 1.0, 2.0, None):
             try:
                 created: dict[str, Any] = self._call("create", "pods", name, create)
@@ -79,7 +74,7 @@ class Pods:
     def select(self, labels: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:
         """Yield the pods that have all of these labels, with any value where it is ``None``, page by page."""
         selector = ",".join(key if value is None else f"{key}={value}" for key, value in labels.items())
-        page = partial(self._client.list_namespaced_pod, self.namespace, label_selector=selector, limit=PAGE, **_RAW)
+        page = partial(self._client.list_namespaced_pod, self.namespace, label_selector=selector, limit=PAGE, **RAW)
         answer = self._call("list", "pods", selector, page)
         yield from answer["items"]
         while more := answer["metadata"].get("continue"):
@@ -92,7 +87,7 @@ class Pods:
             "list",
             "pods",
             name,
-            lambda: self._client.list_namespaced_pod(self.namespace, field_selector=f"metadata.name={name}", **_RAW),
+            lambda: self._client.list_namespaced_pod(self.namespace, field_selector=f"metadata.name={name}", **RAW),
         )
         items = answer["items"]
         return (items[0] if items else None), answer["metadata"]["resourceVersion"]
@@ -141,7 +136,7 @@ class Pods:
                 "delete",
                 "pods",
                 name,
-                lambda: self._client.delete_namespaced_pod(name, self.namespace, body=options, **_RAW),
+                lambda: self._client.delete_namespaced_pod(name, self.namespace, body=options, **RAW),
             )
         except (ConflictError, MissingError):
             return
@@ -173,7 +168,7 @@ class Pods:
                 container=container,
                 tail_lines=count,
                 previous=previous,
-                **_RAW,
+                **RAW,
             )
             try:
                 with cluster_errors("get", "pods/log", f"{self.namespace}/{name}"):
@@ -196,26 +191,16 @@ class Pods:
             "events",
             uid,
             lambda: self._client.list_namespaced_event(
-                self.namespace, field_selector=f"involvedObject.uid={uid}", **_RAW
+                self.namespace, field_selector=f"involvedObject.uid={uid}", **RAW
             ),
         )
         return sorted(answer["items"], key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
 
     def may_pass(self, error: BaseException) -> bool:
         """Whether the same request may be answered otherwise a little later."""
-        return isinstance(error, ClusterUnavailableError) or (self.trusted and isinstance(error, ClusterForbiddenError))
+        return unanswered(error) or (self.trusted and isinstance(error, ClusterForbiddenError))
 
     def _call(self, verb: str, resource: str, name: str, call: Callable[[], Any]) -> Any:
-        again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(self.may_pass),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=tenacity.wait_random_exponential(multiplier=0.25, max=5),
-            reraise=True,
-        )
-        return again(self._call_once, verb, resource, name, call)
-
-    def _call_once(self, verb: str, resource: str, name: str, call: Callable[[], Any]) -> Any:
-        with cluster_errors(verb, resource, f"{self.namespace}/{name}"):
-            content = json.loads(call().data)
+        content = answer_of(verb, resource, f"{self.namespace}/{name}", call, again=self.may_pass)
         self.trusted = True
         return content

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import tenacity
 from kubernetes.client import (
     AppsV1Api,
     AutoscalingV2Api,
@@ -19,12 +17,8 @@ from kubernetes.client import (
     V2HorizontalPodAutoscaler,
 )
 
-from airflow_ml_provider.exceptions import ClusterUnavailableError
-from airflow_ml_provider.hooks.cluster_errors import ConflictError, MissingError, cluster_errors
-from airflow_ml_provider.hooks.pods import CONNECT_SECONDS, READ_SECONDS
-
-_ATTEMPTS = 6
-_RAW: dict[str, Any] = {"_preload_content": False, "_request_timeout": (CONNECT_SECONDS, READ_SECONDS)}
+from airflow_ml_provider.hooks.cluster_calls import RAW, answer_of
+from airflow_ml_provider.hooks.cluster_errors import ConflictError, MissingError
 
 
 class ServingObjects:
@@ -48,7 +42,7 @@ class ServingObjects:
             ClusterForbiddenError: The right to get services is missing.
             ClusterUnavailableError: The API server did not answer.
         """
-        read = partial(self._core.read_namespaced_service, name, self.namespace, **_RAW)
+        read = partial(self._core.read_namespaced_service, name, self.namespace, **RAW)
         try:
             return self._call("get", "services", name, read)
         except MissingError:
@@ -61,7 +55,7 @@ class ServingObjects:
             ConflictError: There is one of that name.
             ClusterError: Kubernetes refused it.
         """
-        create = partial(self._core.create_namespaced_service, self.namespace, service, **_RAW)
+        create = partial(self._core.create_namespaced_service, self.namespace, service, **RAW)
         return self._call("create", "services", service.metadata.name, create)
 
     def change_service(self, name: str, change: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +65,7 @@ class ServingObjects:
             ConflictError: Somebody else changed it meanwhile.
             ClusterError: Kubernetes refused it.
         """
-        patch = partial(self._core.patch_namespaced_service, name, self.namespace, dict(change), **_RAW)
+        patch = partial(self._core.patch_namespaced_service, name, self.namespace, dict(change), **RAW)
         return self._call("patch", "services", name, patch)
 
     def delete_service(self, name: str, *, version: str) -> None:
@@ -81,12 +75,12 @@ class ServingObjects:
             ConflictError: Somebody else changed it meanwhile.
         """
         options = V1DeleteOptions(preconditions=V1Preconditions(resource_version=version or None))
-        delete = partial(self._core.delete_namespaced_service, name, self.namespace, body=options, **_RAW)
+        delete = partial(self._core.delete_namespaced_service, name, self.namespace, body=options, **RAW)
         self._gone("services", name, delete)
 
     def deployments(self, selector: str) -> list[dict[str, Any]]:
         """Return the Deployments of a label selector."""
-        found = partial(self._apps.list_namespaced_deployment, self.namespace, label_selector=selector, **_RAW)
+        found = partial(self._apps.list_namespaced_deployment, self.namespace, label_selector=selector, **RAW)
         items: list[dict[str, Any]] = self._call("list", "deployments", selector, found)["items"]
         return items
 
@@ -97,7 +91,7 @@ class ServingObjects:
             ClusterForbiddenError: The right to create deployments is missing.
             ClusterError: Kubernetes refused it.
         """
-        create = partial(self._apps.create_namespaced_deployment, self.namespace, deployment, **_RAW)
+        create = partial(self._apps.create_namespaced_deployment, self.namespace, deployment, **RAW)
         try:
             self._call("create", "deployments", deployment.metadata.name, create)
         except ConflictError:
@@ -106,21 +100,21 @@ class ServingObjects:
     def scale(self, name: str, replicas: int) -> None:
         """Say how many pods a Deployment has."""
         patch = partial(
-            self._apps.patch_namespaced_deployment, name, self.namespace, {"spec": {"replicas": replicas}}, **_RAW
+            self._apps.patch_namespaced_deployment, name, self.namespace, {"spec": {"replicas": replicas}}, **RAW
         )
         self._call("patch", "deployments", name, patch)
 
     def delete_deployment(self, name: str) -> None:
         """Delete a Deployment with its pods; that it is gone is success."""
         delete = partial(
-            self._apps.delete_namespaced_deployment, name, self.namespace, propagation_policy="Background", **_RAW
+            self._apps.delete_namespaced_deployment, name, self.namespace, propagation_policy="Background", **RAW
         )
         self._gone("deployments", name, delete)
 
     def autoscalers(self, selector: str) -> list[dict[str, Any]]:
         """Return the HorizontalPodAutoscalers of a label selector."""
         found = partial(
-            self._scaling.list_namespaced_horizontal_pod_autoscaler, self.namespace, label_selector=selector, **_RAW
+            self._scaling.list_namespaced_horizontal_pod_autoscaler, self.namespace, label_selector=selector, **RAW
         )
         items: list[dict[str, Any]] = self._call("list", "horizontalpodautoscalers", selector, found)["items"]
         return items
@@ -128,7 +122,7 @@ class ServingObjects:
     def put_autoscaler(self, autoscaler: V2HorizontalPodAutoscaler) -> None:
         """Create an autoscaler, or make the one of this name like it."""
         name = autoscaler.metadata.name
-        create = partial(self._scaling.create_namespaced_horizontal_pod_autoscaler, self.namespace, autoscaler, **_RAW)
+        create = partial(self._scaling.create_namespaced_horizontal_pod_autoscaler, self.namespace, autoscaler, **RAW)
         change = {"spec": {"minReplicas": autoscaler.spec.min_replicas, "maxReplicas": autoscaler.spec.max_replicas}}
         metrics = self._core.api_client.sanitize_for_serialization(autoscaler.spec.metrics)
         patch = partial(
@@ -136,7 +130,7 @@ class ServingObjects:
             name,
             self.namespace,
             {"spec": {**change["spec"], "metrics": metrics}},
-            **_RAW,
+            **RAW,
         )
         try:
             self._call("create", "horizontalpodautoscalers", name, create)
@@ -145,7 +139,7 @@ class ServingObjects:
 
     def delete_autoscaler(self, name: str) -> None:
         """Delete an autoscaler; that it is gone is success."""
-        delete = partial(self._scaling.delete_namespaced_horizontal_pod_autoscaler, name, self.namespace, **_RAW)
+        delete = partial(self._scaling.delete_namespaced_horizontal_pod_autoscaler, name, self.namespace, **RAW)
         self._gone("horizontalpodautoscalers", name, delete)
 
     def _gone(self, resource: str, name: str, delete: Callable[[], Any]) -> None:
@@ -155,15 +149,4 @@ class ServingObjects:
             return
 
     def _call(self, verb: str, resource: str, name: str, call: Callable[[], Any]) -> dict[str, Any]:
-        again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(ClusterUnavailableError),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=tenacity.wait_random_exponential(multiplier=0.25, max=5),
-            reraise=True,
-        )
-        return again(self._call_once, verb, resource, name, call)
-
-    def _call_once(self, verb: str, resource: str, name: str, call: Callable[[], Any]) -> dict[str, Any]:
-        with cluster_errors(verb, resource, f"{self.namespace}/{name}"):
-            content: dict[str, Any] = json.loads(call().data)
-        return content
+        return answer_of(verb, resource, f"{self.namespace}/{name}", call)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from airflow_ml_provider.decisions.pod_state import PodState
-from airflow_ml_provider.decisions.server_state import server_fault
-from airflow_ml_provider.decisions.serving import Revision, Serving
-from airflow_ml_provider.exceptions import ServingChangedError, StageConfigurationError
-from airflow_ml_provider.hooks.cluster_errors import ConflictError, MissingError
+from airflow_ml_provider.decisions.serving import ALL, Revision, Serving, replicas_beside
+from airflow_ml_provider.operators.kept_serving import KeptServing, named_version, serving_of
+from airflow_ml_provider.operators.server_pods import ServerPods
 from airflow_ml_provider.pod.server import (
     ENDPOINT_LABEL,
     REVISION_LABEL,
     STATE_ANNOTATION,
-    addresses,
     autoscaler,
     deployment_name,
+    revision_labels,
     selector,
     service,
     service_change,
@@ -29,8 +25,6 @@ if TYPE_CHECKING:
 
     from airflow_ml_provider.hooks.pods import Pods
     from airflow_ml_provider.hooks.serving_objects import ServingObjects
-
-_WRITES = 5
 
 
 class DeploymentTarget:
@@ -61,14 +55,12 @@ class DeploymentTarget:
         container: str,
     ) -> None:
         self._objects = objects
-        self._pods = pods
         self._endpoint = endpoint
         self._pipeline = pipeline
         self._deployment = deployment
         self._autoscale = autoscale
-        self._container = container
-        self._version = ""
-        self._known = Serving()
+        self._servers = ServerPods(pods, endpoint=endpoint, container=container)
+        self._kept = KeptServing(endpoint, look=self._look, put=self._put)
 
     @property
     def url(self) -> str:
@@ -82,22 +74,7 @@ class DeploymentTarget:
             StageConfigurationError: There is a Service of that name that is not ours.
             ClusterError: Kubernetes refused.
         """
-        self._known, self._version = self._look()
-        return self._known
-
-    def _look(self) -> tuple[Serving, str]:
-        found = self._objects.service(self._endpoint)
-        if found is None:
-            return Serving(), ""
-        text = found["metadata"].get("annotations", {}).get(STATE_ANNOTATION)
-        try:
-            serving = Serving.from_plain(json.loads(text or ""))
-        except ValueError as error:
-            raise StageConfigurationError(
-                f"Service {self._objects.namespace}/{self._endpoint} is there, and no serve stage made it: give the "
-                f"stage another endpoint, or delete the Service"
-            ) from error
-        return serving, found["metadata"]["resourceVersion"]
+        return self._kept.read()
 
     def write(self, serving: Serving) -> None:
         """Change the Service, create it, or delete it when nothing is to be served.
@@ -106,35 +83,27 @@ class DeploymentTarget:
             ServingChangedError: It is not any more what was read or written here last.
             ClusterError: Kubernetes refused.
         """
-        for _ in range(_WRITES):
-            try:
-                self._version = self._written(serving)
-                self._known = serving
-                return
-            except (ConflictError, MissingError):
-                before = self._known
-                # An answer that was lost on its way, and the request came a second time.
-                if self.read() == serving:
-                    return
-                if self._known != before:
-                    break
-                # Somebody changed the Service, and not what it serves.
-        raise ServingChangedError(
-            f"endpoint {self._endpoint!r}: another run changes what it serves; a retry looks anew"
-        )
+        self._kept.write(serving)
 
-    def _written(self, serving: Serving) -> str:
-        """Write the Service in its known version; returns the new one."""
+    def _look(self) -> tuple[Serving, str]:
+        found = self._objects.service(self._endpoint)
+        if found is None:
+            return Serving(), ""
+        text = found["metadata"].get("annotations", {}).get(STATE_ANNOTATION)
+        where = f"Service {self._objects.namespace}/{self._endpoint}"
+        return serving_of(text, where=where), named_version(found)
+
+    def _put(self, serving: Serving, version: str) -> str:
         if serving.stable is None and serving.candidate is None:
-            self._objects.delete_service(self._endpoint, version=self._version)
+            self._objects.delete_service(self._endpoint, version=version)
             return ""
-        if not self._version:
+        if not version:
             namespace = self._objects.namespace
             new = service(self._endpoint, namespace=namespace, serving=serving, pipeline=self._pipeline)
-            return str(self._objects.create_service(new)["metadata"]["resourceVersion"])
+            return named_version(self._objects.create_service(new))
         change: dict[str, Any] = service_change(self._endpoint, serving)
-        change["metadata"]["resourceVersion"] = self._version
-        return str(self._objects.change_service(self._endpoint, change)["metadata"]["resourceVersion"])
+        change["metadata"]["resourceVersion"] = version
+        return named_version(self._objects.change_service(self._endpoint, change))
 
     def start(self, revision: Revision, replicas: int) -> None:
         """Create the revision's Deployment, or give it more pods."""
@@ -144,40 +113,40 @@ class DeploymentTarget:
         elif found["spec"]["replicas"] < replicas:
             self._objects.scale(found["metadata"]["name"], replicas)
 
-    def replicas(self, revision: Revision) -> int:
-        """Return how many pods the revision's Deployment is to have."""
-        found = self._found(revision)
-        return 0 if found is None else int(found["spec"]["replicas"])
+    def replicas_for(self, serving: Serving, percent: int, *, wanted: int) -> int:
+        """Return how many new pods get that part of the requests, which a Service spreads evenly over pods."""
+        stable = 0 if serving.stable is None else self._replicas(serving.stable)
+        return replicas_beside(stable, percent, wanted=wanted)
+
+    def part(self, percent: int, *, new: int, old: int) -> float:
+        """Return the percent of the requests that new pods get."""
+        return ALL if percent >= ALL else ALL * new / (new + old)
+
+    def arrived(self, serving: Serving) -> bool:
+        """Return true: a Service sends requests to pods that are ready, at once."""
+        return True
 
     def faults(self, revision: Revision) -> str:
         """Say why the pods of a revision will not become ready."""
         refused = self._refusal(revision)
         if refused and "exceeded quota" not in refused:
             return f"Deployment {deployment_name(self._endpoint, revision)}: {refused}"
-        now = dt.datetime.now(tz=dt.UTC)
-        for pod in self._pods.select(self._labels(revision)):
-            created = dt.datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
-            told = server_fault(pod, container=self._container, seconds=(now - created).total_seconds())
-            if told:
-                return f"pod {self._pods.namespace}/{pod['metadata']['name']}: {told}{self._last_lines(pod)}"
-        return ""
+        return self._servers.faults(revision)
 
     def ready(self, revision: Revision) -> list[str]:
         """Return the addresses of the pods that are ready."""
-        return addresses(list(self._pods.select(self._labels(revision))))
+        return self._servers.ready(revision)
 
     def waits(self, revision: Revision) -> str:
         """Say what the Deployment was refused, or what its pods wait for."""
-        states = (PodState.of(pod, container=self._container) for pod in self._pods.select(self._labels(revision)))
-        told = (state.unschedulable or state.container_message or state.container_reason for state in states)
-        return self._refusal(revision) or next(filter(None, told), "")
+        return self._refusal(revision) or self._servers.waits(revision)
 
     def settle(self, revision: Revision, replicas: int) -> None:
         """Give the Deployment as many pods as were asked for, or leave that to its autoscaler."""
         name = deployment_name(self._endpoint, revision)
         if self._autoscale is None:
             self._objects.delete_autoscaler(name)
-            if self.replicas(revision) != replicas:
+            if self._replicas(revision) != replicas:
                 self._objects.scale(name, replicas)
             return
         self._objects.put_autoscaler(
@@ -213,12 +182,9 @@ class DeploymentTarget:
 
     def _found(self, revision: Revision) -> dict[str, Any] | None:
         name = deployment_name(self._endpoint, revision)
-        found = self._objects.deployments(selector(self._labels(revision)))
+        found = self._objects.deployments(selector(revision_labels(self._endpoint, revision)))
         return next((one for one in found if one["metadata"]["name"] == name), None)
 
-    def _labels(self, revision: Revision) -> dict[str, str]:
-        return {ENDPOINT_LABEL: self._endpoint, REVISION_LABEL: revision.name}
-
-    def _last_lines(self, pod: dict[str, Any]) -> str:
-        lines = self._pods.last_lines(pod["metadata"]["name"], container=self._container, count=10)
-        return "".join(f"\n  | {line}" for line in lines)
+    def _replicas(self, revision: Revision) -> int:
+        found = self._found(revision)
+        return 0 if found is None else int(found["spec"]["replicas"])

@@ -20,7 +20,7 @@ import httpx
 import psutil
 from airflow.configuration import AIRFLOW_HOME
 
-from airflow_ml_provider.decisions.serving import Revision, Serving
+from airflow_ml_provider.decisions.serving import Revision, Serving, replicas_beside
 from airflow_ml_provider.exceptions import NotServingError, ServingChangedError
 from airflow_ml_provider.operators.local_runner import without_airflow
 
@@ -132,6 +132,19 @@ class LocalTarget:
     def replicas(self, revision: Revision) -> int:
         """Return how many servers of a revision there are."""
         return sum(self._lives(server) for _, server in self._servers(revision))
+
+    def replicas_for(self, serving: Serving, percent: int, *, wanted: int) -> int:
+        """Return how many new servers are as loaded as the old ones, with that part of the requests."""
+        stable = 0 if serving.stable is None else self.replicas(serving.stable)
+        return replicas_beside(stable, percent, wanted=wanted)
+
+    def part(self, percent: int, *, new: int, old: int) -> float:
+        """Return the percent of the requests that new servers get, whatever their number."""
+        return percent
+
+    def arrived(self, serving: Serving) -> bool:
+        """Return true: what holds the port reads what is written at once."""
+        return True
 
     def faults(self, revision: Revision) -> str:
         """Say which server of a revision has ended."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_ml_provider.decisions.serving import ALL, Revision, Serving, next_move, replicas_beside, steps_left
+from airflow_ml_provider.decisions.serving import ALL, Revision, Serving, next_move, steps_left
 from airflow_ml_provider.exceptions import (
     MlflowAuthorizationError,
     MlflowError,
@@ -142,15 +142,16 @@ class Promotion:
         asked: set[str] = set()
         for percent in steps_left(self._canary.steps, serving):
             new = self._ready(serving, wanted, percent=percent)
-            if unasked := sorted(set(new) - asked):
-                self._require_going_on()
-                self._smoke(unasked)
-                asked |= set(unasked)
+            self._asked(new, asked)
             self._require_going_on()
             serving = serving.shifted(percent)
             self._target.write(serving)
+            self._arrived(serving, wanted)
+            # Where a controller replaces the servers there are others now.
+            new = self._target.ready(wanted) or new
+            self._asked(new, asked)
             old = [] if serving.stable is None else self._target.ready(serving.stable)
-            self._log.info("%s: %s", self._target.url, _shares(percent, new, old))
+            self._log.info("%s: %s", self._target.url, self._shares(percent, new, old))
             self._require_going_on()
             self._watch(percent, new, old)
         serving = replace(serving, decided=True)
@@ -176,8 +177,7 @@ class Promotion:
 
     def _ready(self, serving: Serving, wanted: Revision, *, percent: int, at_least: int | None = None) -> list[str]:
         """Return where a revision's servers are, once there are enough of them."""
-        stable = 0 if serving.stable is None else self._target.replicas(serving.stable)
-        replicas = replicas_beside(stable, percent, wanted=self._canary.replicas)
+        replicas = self._target.replicas_for(serving, percent, wanted=self._canary.replicas)
         self._target.start(wanted, replicas)
         started = time.monotonic()
         deadline = started + self._canary.ready_seconds
@@ -199,6 +199,35 @@ class Promotion:
             time.sleep(_LOOK_SECONDS)
         return found
 
+    def _asked(self, new: Sequence[str], asked: set[str]) -> None:
+        """Ask the servers for the first time that were not asked yet."""
+        if unasked := sorted(set(new) - asked):
+            self._require_going_on()
+            self._smoke(unasked)
+            asked |= set(unasked)
+
+    def _arrived(self, serving: Serving, wanted: Revision) -> None:
+        """Wait until the requests go where they are sent."""
+        deadline = time.monotonic() + self._canary.ready_seconds
+        while not self._target.arrived(serving):
+            if told := self._target.faults(wanted):
+                raise NotServingError(f"the new servers of version {wanted.version} do not go on: {told}")
+            if time.monotonic() > deadline:
+                waits = self._target.waits(wanted)
+                raise NotServingError(
+                    f"{self._target.url}: {serving.percent} % of the requests did not reach version {wanted.version} "
+                    f"within {self._canary.ready_seconds:g} s{waits and ': '}{waits}; give it more time "
+                    f"(ready_timeout), or see to what it waits for"
+                )
+            self._require_going_on()
+            time.sleep(_LOOK_SECONDS)
+
+    def _shares(self, percent: int, new: Sequence[str], old: Sequence[str]) -> str:
+        share = self._target.part(percent, new=len(new), old=len(old)) if old else ALL
+        if share >= ALL:
+            return f"all requests go to {len(new)} new servers"
+        return f"{share:.0f} % of the requests go to {len(new)} new servers, beside {len(old)} (asked for: {percent} %)"
+
     def _require_going_on(self) -> None:
         if self._stopped():
             raise StageKilledError("the task was told to end, and what served before serves")
@@ -214,10 +243,3 @@ class Promotion:
         serves = "nothing, as before" if before.stable is None else f"version {before.stable.version}, as before"
         first = (str(error).splitlines() or [type(error).__name__])[0]
         self._log.warning("Rolled back: %s serves %s (%s)", self._target.url, serves, first)
-
-
-def _shares(percent: int, new: Sequence[str], old: Sequence[str]) -> str:
-    if percent >= ALL or not old:
-        return f"all requests go to {len(new)} new servers"
-    share = 100 * len(new) / (len(new) + len(old))
-    return f"{share:.0f} % of the requests go to {len(new)} new servers, beside {len(old)} (asked for: {percent} %)"

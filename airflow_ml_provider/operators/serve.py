@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.operators.serving_target import ServingTarget
     from airflow_ml_provider.protocol.result import StageResult
 
-TARGETS = ("deployment", "local")
+TARGETS = ("deployment", "kserve", "local")
 ENDPOINT_TAG = "airflow_ml.endpoint"
 """The tag of a version that says where it serves."""
 DEFAULT_GUARD: Mapping[str, str] = {"error_rate": "< 0.01"}
@@ -45,8 +45,9 @@ class ServeOperator(StageOperator):
 
     Args:
         model: What a register stage put out (``register.output["model"]``).
-        target: ``deployment``: a Service and a Deployment for each revision; ``local``: processes of this machine.
-        endpoint: The endpoint's name, and the Service's; default is made of the model's name.
+        target: ``deployment``: a Service and a Deployment for each revision; ``kserve``: an InferenceService;
+            ``local``: processes of this machine.
+        endpoint: The endpoint's name, and the Service's or InferenceService's; default is made of the model's name.
         server: A command, your own server in place of MLflow's: it listens at ``$PORT``, answers ``/ping`` with 200
             once it is ready and ``/invocations`` in MLflow's scoring protocol, with the model at
             ``$AIRFLOW_ML_MODEL_URI``.

@@ -16,15 +16,18 @@ from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.decisions.serving import Revision
 from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.hooks.inference_services import InferenceServices
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.hooks.serving_objects import ServingObjects
 from airflow_ml_provider.operators.code import packed_built_in, packed_folder
 from airflow_ml_provider.operators.deployment_target import DeploymentTarget
+from airflow_ml_provider.operators.kserve_target import KServeTarget
 from airflow_ml_provider.operators.local_runner import without_airflow
 from airflow_ml_provider.operators.local_target import HOST as LOCAL_HOST
 from airflow_ml_provider.operators.local_target import LocalTarget, ServerCommand, endpoints_folder
 from airflow_ml_provider.operators.settings import MlSettings
+from airflow_ml_provider.pod.predictor import predictor
 from airflow_ml_provider.pod.server import command_server_variables, server_deployment
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest, Tracking
@@ -99,13 +102,30 @@ def serving_place(
         "start_seconds": operator.ready_timeout.total_seconds(),
     }
     namespace = pod.metadata.namespace
+    pods = Pods(operator.client, namespace=namespace)
+    if operator.target == "kserve":
+        on_kserve = KServeTarget(
+            InferenceServices(operator.client, namespace=namespace),
+            pods,
+            endpoint=endpoint,
+            pipeline=context["ti"].dag_id,
+            predictor=lambda revision, knative: predictor(
+                deployment(revision, operator.replicas),
+                container=operator.base_container_name,
+                knative=knative,
+                autoscale=operator.autoscale,
+                start_seconds=operator.ready_timeout.total_seconds(),
+            ),
+            canary=operator.canary,
+        )
+        return on_kserve, Revision.of(model, version, {**made_of, "target": operator.target})
     target = DeploymentTarget(
         ServingObjects(operator.client, namespace=namespace),
-        Pods(operator.client, namespace=namespace),
+        pods,
         endpoint=endpoint,
         pipeline=context["ti"].dag_id,
         deployment=deployment,
-        autoscale=None if operator.autoscale is None else dict(operator.autoscale),
+        autoscale=operator.autoscale,
         container=operator.base_container_name,
     )
     return target, Revision.of(model, version, made_of)

@@ -35,8 +35,26 @@ class ServingTarget(Protocol):
     def start(self, revision: Revision, replicas: int) -> None:
         """See to it that there are so many servers of a revision, at least; done again, nothing changes."""
 
-    def replicas(self, revision: Revision) -> int:
-        """Return how many servers of a revision there are to be, 0 when it is gone."""
+    def replicas_for(self, serving: Serving, percent: int, *, wanted: int) -> int:
+        """Return how many servers a candidate needs so that it can have a part of the requests.
+
+        Args:
+            serving: What is served.
+            percent: The part.
+            wanted: How many servers there are once it serves alone.
+        """
+
+    def part(self, percent: int, *, new: int, old: int) -> float:
+        """Return the percent of the requests that a candidate really gets.
+
+        Args:
+            percent: What it is to get.
+            new: How many of its servers are ready.
+            old: How many servers are that served before.
+        """
+
+    def arrived(self, serving: Serving) -> bool:
+        """Whether the requests go by now where that says."""
 
     def faults(self, revision: Revision) -> str:
         """Say why servers of a revision will not become ready, empty as long as they may."""

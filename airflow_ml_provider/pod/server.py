@@ -109,7 +109,7 @@ def server_deployment(
     base.readiness_probe = _probe(failures=2, period=2)
     base.liveness_probe = _probe(failures=6, period=10)
     restrict(spec)
-    own = {ENDPOINT_LABEL: endpoint, REVISION_LABEL: revision.name}
+    own = revision_labels(endpoint, revision)
     return V1Deployment(
         api_version="apps/v1",
         kind="Deployment",
@@ -129,6 +129,11 @@ def command_server_variables(request: StageRequest, *, port: int) -> dict[str, s
     model = request.options["model"]
     tracking = {} if request.tracking is None else {"MLFLOW_TRACKING_URI": request.tracking.uri}
     return {**tracking, "AIRFLOW_ML_MODEL_URI": f"models:/{model['name']}/{model['version']}", "PORT": str(port)}
+
+
+def revision_labels(endpoint: str, revision: Revision) -> dict[str, str]:
+    """Return the labels of all that serves a revision."""
+    return {ENDPOINT_LABEL: endpoint, REVISION_LABEL: revision.name}
 
 
 def deployment_name(endpoint: str, revision: Revision) -> str:
@@ -188,9 +193,7 @@ def autoscaler(
     return V2HorizontalPodAutoscaler(
         api_version="autoscaling/v2",
         kind="HorizontalPodAutoscaler",
-        metadata=V1ObjectMeta(
-            name=name, namespace=namespace, labels={ENDPOINT_LABEL: endpoint, REVISION_LABEL: revision.name}
-        ),
+        metadata=V1ObjectMeta(name=name, namespace=namespace, labels=revision_labels(endpoint, revision)),
         spec=V2HorizontalPodAutoscalerSpec(
             scale_target_ref=V2CrossVersionObjectReference(api_version="apps/v1", kind="Deployment", name=name),
             min_replicas=replicas,

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from kubernetes import client, config
 
 from airflow_ml_provider.decisions.serving import Revision
+from airflow_ml_provider.hooks.inference_services import InferenceServices
 from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.hooks.serving_objects import ServingObjects
 from airflow_ml_provider.operators.deployment_target import DeploymentTarget
+from airflow_ml_provider.operators.kserve_target import KServeTarget
 from airflow_ml_provider.operators.promotion import Canary, Promotion
+from airflow_ml_provider.pod.predictor import predictor
 from airflow_ml_provider.pod.server import server_deployment
 from airflow_ml_provider.protocol.request import StageRequest
 
@@ -50,6 +53,35 @@ class Place:
 def deployment_target(place, *, broken=False):
     """Return the endpoint, whose servers are the one above, or end at once."""
     core = client.CoreV1Api(config.new_client_from_config(place.kubeconfig))
+    return DeploymentTarget(
+        ServingObjects(core, namespace=place.namespace),
+        Pods(core, namespace=place.namespace),
+        endpoint=place.endpoint,
+        pipeline="cut",
+        deployment=deployments(place, broken=broken),
+        autoscale={"max": 2, "cpu": 80},
+        container="base",
+    )
+
+
+def kserve_target(place, *, broken=False, canary=()):
+    """Return the endpoint on KServe, with the same servers."""
+    core = client.CoreV1Api(config.new_client_from_config(place.kubeconfig))
+    deployment = deployments(place, broken=broken)
+    return KServeTarget(
+        InferenceServices(core, namespace=place.namespace),
+        Pods(core, namespace=place.namespace),
+        endpoint=place.endpoint,
+        pipeline="cut",
+        predictor=lambda revision, knative: predictor(
+            deployment(revision, 1), container="base", knative=knative, autoscale=None, start_seconds=60
+        ),
+        canary=canary,
+    )
+
+
+def deployments(place, *, broken):
+    """Return what makes a revision's Deployment."""
 
     def deployment(revision, replicas):
         request = StageRequest(
@@ -79,15 +111,7 @@ def deployment_target(place, *, broken=False):
             labels={},
         )
 
-    return DeploymentTarget(
-        ServingObjects(core, namespace=place.namespace),
-        Pods(core, namespace=place.namespace),
-        endpoint=place.endpoint,
-        pipeline="cut",
-        deployment=deployment,
-        autoscale={"max": 2, "cpu": 80},
-        container="base",
-    )
+    return deployment
 
 
 class Counting:
@@ -108,14 +132,18 @@ class Counting:
         return counted
 
     def around(self, target):
-        """Count what a target is told to change."""
-        for name in ("write", "start", "settle", "remove_others"):
-            setattr(target, name, self.step(getattr(target, name)))
+        """Count what a target is told to change, and on KServe each of the changes that this makes."""
+        owner, names = target, ("write", "start", "settle", "remove_others")
+        if isinstance(target, KServeTarget):
+            owner, kinds = target._services, ("service", "config_map")
+            names = [f"{verb}_{kind}" for verb in ("create", "replace") for kind in kinds]
+        for name in names:
+            setattr(owner, name, self.step(getattr(owner, name)))
         return target
 
 
-def promote(target, model, version, *, end_before=0, refuse_at=None):
-    """Promote a version in steps of 50 and 100 percent; returns whether anything was changed."""
+def promote(target, model, version, *, end_before=0, refuse_at=None, steps=(50, 100)):
+    """Promote a version in steps; returns whether anything was changed."""
     counting = Counting(end_before)
     registry = ModelRegistry("mlflow_default")
 
@@ -128,7 +156,7 @@ def promote(target, model, version, *, end_before=0, refuse_at=None):
     registry.hook.call = counting.step(registry.hook.call) if end_before else registry.hook.call
     promotion = Promotion(
         counting.around(target),
-        canary=Canary([50, 100], replicas=1, ready_seconds=60),
+        canary=Canary(steps, replicas=1, ready_seconds=60),
         smoke=counting.step(lambda _: None),
         watch=counting.step(watch),
         flip=lambda found: registry.promote(found.model, found.version, by="test"),
@@ -139,8 +167,8 @@ def promote(target, model, version, *, end_before=0, refuse_at=None):
     return promotion.run(Revision.of(model, version, {}))
 
 
-def run(place, version, end_before, refuse_at, broken):
+def run(place, version, end_before, refuse_at, broken, target_of=deployment_target):
     """Run in a child process."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
-    target = deployment_target(place, broken=broken)
+    target = target_of(place, broken=broken)
     promote(target, place.endpoint, version, end_before=end_before, refuse_at=refuse_at)

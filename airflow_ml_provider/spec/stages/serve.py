@@ -48,9 +48,9 @@ class ServeSpec(CodeStageSpec):
 
     kind: Literal["serve"] = Field(description="What the stage does", examples=["serve"])
     model: StageReference = Field(description="The registered model", examples=["register.model"])
-    target: Literal["deployment", "local"] = Field(
+    target: Literal["deployment", "kserve", "local"] = Field(
         default="deployment",
-        description="What serves: a Deployment behind a Service; on the local runner always processes of this machine",
+        description="What serves: a Deployment, or KServe; on the local runner always processes of this machine",
         examples=["deployment"],
     )
     endpoint: str = Field(

@@ -1,0 +1,174 @@
+"""An endpoint on KServe: an InferenceService, and a ConfigMap that says what it serves."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_ml_provider.decisions.kserve import MOST_BESIDE
+from airflow_ml_provider.decisions.serving import ALL, Revision, Serving
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.kept_serving import KeptServing, kept, named_version, serving_of
+from airflow_ml_provider.operators.kserve_rollout import KServeRollout
+from airflow_ml_provider.operators.server_pods import ServerPods
+from airflow_ml_provider.pod.predictor import CONTAINER, counts
+from airflow_ml_provider.pod.server import ENDPOINT_LABEL, PIPELINE_ANNOTATION
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.hooks.inference_services import InferenceServices
+    from airflow_ml_provider.hooks.pods import Pods
+
+_STATE = "serving"
+_ROLLOUT_SECONDS = 120.0
+_LOOK_SECONDS = 0.5
+
+
+class KServeTarget:
+    """The endpoint of one name in one namespace.
+
+    The ConfigMap is the truth, with the predictor of each revision: KServe passes labels and annotations of an
+    InferenceService on to its pods, so what serves cannot be told there. Whoever looks makes the InferenceService
+    like it. On Knative a candidate is its latest revision; without, it has an InferenceService beside until it gets all
+    requests.
+
+    Args:
+        services: The Kubernetes API.
+        pods: The same, for pods.
+        endpoint: The InferenceService's name.
+        pipeline: The pipeline whose endpoint it is, told on the ConfigMap.
+        predictor: Makes the predictor of a revision, for Knative or not.
+        canary: Percents of the requests that new servers get.
+    """
+
+    def __init__(
+        self,
+        services: InferenceServices,
+        pods: Pods,
+        *,
+        endpoint: str,
+        pipeline: str,
+        predictor: Callable[[Revision, bool], dict[str, Any]],
+        canary: tuple[int, ...],
+    ) -> None:
+        self._services = services
+        self._endpoint = endpoint
+        self._config_map = f"{endpoint}-serving"
+        self._pipeline = pipeline
+        self._predictor = predictor
+        self._canary = canary
+        self._servers = ServerPods(pods, endpoint=endpoint, container=CONTAINER)
+        self._kept = KeptServing(endpoint, look=self._look, put=self._put)
+        self._predictors: dict[str, dict[str, Any]] = {}
+        self._rollout = KServeRollout(services, pods, endpoint=endpoint, look=self._looked)
+
+    @property
+    def url(self) -> str:
+        """Where the endpoint is asked, as KServe says."""
+        return self._rollout.url
+
+    def read(self) -> Serving:
+        """Return what the ConfigMap says.
+
+        Raises:
+            StageConfigurationError: There is a ConfigMap or an InferenceService of that name that is not ours, there is
+                no KServe, or the canary has steps that it knows only on Knative.
+            ClusterError: Kubernetes refused.
+        """
+        if not self._rollout.on_knative() and any(step < ALL for step in self._canary):
+            raise StageConfigurationError(
+                f"canary {list(self._canary)}: KServe has no parts of the requests without Knative. Leave canary out, "
+                f"install Knative, or take target: deployment"
+            )
+        serving = self._kept.read()
+        if serving == Serving() and self._rollout.found() is not None:
+            # Its end was cut short.
+            self._rollout.bring()
+        return serving
+
+    def write(self, serving: Serving) -> None:
+        """Change the ConfigMap, and then what KServe serves.
+
+        Raises:
+            ServingChangedError: It is not any more what was read or written here last.
+            ClusterError: Kubernetes or KServe refused.
+        """
+        self._kept.write(serving)
+        self._rollout.bring()
+
+    def start(self, revision: Revision, replicas: int) -> None:
+        """See to it that KServe was told."""
+        self._rollout.bring()
+
+    def replicas_for(self, serving: Serving, percent: int, *, wanted: int) -> int:
+        """Return as many as are wanted in the end: a part of the requests is no number of servers here."""
+        return wanted
+
+    def part(self, percent: int, *, new: int, old: int) -> float:
+        """Return what KServe is asked for."""
+        return min(percent, MOST_BESIDE) if self._rollout.on_knative() else percent
+
+    def arrived(self, serving: Serving) -> bool:
+        """Whether KServe sends the requests there by now."""
+        return self._rollout.arrived(serving)
+
+    def faults(self, revision: Revision) -> str:
+        """Say why the pods of a revision will not become ready."""
+        return self._servers.faults(revision)
+
+    def ready(self, revision: Revision) -> list[str]:
+        """Return the addresses of the pods that are ready."""
+        return self._servers.ready(revision)
+
+    def waits(self, revision: Revision) -> str:
+        """Say what the pods wait for, or what KServe says."""
+        return self._servers.waits(revision) or self._rollout.told()
+
+    def settle(self, revision: Revision, replicas: int) -> None:
+        """Give the revision as many servers as it is to have now."""
+        wanted = counts(self._predictor(revision, self._rollout.on_knative()))
+        if counts(self._predictors[revision.name]) != wanted:
+            self._predictors[revision.name] |= wanted
+            self._kept.write(Serving(stable=revision))
+        self._rollout.bring()
+
+    def remove_others(self) -> None:
+        """See to it that KServe serves what the ConfigMap says and nothing else; wait for it where it must go on."""
+        deadline = time.monotonic() + _ROLLOUT_SECONDS
+        while not self._rollout.bring() and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+
+    def _looked(self) -> tuple[Serving, Mapping[str, dict[str, Any]]]:
+        return self._look()[0], self._predictors
+
+    def _look(self) -> tuple[Serving, str]:
+        found = self._services.config_map(self._config_map)
+        if found is None:
+            self._predictors = {}
+            return Serving(), ""
+        data = found.get("data", {})
+        serving = serving_of(data.get(_STATE), where=f"ConfigMap {self._services.namespace}/{self._config_map}")
+        self._predictors = {name: json.loads(text) for name, text in data.items() if name != _STATE}
+        return serving, named_version(found)
+
+    def _put(self, serving: Serving, version: str) -> str:
+        revisions = [found for found in (serving.stable, serving.candidate) if found is not None]
+        if not revisions:
+            self._services.delete_config_map(self._config_map, version=version)
+            return ""
+        for revision in revisions:
+            if revision.name not in self._predictors:
+                self._predictors[revision.name] = self._predictor(revision, self._rollout.on_knative())
+        texts = {found.name: json.dumps(self._predictors[found.name], sort_keys=True) for found in revisions}
+        metadata = {
+            "name": self._config_map,
+            "namespace": self._services.namespace,
+            "labels": {ENDPOINT_LABEL: self._endpoint},
+            "annotations": {PIPELINE_ANNOTATION: self._pipeline},
+        }
+        config_map = {"metadata": metadata, "data": {_STATE: kept(serving), **texts}}
+        if not version:
+            return named_version(self._services.create_config_map(config_map))
+        metadata["resourceVersion"] = version
+        return named_version(self._services.replace_config_map(config_map))
