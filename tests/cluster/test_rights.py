@@ -13,6 +13,7 @@ from kubernetes import client, config
 from airflow_ml_provider.cli.manifests import ROLE, RULES, manifests
 from airflow_ml_provider.exceptions import ClusterForbiddenError
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
+from airflow_ml_provider.hooks.inference_services import InferenceServices
 from airflow_ml_provider.hooks.jobs import create_job
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.hooks.serving_objects import ServingObjects
@@ -37,6 +38,10 @@ def objects(pods):
     return ServingObjects(pods._client, namespace=pods.namespace)
 
 
+def on_kserve(pods):
+    return InferenceServices(pods._client, namespace=pods.namespace)
+
+
 def deployment(pods):
     labels = {"a": "b"}
     template = {"metadata": {"labels": labels}, "spec": POD["spec"]}
@@ -45,6 +50,7 @@ def deployment(pods):
     )
 
 
+NAMED = {"metadata": {"name": "x"}}
 SERVICE = client.V1Service(metadata=client.V1ObjectMeta(name="x"), spec={"ports": [{"port": 80}]})
 AUTOSCALER = client.V2HorizontalPodAutoscaler(
     metadata=client.V1ObjectMeta(name="x"),
@@ -82,6 +88,14 @@ CALLS = {
     ("create", "horizontalpodautoscalers"): lambda pods: objects(pods).put_autoscaler(AUTOSCALER),
     ("patch", "horizontalpodautoscalers"): changed_autoscaler,
     ("delete", "horizontalpodautoscalers"): lambda pods: objects(pods).delete_autoscaler("x"),
+    ("get", "inferenceservices"): lambda pods: on_kserve(pods).service("x"),
+    ("create", "inferenceservices"): lambda pods: on_kserve(pods).create_service(NAMED),
+    ("update", "inferenceservices"): lambda pods: on_kserve(pods).replace_service(NAMED),
+    ("delete", "inferenceservices"): lambda pods: on_kserve(pods).delete_service("x"),
+    ("get", "configmaps"): lambda pods: on_kserve(pods).config_map("x"),
+    ("create", "configmaps"): lambda pods: on_kserve(pods).create_config_map(NAMED),
+    ("update", "configmaps"): lambda pods: on_kserve(pods).replace_config_map(NAMED),
+    ("delete", "configmaps"): lambda pods: on_kserve(pods).delete_config_map("x", version=""),
 }
 
 

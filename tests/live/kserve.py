@@ -6,6 +6,7 @@ KServe's own cannot be installed where these tests run. This one moves pods and 
 (``pkg/apis/serving/fieldmask.go``). Nothing weighs requests on "Knative": there the status is what is proven.
 """
 
+import collections
 import contextlib
 import threading
 from dataclasses import dataclass, field
@@ -88,6 +89,7 @@ class KServe:
 
     Attributes:
         refused: What Knative's webhook would have refused.
+        parts: For each InferenceService on Knative what parts of the requests there were, by version.
     """
 
     def __init__(self, kubeconfig, namespace):
@@ -99,6 +101,8 @@ class KServe:
         self._services = {}
         self._templates = {}
         self.refused = []
+        self.parts = collections.defaultdict(list)
+        self._versions = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -114,15 +118,32 @@ class KServe:
         """Return an InferenceService."""
         return self._custom.get_namespaced_custom_object(GROUP, VERSION, self._namespace, PLURAL, name)
 
+    def names(self):
+        """Return the names of all InferenceServices."""
+        return [one["metadata"]["name"] for one in self._listed()]
+
+    def create(self, service):
+        """Create an InferenceService."""
+        body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "InferenceService", **service}
+        self._custom.create_namespaced_custom_object(GROUP, VERSION, self._namespace, PLURAL, body)
+
+    def delete(self, name):
+        """Delete an InferenceService."""
+        self._custom.delete_namespaced_custom_object(GROUP, VERSION, self._namespace, PLURAL, name)
+
+    def _listed(self):
+        return self._custom.list_namespaced_custom_object(GROUP, VERSION, self._namespace, PLURAL)["items"]
+
     def _run(self):
         while not self._over.wait(0.1):
-            found = self._custom.list_namespaced_custom_object(GROUP, VERSION, self._namespace, PLURAL)["items"]
-            for one in found:
+            for one in self._listed():
                 with contextlib.suppress(client.ApiException):
                     self._reconcile(one)
 
     def _reconcile(self, found):
         predictor = found["spec"]["predictor"]
+        if "containers" not in predictor:
+            return
         if found["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Serverless":
             wrong = refused_by_knative(predictor)
             if wrong:
@@ -145,11 +166,13 @@ class KServe:
             service.count += 1
             service.created, service.template = f"{name}-predictor-{service.count:05d}", template
             self._put_deployment(found, service.created, with_port(template))
+            self._versions[service.created] = template["labels"]["airflow-ml/revision"].partition("-")[0]
         component = found.get("status", {}).get("components", {}).get("predictor", {})
         targets = traffic_targets(component, predictor.get("canaryTrafficPercent"))
         if self._has_pods(service.created, template["minReplicas"]):
             service.ready = service.created
         component = propagated(component, service, targets)
+        self.parts[name].append(self._by_version(component["traffic"]))
         kept = {service.created, service.ready, *(target.get("revisionName") for target in targets)}
         self._remove_revisions(name, kept)
         failure = self._failure(service.created)
@@ -168,6 +191,12 @@ class KServe:
             "modelStatus": {"transitionStatus": "InProgress", **({"lastFailureInfo": failure} if failure else {})},
             "deploymentMode": "Serverless",
         }
+
+    def _by_version(self, traffic):
+        parts = collections.Counter()
+        for one in traffic:
+            parts[self._versions[one["revisionName"]]] += one["percent"]
+        return parts
 
     def _on_a_deployment(self, found, predictor):
         name = f"{found['metadata']['name']}-predictor"

@@ -133,18 +133,23 @@ class Counting:
 
     def around(self, target):
         """Count what a target is told to change, and on KServe each of the changes that this makes."""
-        owner, names = target, ("write", "start", "settle", "remove_others")
-        if isinstance(target, KServeTarget):
-            owner, kinds = target._services, ("service", "config_map")
-            names = [f"{verb}_{kind}" for verb in ("create", "replace") for kind in kinds]
-        for name in names:
-            setattr(owner, name, self.step(getattr(owner, name)))
-        return target
+        for name in ("write", "start", "settle", "remove_others"):
+            setattr(target, name, self.step(getattr(target, name)))
+
+    def around_kserve(self, target):
+        """Count each change of a target's ConfigMap and InferenceServices."""
+        for name in ("create_config_map", "replace_config_map", "create_service", "replace_service"):
+            setattr(target._services, name, self.step(getattr(target._services, name)))
 
 
 def promote(target, model, version, *, end_before=0, refuse_at=None, steps=(50, 100)):
     """Promote a version in steps; returns whether anything was changed."""
     counting = Counting(end_before)
+    if isinstance(target, KServeTarget):
+        counting.around_kserve(target)
+        # All else is the same as on a Deployment.
+        counting = Counting(0)
+    counting.around(target)
     registry = ModelRegistry("mlflow_default")
 
     def watch(percent, new, old):
@@ -155,7 +160,7 @@ def promote(target, model, version, *, end_before=0, refuse_at=None, steps=(50, 
     # The alias and what is written beside it are steps of their own.
     registry.hook.call = counting.step(registry.hook.call) if end_before else registry.hook.call
     promotion = Promotion(
-        counting.around(target),
+        target,
         canary=Canary(steps, replicas=1, ready_seconds=60),
         smoke=counting.step(lambda _: None),
         watch=counting.step(watch),
@@ -167,8 +172,8 @@ def promote(target, model, version, *, end_before=0, refuse_at=None, steps=(50, 
     return promotion.run(Revision.of(model, version, {}))
 
 
-def run(place, version, end_before, refuse_at, broken, target_of=deployment_target):
+def run(place, version, end_before, refuse_at, broken, target_of=deployment_target, steps=(50, 100)):
     """Run in a child process."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     target = target_of(place, broken=broken)
-    promote(target, place.endpoint, version, end_before=end_before, refuse_at=refuse_at)
+    promote(target, place.endpoint, version, end_before=end_before, refuse_at=refuse_at, steps=steps)
