@@ -19,3 +19,9 @@ def train(model: Path, *, slope: float, manner: str = "good") -> dict[str, float
         pip_requirements=["mlflow", "pandas"],
     )
     return {"slope": slope}
+
+
+def fit(points: Path, model: Path) -> dict[str, float]:
+    """Save a model with the slope of the points."""
+    rows = pd.concat([pd.read_csv(path) for path in sorted(points.glob("*.csv"))])
+    return train(model, slope=float((rows["y"] / rows["x"]).mean()))
