@@ -95,8 +95,8 @@ class InferenceState:
 
     @property
     def is_rolled_out(self) -> bool:
-        """Whether all requests go to the revision that was created last."""
-        return bool(self.created) and self.created == self.ready == self.rolled_out
+        """Whether all requests go to the latest revision that is ready."""
+        return bool(self.ready) and self.ready == self.rolled_out
 
     @property
     def is_putting_back(self) -> bool:

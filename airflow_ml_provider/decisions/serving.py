@@ -157,6 +157,14 @@ def guard_at(guard: Mapping[str, str], *, beside_others: bool) -> dict[str, str]
     }
 
 
+def shared_requests(canary: Sequence[int], guard: Mapping[str, str]) -> str:
+    """Say what of a canary needs servers of two revisions that get requests at once, empty for nothing."""
+    if any(step < ALL for step in canary):
+        return f"canary {list(canary)}"
+    alone = guard_at(guard, beside_others=False)
+    return next((f"guard {metric}: {text!r}" for metric, text in guard.items() if metric not in alone), "")
+
+
 def replicas_beside(stable: int, percent: int, *, wanted: int) -> int:
     """Return how many new servers there are beside the old ones, so that they get at least so much of the requests.
 

@@ -71,9 +71,17 @@ class InferenceServices:
         replace = self._of_services(self._custom.replace_namespaced_custom_object, name, dict(service))
         return self._call("update", _PLURAL, name, replace)
 
-    def delete_service(self, name: str) -> None:
-        """Delete an InferenceService with all that KServe made of it; that it is gone is success."""
-        self._gone(_PLURAL, name, self._of_services(self._custom.delete_namespaced_custom_object, name))
+    def delete_service(self, service: Mapping[str, Any]) -> None:
+        """Delete an InferenceService in the state it was read in; that it is gone is success.
+
+        Raises:
+            ConflictError: Somebody else changed it meanwhile.
+        """
+        about = service["metadata"]
+        same = V1Preconditions(uid=about["uid"], resource_version=about["resourceVersion"])
+        options = V1DeleteOptions(preconditions=same)
+        delete = self._of_services(self._custom.delete_namespaced_custom_object, about["name"], body=options)
+        self._gone(_PLURAL, about["name"], delete)
 
     def config_map(self, name: str) -> dict[str, Any] | None:
         """Return a ConfigMap, ``None`` when there is none.
@@ -116,8 +124,8 @@ class InferenceServices:
         delete = partial(self._core.delete_namespaced_config_map, name, self.namespace, body=options, **RAW)
         self._gone(_CONFIG_MAPS, name, delete)
 
-    def _of_services(self, method: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
-        return partial(method, GROUP, VERSION, self.namespace, _PLURAL, *arguments, **RAW)
+    def _of_services(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Callable[[], Any]:
+        return partial(method, GROUP, VERSION, self.namespace, _PLURAL, *arguments, **named, **RAW)
 
     def _found(self, resource: str, name: str, read: Callable[[], Any]) -> dict[str, Any] | None:
         try:

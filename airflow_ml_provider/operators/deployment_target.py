@@ -59,7 +59,9 @@ class DeploymentTarget:
         self._pipeline = pipeline
         self._deployment = deployment
         self._autoscale = autoscale
-        self._servers = ServerPods(pods, endpoint=endpoint, container=container)
+        self._servers = ServerPods(
+            pods, labels=lambda revision: revision_labels(endpoint, revision), container=container
+        )
         self._kept = KeptServing(endpoint, look=self._look, put=self._put)
 
     @property

@@ -54,6 +54,11 @@ class KeptServing:
         self._version = ""
         self._known = Serving()
 
+    @property
+    def known(self) -> Serving:
+        """What was read or written here last."""
+        return self._known
+
     def read(self) -> Serving:
         """Return what is kept.
 
@@ -84,9 +89,12 @@ class KeptServing:
                 if self._known != before:
                     break
                 # Somebody changed the object, and not what is served.
-        raise ServingChangedError(
-            f"endpoint {self._endpoint!r}: another run changes what it serves; a retry looks anew"
-        )
+        raise overtaken(self._endpoint)
+
+
+def overtaken(endpoint: str) -> ServingChangedError:
+    """Return the error of a run that is not alone."""
+    return ServingChangedError(f"endpoint {endpoint!r}: another run changes what it serves; a retry looks anew")
 
 
 def named_version(found: dict[str, Any]) -> str:

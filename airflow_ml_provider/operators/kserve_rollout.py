@@ -14,20 +14,23 @@ from airflow_ml_provider.decisions.kserve import (
     next_ask,
     share_of_pods,
 )
-from airflow_ml_provider.decisions.serving import ALL, Serving
+from airflow_ml_provider.decisions.serving import ALL, Revision, Serving
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.hooks.cluster_errors import ConflictError
+from airflow_ml_provider.hooks.cluster_errors import ConflictError, MissingError
 from airflow_ml_provider.hooks.inference_services import KNATIVE
 from airflow_ml_provider.pod.predictor import (
     KNATIVE_REVISION_LABEL,
     MARK_LABEL,
     OWNER_LABEL,
+    asked_mode,
     asking,
+    changed,
     counts,
     inference_service,
+    mode_of,
     runs_on_knative,
 )
-from airflow_ml_provider.pod.server import ENDPOINT_LABEL, REVISION_LABEL
+from airflow_ml_provider.pod.server import ENDPOINT_LABEL, REVISION_LABEL, revision_labels
 
 if TYPE_CHECKING:
     from airflow_ml_provider.hooks.inference_services import InferenceServices
@@ -87,7 +90,20 @@ class KServeRollout:
         Raises:
             StageConfigurationError: It is not ours.
         """
-        return self._ours(self._services.service(self._endpoint))
+        found = self._ours(self._services.service(self._endpoint))
+        status = {} if found is None else found.get("status", {})
+        self._url = status.get("address", {}).get("url") or status.get("url") or self._url
+        return found
+
+    def labels(self, revision: Revision) -> dict[str, str]:
+        """Return the labels of the pods that serve a revision, and no earlier try at it."""
+        labels, found = revision_labels(self._endpoint, revision), self.found()
+        if found is None:
+            return labels
+        state = self._state(found)
+        if not self.on_knative():
+            return {**labels, OWNER_LABEL: self._endpoint if state.asked.revision == revision.name else self._beside}
+        return {**labels, KNATIVE_REVISION_LABEL: state.created} if state.asked.revision == revision.name else labels
 
     def bring(self) -> bool:
         """Make the next change by which KServe serves what is to be served; returns whether it does by now.
@@ -97,25 +113,22 @@ class KServeRollout:
             ClusterError: Kubernetes or KServe refused.
         """
         # In this order: what is replaced is the version that was there before it was read what is to be served.
-        found, beside = self.found(), self._ours(self._services.service(self._beside))
+        found = self.found()
+        beside = None if self.on_knative() else self._ours(self._services.service(self._beside))
         serving, predictors = self._look()
-        if serving == Serving():
-            for name in (self._endpoint, self._beside):
-                self._services.delete_service(name)
-            return True
-        if self.on_knative():
-            state = None if found is None else self._state(found)
-            asked = next_ask(serving, state, is_back=state is not None and self._is_back(state))
-            if asked is None or not self._made(self._endpoint, found, asked, predictors):
-                return False
-            return serving.candidate is not None or (state is not None and state.is_rolled_out)
-        main, candidate = asks_without_knative(serving)
-        made = self._made(self._endpoint, found, main, predictors)
-        if candidate is not None:
-            return self._made(self._beside, beside, candidate, predictors) and made
-        if beside is not None:
-            self._services.delete_service(self._beside)
-        return made
+        try:
+            if serving == Serving():
+                return self._ended(found) and self._ended(beside)
+            if self.on_knative():
+                return self._brought(serving, found, predictors)
+            main, candidate = asks_without_knative(serving)
+            made = self._made(self._endpoint, found, main, predictors)
+            if candidate is not None:
+                return self._made(self._beside, beside, candidate, predictors) and made
+            return self._ended(beside) and made and self._serves_alone(serving.stable)
+        except (ConflictError, MissingError):
+            # Somebody else looked too.
+            return False
 
     def arrived(self, serving: Serving) -> bool:
         """Whether KServe sends the requests by now where that says."""
@@ -125,15 +138,30 @@ class KServeRollout:
         if self.on_knative():
             return has_arrived(state)
         serves = serving.candidate if serving.percent >= ALL or serving.stable is None else serving.stable
-        labels = {ENDPOINT_LABEL: self._endpoint, OWNER_LABEL: self._endpoint}
-        pods = [pod for pod in self._pods.select(labels) if "deletionTimestamp" not in pod["metadata"]]
-        names = [pod["metadata"]["labels"].get(REVISION_LABEL, "") for pod in pods]
-        return state.is_ready and serves is not None and share_of_pods(serves, names) == 1
+        return state.is_ready and self._serves_alone(serves)
 
     def told(self) -> str:
-        """Say what KServe says of a failure, empty when it says nothing."""
-        both = (self._services.service(name) for name in (self._endpoint, self._beside))
+        """Say what KServe says of a failure, of the candidate's first; empty when it says nothing."""
+        both = (self._services.service(name) for name in (self._beside, self._endpoint))
         return next(filter(None, (self._state(found).told for found in both if found is not None)), "")
+
+    def _brought(
+        self, serving: Serving, found: dict[str, Any] | None, predictors: Mapping[str, dict[str, Any]]
+    ) -> bool:
+        state = None if found is None else self._state(found)
+        asked = next_ask(serving, state, is_back=state is not None and self._is_back(state))
+        if asked is None or not self._made(self._endpoint, found, asked, predictors):
+            return False
+        if serving.candidate is not None:
+            return asked.revision == serving.candidate.name
+        return state is not None and state.is_rolled_out
+
+    def _serves_alone(self, revision: Revision | None) -> bool:
+        """Whether all pods behind the endpoint are of a revision."""
+        labels = {ENDPOINT_LABEL: self._endpoint, OWNER_LABEL: self._endpoint}
+        pods = [pod for pod in self._pods.select(labels) if _counts(pod)]
+        names = [pod["metadata"]["labels"].get(REVISION_LABEL, "") for pod in pods]
+        return revision is not None and share_of_pods(revision, names) == 1
 
     def _made(
         self,
@@ -144,27 +172,35 @@ class KServeRollout:
     ) -> bool:
         """Create or change an InferenceService; returns whether it was as asked already."""
         wanted = predictors[asked.revision]
-        try:
-            if found is None:
-                new = inference_service(
-                    name,
-                    namespace=self._services.namespace,
-                    endpoint=self._endpoint,
-                    knative=self.on_knative(),
-                    predictor=asking(wanted, asked),
-                )
-                self._services.create_service(new)
-                return False
-            predictor, before = found["spec"]["predictor"], self._state(found).asked
-            if before == asked and counts(predictor) == counts(wanted):
-                return True
-            # KServe has filled in what was left out: the same spec would be another one without it.
-            changed = {**predictor, **counts(wanted)} if before.revision == asked.revision else wanted
-            changed = {key: value for key, value in changed.items() if value is not None}
-            self._services.replace_service({**found, "spec": {**found["spec"], "predictor": asking(changed, asked)}})
-        except ConflictError:
-            # Somebody else looked too.
+        if found is None:
+            main = self.found()
+            new = inference_service(
+                name,
+                namespace=self._services.namespace,
+                endpoint=self._endpoint,
+                mode=asked_mode(knative=self.on_knative()) if main is None else mode_of(main),
+                predictor=asking(wanted, asked),
+            )
+            self._services.create_service(new)
             return False
+        predictor, before = found["spec"]["predictor"], self._state(found).asked
+        if before == asked and counts(predictor) == counts(wanted):
+            return True
+        # KServe has filled in what was left out: the same spec would be another one without it.
+        other = {**predictor, **counts(wanted)} if before.revision == asked.revision else wanted
+        other = {key: value for key, value in other.items() if value is not None}
+        self._services.replace_service(changed(found, predictor=asking(other, asked)))
+        return False
+
+    def _ended(self, found: dict[str, Any] | None) -> bool:
+        """Delete an InferenceService; returns whether there was none."""
+        if found is None:
+            return True
+        if "deletionTimestamp" not in found["metadata"]:
+            as_kserve_says = changed(found, predictor=found["spec"]["predictor"])
+            if as_kserve_says != found:
+                found = self._services.replace_service(as_kserve_says)
+            self._services.delete_service(found)
         return False
 
     def _is_back(self, state: InferenceState) -> bool:
@@ -175,9 +211,6 @@ class KServeRollout:
         return any(self._pods.select({ENDPOINT_LABEL: self._endpoint, **labels}))
 
     def _state(self, found: Mapping[str, Any]) -> InferenceState:
-        status = found.get("status", {})
-        if found["metadata"]["name"] == self._endpoint:
-            self._url = status.get("address", {}).get("url") or status.get("url") or self._url
         return InferenceState.of(found, label=REVISION_LABEL, mark=MARK_LABEL)
 
     def _ours(self, found: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -187,3 +220,9 @@ class KServeRollout:
                 f"made it: give the stage another endpoint, or delete it"
             )
         return found
+
+
+def _counts(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod is there to serve; one that was evicted stays until somebody deletes it."""
+    ended = pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
+    return not ended and "deletionTimestamp" not in pod["metadata"]

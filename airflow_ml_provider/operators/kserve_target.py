@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.decisions.kserve import MOST_BESIDE
-from airflow_ml_provider.decisions.serving import ALL, Revision, Serving
+from airflow_ml_provider.decisions.serving import Revision, Serving
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators.kept_serving import KeptServing, kept, named_version, serving_of
+from airflow_ml_provider.operators.kept_serving import KeptServing, kept, named_version, overtaken, serving_of
 from airflow_ml_provider.operators.kserve_rollout import KServeRollout
 from airflow_ml_provider.operators.server_pods import ServerPods
 from airflow_ml_provider.pod.predictor import CONTAINER, counts
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from airflow_ml_provider.hooks.inference_services import InferenceServices
     from airflow_ml_provider.hooks.pods import Pods
 
+log = logging.getLogger(__name__)
+
 _STATE = "serving"
-_ROLLOUT_SECONDS = 120.0
+_WRITES = 5
 _LOOK_SECONDS = 0.5
 
 
@@ -39,7 +42,8 @@ class KServeTarget:
         endpoint: The InferenceService's name.
         pipeline: The pipeline whose endpoint it is, told on the ConfigMap.
         predictor: Makes the predictor of a revision, for Knative or not.
-        canary: Percents of the requests that new servers get.
+        sharing: What needs servers of two revisions at once, as the author wrote it; empty for nothing.
+        seconds: How long servers may take until they are ready.
     """
 
     def __init__(
@@ -50,18 +54,20 @@ class KServeTarget:
         endpoint: str,
         pipeline: str,
         predictor: Callable[[Revision, bool], dict[str, Any]],
-        canary: tuple[int, ...],
+        sharing: str,
+        seconds: float,
     ) -> None:
         self._services = services
         self._endpoint = endpoint
         self._config_map = f"{endpoint}-serving"
         self._pipeline = pipeline
         self._predictor = predictor
-        self._canary = canary
-        self._servers = ServerPods(pods, endpoint=endpoint, container=CONTAINER)
+        self._sharing = sharing
+        self._seconds = seconds
         self._kept = KeptServing(endpoint, look=self._look, put=self._put)
         self._predictors: dict[str, dict[str, Any]] = {}
         self._rollout = KServeRollout(services, pods, endpoint=endpoint, look=self._looked)
+        self._servers = ServerPods(pods, labels=self._rollout.labels, container=CONTAINER)
 
     @property
     def url(self) -> str:
@@ -73,12 +79,12 @@ class KServeTarget:
 
         Raises:
             StageConfigurationError: There is a ConfigMap or an InferenceService of that name that is not ours, there is
-                no KServe, or the canary has steps that it knows only on Knative.
+                no KServe, or it has no Knative and the stage shares requests.
             ClusterError: Kubernetes refused.
         """
-        if not self._rollout.on_knative() and any(step < ALL for step in self._canary):
+        if self._sharing and not self._rollout.on_knative():
             raise StageConfigurationError(
-                f"canary {list(self._canary)}: KServe has no parts of the requests without Knative. Leave canary out, "
+                f"{self._sharing}: without Knative KServe shares no requests between two models. Leave that out, "
                 f"install Knative, or take target: deployment"
             )
         serving = self._kept.read()
@@ -128,19 +134,35 @@ class KServeTarget:
     def settle(self, revision: Revision, replicas: int) -> None:
         """Give the revision as many servers as it is to have now."""
         wanted = counts(self._predictor(revision, self._rollout.on_knative()))
-        if counts(self._predictors[revision.name]) != wanted:
-            self._predictors[revision.name] |= wanted
+        # Written once more where somebody else changed the ConfigMap in between.
+        for _ in range(_WRITES):
+            found = self._predictors.get(revision.name)
+            if found is None:
+                raise overtaken(self._endpoint)
+            if counts(found) == wanted:
+                break
+            found |= wanted
             self._kept.write(Serving(stable=revision))
-        self._rollout.bring()
+        self._wait()
 
     def remove_others(self) -> None:
         """See to it that KServe serves what the ConfigMap says and nothing else; wait for it where it must go on."""
-        deadline = time.monotonic() + _ROLLOUT_SECONDS
-        while not self._rollout.bring() and time.monotonic() < deadline:
+        self._kept.read()
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + self._seconds
+        while not self._rollout.bring():
+            if time.monotonic() > deadline:
+                told = self._rollout.told()
+                log.warning("%s: KServe goes on for %g s%s", self.url, self._seconds, told and f": {told}")
+                return
             time.sleep(_LOOK_SECONDS)
 
     def _looked(self) -> tuple[Serving, Mapping[str, dict[str, Any]]]:
-        return self._look()[0], self._predictors
+        if (serving := self._look()[0]) != self._kept.known:
+            raise overtaken(self._endpoint)
+        return serving, self._predictors
 
     def _look(self) -> tuple[Serving, str]:
         found = self._services.config_map(self._config_map)

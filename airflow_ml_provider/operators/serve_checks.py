@@ -61,8 +61,7 @@ class ServeChecks:
         if faults := result.values["faults"]:
             lines = "".join(f"\n  | {line}" for line in faults)
             raise CheckFailedError(
-                f"{len(faults)} of {len(endpoints)} new servers do not answer as the model itself does; they got no "
-                f"other requests{lines}"
+                f"{len(faults)} of {len(endpoints)} new servers do not answer as the model itself does{lines}"
             )
 
     def watch(self, *, percent: int, new: Sequence[str], old: Sequence[str]) -> tuple[dict[str, float], list[str]]:

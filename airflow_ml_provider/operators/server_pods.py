@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.decisions.server_state import server_fault
 from airflow_ml_provider.decisions.serving import Revision
-from airflow_ml_provider.pod.server import addresses, revision_labels
+from airflow_ml_provider.pod.server import addresses
 
 if TYPE_CHECKING:
     from airflow_ml_provider.hooks.pods import Pods
@@ -19,18 +20,18 @@ class ServerPods:
 
     Args:
         pods: The Kubernetes API.
-        endpoint: The endpoint's name.
+        labels: Returns the labels that the pods of a revision have, and no others.
         container: The name of the container that serves.
     """
 
-    def __init__(self, pods: Pods, *, endpoint: str, container: str) -> None:
+    def __init__(self, pods: Pods, *, labels: Callable[[Revision], Mapping[str, str]], container: str) -> None:
         self._pods = pods
-        self._endpoint = endpoint
+        self._labels = labels
         self._container = container
 
     def of(self, revision: Revision) -> list[dict[str, Any]]:
         """Return the pods of a revision."""
-        return list(self._pods.select(revision_labels(self._endpoint, revision)))
+        return list(self._pods.select(self._labels(revision)))
 
     def ready(self, revision: Revision) -> list[str]:
         """Return the addresses of the pods that are ready."""

@@ -14,7 +14,7 @@ from kubernetes.client import ApiClient
 
 from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.decisions.serving import Revision
+from airflow_ml_provider.decisions.serving import Revision, shared_requests
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.hooks.inference_services import InferenceServices
 from airflow_ml_provider.hooks.mlflow import MlflowHook
@@ -45,6 +45,7 @@ REQUEST_LOG = "_requests"
 """The folder of the store that samples of requests go to, by endpoint."""
 _SERVING = "_serving"
 _RANDOM_NAME = re.compile(r"secretvol[0-9a-f-]{8,}")
+_LONGEST_ON_KSERVE = 40
 _OF_A_TASK = ("airflow_version", "airflow_kpo_in_cluster")
 """Labels that KubernetesPodOperator gives every pod."""
 
@@ -104,6 +105,11 @@ def serving_place(
     namespace = pod.metadata.namespace
     pods = Pods(operator.client, namespace=namespace)
     if operator.target == "kserve":
+        if len(endpoint) > _LONGEST_ON_KSERVE or endpoint.endswith("-next"):
+            raise StageConfigurationError(
+                f"stage {operator.task_id!r}: endpoint {endpoint!r}: on KServe it has {_LONGEST_ON_KSERVE} "
+                f"characters at most, and does not end with '-next', as candidates do"
+            )
         on_kserve = KServeTarget(
             InferenceServices(operator.client, namespace=namespace),
             pods,
@@ -116,7 +122,8 @@ def serving_place(
                 autoscale=operator.autoscale,
                 start_seconds=operator.ready_timeout.total_seconds(),
             ),
-            canary=operator.canary,
+            sharing=shared_requests(operator.canary, operator.guard),
+            seconds=operator.ready_timeout.total_seconds(),
         )
         return on_kserve, Revision.of(model, version, {**made_of, "target": operator.target})
     target = DeploymentTarget(

@@ -22,18 +22,18 @@ KNATIVE_REVISION_LABEL = "serving.knative.dev/revision"
 """Knative's label of a pod that names its revision."""
 MARK_LABEL = "airflow-ml/put-back"
 MODE_ANNOTATION = f"{GROUP}/deploymentMode"
-WITH_KNATIVE, WITHOUT_KNATIVE = "Serverless", "RawDeployment"
-"""Values of the mode that KServe takes since 0.7; later versions call them Knative and Standard too."""
-_KNATIVE_MODES = (WITH_KNATIVE, "Knative")
 KNATIVE_PORTS = (8012, 8013, 8112, 9090, 9091)
 """Where Knative's proxy in a pod takes requests, and tells how many there are
 (https://github.com/knative/serving/blob/main/pkg/networking/constants.go)."""
 COUNTS = ("minReplicas", "maxReplicas", "scaleMetric", "scaleTarget")
 """The keys of a predictor that say how many servers there are."""
+_WITH_KNATIVE, _WITHOUT_KNATIVE = "Serverless", "RawDeployment"
+_KNATIVE_MODES = (_WITH_KNATIVE, "Knative")
+_CLASS_ANNOTATION = "autoscaling.knative.dev/class"
 _PERCENT = "canaryTrafficPercent"
 _NOT_OF_KNATIVE = ("activeDeadlineSeconds", "restartPolicy", "securityContext", "terminationGracePeriodSeconds")
 _OF_EVERY_CONTAINER = ("runAsUser", "runAsGroup", "runAsNonRoot", "seccompProfile")
-_SET_BY_KNATIVE = ("PORT",)
+_SET_BY_KNATIVE = "PORT"
 
 
 def predictor(
@@ -66,8 +66,6 @@ def predictor(
     if knative:
         _fit_for_knative(spec, serves, start_seconds)
         annotations["serving.knative.dev/progress-deadline"] = f"{max(1, int(start_seconds))}s"
-        if autoscale is not None:
-            annotations["autoscaling.knative.dev/class"] = "hpa.autoscaling.knative.dev"
     replicas = plain["spec"]["replicas"]
     counts = {"minReplicas": replicas, "maxReplicas": replicas}
     if autoscale is not None:
@@ -76,29 +74,60 @@ def predictor(
 
 
 def inference_service(
-    name: str, *, namespace: str, endpoint: str, knative: bool, predictor: Mapping[str, Any]
+    name: str, *, namespace: str, endpoint: str, mode: str, predictor: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return an InferenceService.
 
     All its labels and annotations go to its pods, and a change of them makes new ones: what is served is not told here.
+
+    Args:
+        name: Its name.
+        namespace: The namespace.
+        endpoint: The endpoint's name; one that is called otherwise is asked inside the cluster only.
+        mode: KServe's deployment mode.
+        predictor: The predictor.
     """
+    labels = {ENDPOINT_LABEL: endpoint}
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "InferenceService",
         "metadata": {
             "name": name,
             "namespace": namespace,
-            "labels": {ENDPOINT_LABEL: endpoint},
-            "annotations": {MODE_ANNOTATION: WITH_KNATIVE if knative else WITHOUT_KNATIVE},
+            "labels": labels if name == endpoint else {**labels, "networking.kserve.io/visibility": "cluster-local"},
+            "annotations": {MODE_ANNOTATION: mode, **_scaling(predictor)},
         },
         "spec": {"predictor": dict(predictor)},
     }
 
 
+def changed(found: Mapping[str, Any], *, predictor: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an InferenceService with another predictor, and the mode under the name that its KServe gives it.
+
+    KServe 0.16 refuses every change while the annotation and its status call the mode differently
+    (https://github.com/kserve/kserve/issues/4798).
+    """
+    annotations = dict(found["metadata"].get("annotations", {}))
+    annotations[MODE_ANNOTATION] = mode_of(found)
+    annotations.pop(_CLASS_ANNOTATION, None)
+    metadata = {**found["metadata"], "annotations": {**annotations, **_scaling(predictor)}}
+    return {**found, "metadata": metadata, "spec": {**found["spec"], "predictor": dict(predictor)}}
+
+
+def mode_of(found: Mapping[str, Any]) -> str:
+    """Return KServe's deployment mode of an InferenceService, as its status says, or as it was asked for."""
+    asked = found["metadata"].get("annotations", {}).get(MODE_ANNOTATION, "")
+    return str(found.get("status", {}).get("deploymentMode") or asked)
+
+
+def asked_mode(*, knative: bool) -> str:
+    """Return how KServe's deployment mode is asked for; later versions take these names too."""
+    return _WITH_KNATIVE if knative else _WITHOUT_KNATIVE
+
+
 def runs_on_knative(found: Mapping[str, Any]) -> bool:
     """Whether an InferenceService runs on Knative."""
-    status = found.get("status", {}).get("deploymentMode")
-    return (status or found["metadata"].get("annotations", {}).get(MODE_ANNOTATION)) in _KNATIVE_MODES
+    return mode_of(found) in _KNATIVE_MODES
 
 
 def asking(predictor: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
@@ -115,14 +144,19 @@ def counts(predictor: Mapping[str, Any]) -> dict[str, Any]:
     return {key: predictor.get(key) for key in COUNTS}
 
 
+def _scaling(predictor: Mapping[str, Any]) -> dict[str, str]:
+    # KServe judges the metric by the class on the InferenceService, not on the predictor.
+    return {_CLASS_ANNOTATION: "hpa.autoscaling.knative.dev"} if predictor.get("scaleMetric") else {}
+
+
 def _fit_for_knative(spec: dict[str, Any], serves: dict[str, Any], start_seconds: float) -> None:
     of_pod = spec.get("securityContext", {})
     shared = {key: of_pod[key] for key in _OF_EVERY_CONTAINER if key in of_pod}
     for key in (*_NOT_OF_KNATIVE, *(key for key, value in spec.items() if value in ({}, [], ""))):
         spec.pop(key, None)
-    for one in spec["containers"]:
+    for one in (*spec.get("initContainers", ()), *spec["containers"]):
         one.pop("lifecycle", None)
         one.pop("startupProbe", None)
         one["securityContext"] = {**shared, **one.get("securityContext", {})}
-        one["env"] = [variable for variable in one.get("env", ()) if variable["name"] not in _SET_BY_KNATIVE]
+    serves["env"] = [variable for variable in serves["env"] if variable["name"] != _SET_BY_KNATIVE]
     serves["livenessProbe"] = {**serves["livenessProbe"], "initialDelaySeconds": max(1, int(start_seconds))}

@@ -101,7 +101,7 @@ def test_without_knative_a_model_takes_over_and_is_put_back_and_no_request_is_lo
 
 def test_without_knative_there_are_no_parts(kserve, promoter):
     _, target = promoter("no-parts", (10, 100))
-    with pytest.raises(StageConfigurationError, match="no parts of the requests without Knative"):
+    with pytest.raises(StageConfigurationError, match="canary .10, 100.: without Knative KServe shares no requests"):
         target.read()
 
 
@@ -154,3 +154,7 @@ def test_on_knative_what_does_not_serve_is_put_back(kserve, knative, promoter, p
     assert spec(kserve, name) == ("v1", None)
     assert requests(kserve, name) == [100]
     assert all(parts["v1"] >= 1 for parts in kserve.parts[name] if parts), "what serves keeps its servers"
+    if wrong.get("broken"):
+        # Its pods are still there, and are not those of the next try.
+        assert promote("2") == 0
+        assert requests(kserve, name) == [100]

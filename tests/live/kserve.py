@@ -1,39 +1,27 @@
 """A small controller that does with InferenceServices what KServe does, on Knative and without.
 
-KServe's own cannot be installed where these tests run. This one moves pods and status as KServe's sources do
-(``pkg/controller/v1beta1/inferenceservice/reconcilers/knative/ksvc_reconciler.go``, ``PropagateStatus`` and
-``PropagateRawStatus`` in ``pkg/apis/serving/v1beta1/inference_service_status.go``), and refuses what Knative refuses
-(``pkg/apis/serving/fieldmask.go``). Nothing weighs requests on "Knative": there the status is what is proven.
+KServe's own cannot be installed where these tests run. This one moves real pods, and the status by the rules of
+kserve_rules.py. Nothing weighs requests on "Knative": there the status is what is proven.
 """
 
 import collections
 import contextlib
 import threading
-from dataclasses import dataclass, field
 
 from kubernetes import client, config
 
 from airflow_ml_provider.testing.airflow_api import wait_until
+from tests.live.kserve_rules import (
+    EXTENSION,
+    KnativeService,
+    propagated,
+    refused_by_knative,
+    refused_by_kserve,
+    traffic_targets,
+    with_port,
+)
 
 GROUP, VERSION, PLURAL = "serving.kserve.io", "v1beta1", "inferenceservices"
-EXTENSION = {
-    "annotations", "batcher", "canaryTrafficPercent", "containerConcurrency", "labels", "logger", "maxReplicas",
-    "minReplicas", "model", "scaleMetric", "scaleTarget", "timeout",
-}  # fmt: skip
-OF_A_POD = {
-    "automountServiceAccountToken", "containers", "enableServiceLinks", "hostNetwork", "imagePullSecrets",
-    "serviceAccountName", "volumes",
-}  # fmt: skip
-OF_A_CONTAINER = {
-    "args", "command", "env", "envFrom", "image", "imagePullPolicy", "livenessProbe", "name", "ports",
-    "readinessProbe", "resources", "securityContext", "terminationMessagePath", "terminationMessagePolicy",
-    "volumeMounts", "workingDir",
-}  # fmt: skip
-OF_A_SECURITY_CONTEXT = {
-    "allowPrivilegeEscalation", "capabilities", "readOnlyRootFilesystem", "runAsGroup", "runAsNonRoot", "runAsUser",
-    "seccompProfile",
-}  # fmt: skip
-RESERVED = {"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"}
 
 
 def resource(group, plural, kind):
@@ -74,21 +62,11 @@ class Resources:
         return {group.name for group in self._apis.get_api_versions().groups}
 
 
-@dataclass
-class KnativeService:
-    """What Knative knows of one InferenceService."""
-
-    template: dict = field(default_factory=dict)
-    count: int = 0
-    created: str = ""
-    ready: str = ""
-
-
 class KServe:
     """The controller of one namespace, for as long as a ``with`` block lasts.
 
     Attributes:
-        refused: What Knative's webhook would have refused.
+        refused: What the webhooks of KServe and Knative would have refused.
         parts: For each InferenceService on Knative what parts of the requests there were, by version.
     """
 
@@ -101,6 +79,7 @@ class KServe:
         self._services = {}
         self._templates = {}
         self.refused = []
+        self._seen = {}
         self.parts = collections.defaultdict(list)
         self._versions = {}
         self._over = threading.Event()
@@ -136,19 +115,29 @@ class KServe:
 
     def _run(self):
         while not self._over.wait(0.1):
-            for one in self._listed():
-                with contextlib.suppress(client.ApiException):
-                    self._reconcile(one)
+            with contextlib.suppress(client.ApiException):
+                for one in self._listed():
+                    with contextlib.suppress(client.ApiException):
+                        self._reconcile(one)
 
     def _reconcile(self, found):
         predictor = found["spec"]["predictor"]
         if "containers" not in predictor:
             return
-        if found["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Serverless":
-            wrong = refused_by_knative(predictor)
-            if wrong:
-                self.refused.append(wrong)
-                return
+        on_knative = found["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] in ("Serverless", "Knative")
+        wrong = refused_by_kserve(found) or (refused_by_knative(predictor) if on_knative else "")
+        if self._seen.get(found["metadata"]["uid"]) != found["metadata"]["generation"] and wrong:
+            self.refused.append(wrong)
+        self._seen[found["metadata"]["uid"]] = found["metadata"]["generation"]
+        if "deletionTimestamp" in found["metadata"]:
+            # A webhook that refuses the change refuses this one too.
+            if not refused_by_kserve(found):
+                self._replace({**found, "metadata": {**found["metadata"], "finalizers": []}})
+            return
+        if not found["metadata"].get("finalizers"):
+            self._replace({**found, "metadata": {**found["metadata"], "finalizers": ["inferenceservice.finalizers"]}})
+            return
+        if on_knative:
             status = self._on_knative(found, predictor)
         else:
             status = self._on_a_deployment(found, predictor)
@@ -157,6 +146,10 @@ class KServe:
             self._custom.replace_namespaced_custom_object_status(
                 GROUP, VERSION, self._namespace, PLURAL, found["metadata"]["name"], body
             )
+
+    def _replace(self, found):
+        name = found["metadata"]["name"]
+        self._custom.replace_namespaced_custom_object(GROUP, VERSION, self._namespace, PLURAL, name, found)
 
     def _on_knative(self, found, predictor):
         name, uid = found["metadata"]["name"], found["metadata"]["uid"]
@@ -173,8 +166,9 @@ class KServe:
             service.ready = service.created
         component = propagated(component, service, targets)
         self.parts[name].append(self._by_version(component["traffic"]))
+        service.were_ready.add(service.ready)
         kept = {service.created, service.ready, *(target.get("revisionName") for target in targets)}
-        self._remove_revisions(name, kept)
+        self._remove_revisions(name, service.were_ready - kept)
         failure = self._failure(service.created)
         conditions = [{"type": "PredictorReady", "status": "True"}, {"type": "Ready", "status": "True"}]
         if service.created != service.ready:
@@ -189,7 +183,7 @@ class KServe:
             "url": f"http://{name}.{self._namespace}.example.com",
             "address": {"url": f"http://{name}.{self._namespace}.svc.cluster.local"},
             "modelStatus": {"transitionStatus": "InProgress", **({"lastFailureInfo": failure} if failure else {})},
-            "deploymentMode": "Serverless",
+            "deploymentMode": "Knative",
         }
 
     def _by_version(self, traffic):
@@ -221,7 +215,7 @@ class KServe:
             "url": f"http://{found['metadata']['name']}.{self._namespace}.example.com",
             "address": {"url": f"http://{name}.{self._namespace}.svc.cluster.local"},
             "modelStatus": {"transitionStatus": "InProgress", **({"lastFailureInfo": failure} if failure else {})},
-            "deploymentMode": "RawDeployment",
+            "deploymentMode": "Standard",
         }
 
     def _owned(self, found, name):
@@ -265,10 +259,10 @@ class KServe:
     def _has_pods(self, name, count):
         return (self._apps.read_namespaced_deployment(name, self._namespace).status.available_replicas or 0) >= count
 
-    def _remove_revisions(self, owner, kept):
-        """Knative keeps no pods of revisions that no route names."""
+    def _remove_revisions(self, owner, unrouted):
+        """Knative keeps no pods of revisions that no route names; those that never were ready it keeps for a while."""
         for one in self._apps.list_namespaced_deployment(self._namespace, label_selector=f"owner={owner}").items:
-            if one.metadata.name not in kept:
+            if one.metadata.name in unrouted:
                 self._apps.delete_namespaced_deployment(one.metadata.name, self._namespace)
 
     def _failure(self, name):
@@ -279,59 +273,3 @@ class KServe:
                     message = ended.message or f"Container failed with: exit code {ended.exit_code}"
                     return {"reason": "ModelLoadFailed", "message": message, "exitCode": ended.exit_code}
         return None
-
-
-def with_port(predictor):
-    """Return a predictor with the variable that Knative gives its container."""
-    first, *others = predictor["containers"]
-    port = {"name": "PORT", "value": str(first["ports"][0]["containerPort"])}
-    return {**predictor, "containers": [{**first, "env": [*first.get("env", ()), port]}, *others]}
-
-
-def traffic_targets(component, percent):
-    """Return what KServe asks Knative's route for."""
-    last = component.get("latestRolledoutRevision", "")
-    if percent is None or not last:
-        return [{"latestRevision": True, "percent": 100}]
-    targets = [{"latestRevision": True, "percent": percent}]
-    if percent < 100:
-        targets.append({"latestRevision": False, "percent": 100 - percent, "revisionName": last, "tag": "prev"})
-    return targets
-
-
-def propagated(component, service, targets):
-    """Return the component's status after Knative followed, and KServe took over what it says."""
-    component, parts = dict(component), {}
-    traffic = [{**one, "revisionName": service.ready} if one["latestRevision"] else one for one in targets]
-    traffic = traffic if service.ready else []
-    for target in traffic:
-        parts[target["revisionName"]] = parts.get(target["revisionName"], 0) + target["percent"]
-    for target in traffic:
-        if target["revisionName"] != service.ready or not target["latestRevision"]:
-            continue
-        if component.get("latestRolledoutRevision", "") != service.ready:
-            if target["percent"] == 100:
-                component["previousRolledoutRevision"] = component.get("latestRolledoutRevision", "")
-                component["latestRolledoutRevision"] = service.ready
-        elif service.ready == service.created and target["percent"] < 100 and parts[service.ready] == 100:
-            before = component.get("previousRolledoutRevision")
-            component["latestRolledoutRevision"] = before or component["latestRolledoutRevision"]
-    return {
-        **component,
-        "latestCreatedRevision": service.created,
-        "latestReadyRevision": service.ready,
-        "traffic": traffic,
-    }
-
-
-def refused_by_knative(predictor):
-    """Say what Knative does not admit, with its features as they are after an installation."""
-    wrong = [key for key in predictor if key not in EXTENSION | OF_A_POD]
-    for one in predictor["containers"]:
-        wrong += [f"containers.{key}" for key in one if key not in OF_A_CONTAINER]
-        wrong += [f"securityContext.{key}" for key in one["securityContext"] if key not in OF_A_SECURITY_CONTEXT]
-        wrong += [f"env {variable['name']}" for variable in one.get("env", ()) if variable["name"] in RESERVED]
-        wrong += [f"port {port['name']}" for port in one.get("ports", ()) if port.get("name", "h2c") != "h2c"]
-    if sum(len(one.get("ports", ())) for one in predictor["containers"]) != 1:
-        wrong.append("expected exactly one port")
-    return ", ".join(wrong)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kubernetes import client, config
 
-from airflow_ml_provider.decisions.serving import Revision
+from airflow_ml_provider.decisions.serving import Revision, shared_requests
 from airflow_ml_provider.hooks.inference_services import InferenceServices
 from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
 from airflow_ml_provider.hooks.pods import Pods
@@ -76,7 +76,8 @@ def kserve_target(place, *, broken=False, canary=()):
         predictor=lambda revision, knative: predictor(
             deployment(revision, 1), container="base", knative=knative, autoscale=None, start_seconds=60
         ),
-        canary=canary,
+        sharing=shared_requests(canary, {}),
+        seconds=60,
     )
 
 
@@ -138,7 +139,7 @@ class Counting:
 
     def around_kserve(self, target):
         """Count each change of a target's ConfigMap and InferenceServices."""
-        for name in ("create_config_map", "replace_config_map", "create_service", "replace_service"):
+        for name in ("create_config_map", "replace_config_map", "create_service", "replace_service", "delete_service"):
             setattr(target._services, name, self.step(getattr(target._services, name)))
 
 

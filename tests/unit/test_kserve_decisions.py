@@ -13,7 +13,7 @@ from airflow_ml_provider.decisions.kserve import (
     share_of_pods,
 )
 from airflow_ml_provider.decisions.serving import Revision, Serving
-from tests.live.kserve import KnativeService, propagated, traffic_targets
+from tests.live.kserve_rules import KnativeService, propagated, traffic_targets
 
 A, B, C = (Revision(name, "line", version) for name, version in (("v1-a", "1"), ("v2-b", "2"), ("v3-c", "3")))
 

@@ -8,10 +8,18 @@ from airflow.providers.cncf.kubernetes.secret import Secret
 from airflow_ml_provider.decisions.kserve import Ask
 from airflow_ml_provider.decisions.serving import Revision
 from airflow_ml_provider.operators import ServeOperator
-from airflow_ml_provider.pod.predictor import asking, counts, predictor
+from airflow_ml_provider.pod.predictor import (
+    asked_mode,
+    asking,
+    changed,
+    counts,
+    inference_service,
+    predictor,
+    runs_on_knative,
+)
 from airflow_ml_provider.pod.server import server_deployment
 from airflow_ml_provider.protocol.request import StageRequest
-from tests.live.kserve import refused_by_knative
+from tests.live.kserve_rules import refused_by_knative, refused_by_kserve
 
 REVISION = Revision("v3-abc", "line", "3")
 
@@ -104,8 +112,27 @@ def test_without_knative_it_is_the_pod_of_a_deployment():
 def test_how_many_servers_there_are(autoscale, said, knative):
     found = made(knative=knative, autoscale=autoscale)
     assert counts(found) == said
-    by_hpa = found["annotations"].get("autoscaling.knative.dev/class") == "hpa.autoscaling.knative.dev"
-    assert by_hpa == (knative and autoscale is not None)
+    service = inference_service("line", namespace="ml", endpoint="line", mode="Standard", predictor=found)
+    assert refused_by_kserve(service) == ""
+    plain = {**found, "scaleMetric": None}
+    assert "autoscaling.knative.dev/class" not in changed(service, predictor=plain)["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize("mode", ["Knative", "Standard"])
+def test_the_mode_is_called_as_kserve_calls_it_once_it_has(mode):
+    asked = asked_mode(knative=mode == "Knative")
+    service = inference_service("line", namespace="ml", endpoint="line", mode=asked, predictor=made(knative=True))
+    service["status"] = {"deploymentMode": mode}
+    assert "cannot be changed" in refused_by_kserve(service)
+    assert refused_by_kserve(changed(service, predictor=service["spec"]["predictor"])) == ""
+    assert runs_on_knative(service) == (mode == "Knative")
+
+
+def test_a_candidate_beside_is_asked_inside_the_cluster_only():
+    visibility = "networking.kserve.io/visibility"
+    for name, seen in (("line", None), ("line-next", "cluster-local")):
+        found = inference_service(name, namespace="ml", endpoint="line", mode="Standard", predictor={})
+        assert found["metadata"]["labels"].get(visibility) == seen
 
 
 def test_a_part_of_the_requests_is_asked_for_and_taken_back():

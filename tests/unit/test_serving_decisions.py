@@ -14,6 +14,7 @@ from airflow_ml_provider.decisions.serving import (
     guard_at,
     next_move,
     replicas_beside,
+    shared_requests,
     steps_left,
 )
 from airflow_ml_provider.pod.server import service_change
@@ -72,6 +73,13 @@ def test_a_revision_is_what_its_servers_are_made_of():
 def test_steps_that_are_none(steps):
     with pytest.raises(ValueError, match="canary|do not rise"):
         checked_steps(steps)
+
+
+def test_what_needs_two_revisions_at_once():
+    assert shared_requests([10, 100], {}) == "canary [10, 100]"
+    assert shared_requests([100], {"error_rate": "< 0.01"}) == ""
+    assert shared_requests([], {"p95_seconds": "< stable_p95_seconds"}) == "guard p95_seconds: '< stable_p95_seconds'"
+    assert shared_requests([], {"stable_errors": "< 1"}) == "guard stable_errors: '< 1'"
 
 
 def test_steps():
