@@ -118,7 +118,7 @@ class KServeRollout:
         serving, predictors = self._look()
         try:
             if serving == Serving():
-                return self._ended(found) and self._ended(beside)
+                return all([self._ended(found), self._ended(beside)])
             if self.on_knative():
                 return self._brought(serving, found, predictors)
             main, candidate = asks_without_knative(serving)
@@ -142,8 +142,9 @@ class KServeRollout:
 
     def told(self) -> str:
         """Say what KServe says of a failure, of the candidate's first; empty when it says nothing."""
-        both = (self._services.service(name) for name in (self._beside, self._endpoint))
-        return next(filter(None, (self._state(found).told for found in both if found is not None)), "")
+        names = [self._endpoint] if self.on_knative() else [self._beside, self._endpoint]
+        all_found = (self._services.service(name) for name in names)
+        return next(filter(None, (self._state(found).told for found in all_found if found is not None)), "")
 
     def _brought(
         self, serving: Serving, found: dict[str, Any] | None, predictors: Mapping[str, dict[str, Any]]
@@ -188,7 +189,6 @@ class KServeRollout:
             return True
         # KServe has filled in what was left out: the same spec would be another one without it.
         other = {**predictor, **counts(wanted)} if before.revision == asked.revision else wanted
-        other = {key: value for key, value in other.items() if value is not None}
         self._services.replace_service(changed(found, predictor=asking(other, asked)))
         return False
 

@@ -82,7 +82,7 @@ class KServeTarget:
                 no KServe, or it has no Knative and the stage shares requests.
             ClusterError: Kubernetes refused.
         """
-        if self._sharing and not self._rollout.on_knative():
+        if not self._rollout.on_knative() and self._sharing:
             raise StageConfigurationError(
                 f"{self._sharing}: without Knative KServe shares no requests between two models. Leave that out, "
                 f"install Knative, or take target: deployment"

@@ -132,7 +132,7 @@ def runs_on_knative(found: Mapping[str, Any]) -> bool:
 
 def asking(predictor: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
     """Return a predictor with the part of the requests that is asked for."""
-    asked = {key: value for key, value in predictor.items() if key != _PERCENT}
+    asked = {key: value for key, value in predictor.items() if key != _PERCENT and value is not None}
     asked["labels"] = {key: value for key, value in asked["labels"].items() if key != MARK_LABEL}
     if ask.mark:
         asked["labels"][MARK_LABEL] = ask.mark
