@@ -125,7 +125,8 @@ class KServeRollout:
             made = self._made(self._endpoint, found, main, predictors)
             if candidate is not None:
                 return self._made(self._beside, beside, candidate, predictors) and made
-            return self._ended(beside) and made and self._serves_alone(serving.stable)
+            alone = serving.stable is None or self._serves_alone(serving.stable)
+            return self._ended(beside) and made and alone
         except (ConflictError, MissingError):
             # Somebody else looked too.
             return False
@@ -138,7 +139,7 @@ class KServeRollout:
         if self.on_knative():
             return has_arrived(state)
         serves = serving.candidate if serving.percent >= ALL or serving.stable is None else serving.stable
-        return state.is_ready and self._serves_alone(serves)
+        return state.is_ready and serves is not None and self._serves_alone(serves)
 
     def told(self) -> str:
         """Say what KServe says of a failure, of the candidate's first; empty when it says nothing."""
@@ -157,12 +158,12 @@ class KServeRollout:
             return asked.revision == serving.candidate.name
         return state is not None and state.is_rolled_out
 
-    def _serves_alone(self, revision: Revision | None) -> bool:
+    def _serves_alone(self, revision: Revision) -> bool:
         """Whether all pods behind the endpoint are of a revision."""
         labels = {ENDPOINT_LABEL: self._endpoint, OWNER_LABEL: self._endpoint}
         pods = [pod for pod in self._pods.select(labels) if _counts(pod)]
         names = [pod["metadata"]["labels"].get(REVISION_LABEL, "") for pod in pods]
-        return revision is not None and share_of_pods(revision, names) == 1
+        return share_of_pods(revision, names) == 1
 
     def _made(
         self,

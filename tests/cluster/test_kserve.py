@@ -22,8 +22,9 @@ LAST_STEP = 40
 def kserve(cluster, kubernetes):
     resources = Resources(cluster.kubeconfig)
     with (
-        resources.having("serving.kserve.io", "inferenceservices", "InferenceService"),
+        # It lets InferenceServices go when their kind goes.
         KServe(cluster.kubeconfig, kubernetes.namespace) as controller,
+        resources.having("serving.kserve.io", "inferenceservices", "InferenceService"),
     ):
         yield controller
 

@@ -50,7 +50,7 @@ def deployment(pods):
     )
 
 
-NAMED = {"metadata": {"name": "x"}}
+NAMED = {"metadata": {"name": "x", "uid": "u", "resourceVersion": "1"}}
 SERVICE = client.V1Service(metadata=client.V1ObjectMeta(name="x"), spec={"ports": [{"port": 80}]})
 AUTOSCALER = client.V2HorizontalPodAutoscaler(
     metadata=client.V1ObjectMeta(name="x"),
@@ -89,11 +89,11 @@ CALLS = {
     ("patch", "horizontalpodautoscalers"): changed_autoscaler,
     ("delete", "horizontalpodautoscalers"): lambda pods: objects(pods).delete_autoscaler("x"),
     ("get", "inferenceservices"): lambda pods: on_kserve(pods).service("x"),
-    ("create", "inferenceservices"): lambda pods: on_kserve(pods).create_service(NAMED),
+    ("create", "inferenceservices"): lambda pods: on_kserve(pods).create_service({"metadata": {"name": "x"}}),
     ("update", "inferenceservices"): lambda pods: on_kserve(pods).replace_service(NAMED),
-    ("delete", "inferenceservices"): lambda pods: on_kserve(pods).delete_service("x"),
+    ("delete", "inferenceservices"): lambda pods: on_kserve(pods).delete_service(NAMED),
     ("get", "configmaps"): lambda pods: on_kserve(pods).config_map("x"),
-    ("create", "configmaps"): lambda pods: on_kserve(pods).create_config_map(NAMED),
+    ("create", "configmaps"): lambda pods: on_kserve(pods).create_config_map({"metadata": {"name": "x"}}),
     ("update", "configmaps"): lambda pods: on_kserve(pods).replace_config_map(NAMED),
     ("delete", "configmaps"): lambda pods: on_kserve(pods).delete_config_map("x", version=""),
 }
