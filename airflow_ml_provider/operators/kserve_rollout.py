@@ -103,7 +103,11 @@ class KServeRollout:
         state = self._state(found)
         if not self.on_knative():
             return {**labels, OWNER_LABEL: self._endpoint if state.asked.revision == revision.name else self._beside}
-        return {**labels, KNATIVE_REVISION_LABEL: state.created} if state.asked.revision == revision.name else labels
+        if state.asked.revision != revision.name or state.is_putting_back:
+            return labels
+        # What serves alone may be about to get more servers that find no room.
+        serves = state.ready if state.asked.percent is None and state.ready else state.created
+        return {**labels, KNATIVE_REVISION_LABEL: serves}
 
     def bring(self) -> bool:
         """Make the next change by which KServe serves what is to be served; returns whether it does by now.

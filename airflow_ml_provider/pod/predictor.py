@@ -21,12 +21,12 @@ OWNER_LABEL = f"{GROUP}/inferenceservice"
 KNATIVE_REVISION_LABEL = "serving.knative.dev/revision"
 """Knative's label of a pod that names its revision."""
 MARK_LABEL = "airflow-ml/put-back"
-MODE_ANNOTATION = f"{GROUP}/deploymentMode"
+"""Our label of a spec that was put back: Knative takes it for a new one."""
 KNATIVE_PORTS = (8012, 8013, 8112, 9090, 9091)
 """Where Knative's proxy in a pod takes requests, and tells how many there are
 (https://github.com/knative/serving/blob/main/pkg/networking/constants.go)."""
-COUNTS = ("minReplicas", "maxReplicas", "scaleMetric", "scaleTarget")
-"""The keys of a predictor that say how many servers there are."""
+_MODE_ANNOTATION = f"{GROUP}/deploymentMode"
+_COUNTS = ("minReplicas", "maxReplicas", "scaleMetric", "scaleTarget")
 _WITH_KNATIVE, _WITHOUT_KNATIVE = "Serverless", "RawDeployment"
 _KNATIVE_MODES = (_WITH_KNATIVE, "Knative")
 _CLASS_ANNOTATION = "autoscaling.knative.dev/class"
@@ -95,7 +95,7 @@ def inference_service(
             "name": name,
             "namespace": namespace,
             "labels": labels if name == endpoint else {**labels, "networking.kserve.io/visibility": "cluster-local"},
-            "annotations": {MODE_ANNOTATION: mode, **_scaling(predictor)},
+            "annotations": {_MODE_ANNOTATION: mode, **_scaling(predictor)},
         },
         "spec": {"predictor": dict(predictor)},
     }
@@ -108,7 +108,7 @@ def changed(found: Mapping[str, Any], *, predictor: Mapping[str, Any]) -> dict[s
     (https://github.com/kserve/kserve/issues/4798).
     """
     annotations = dict(found["metadata"].get("annotations", {}))
-    annotations[MODE_ANNOTATION] = mode_of(found)
+    annotations[_MODE_ANNOTATION] = mode_of(found)
     annotations.pop(_CLASS_ANNOTATION, None)
     metadata = {**found["metadata"], "annotations": {**annotations, **_scaling(predictor)}}
     return {**found, "metadata": metadata, "spec": {**found["spec"], "predictor": dict(predictor)}}
@@ -116,7 +116,7 @@ def changed(found: Mapping[str, Any], *, predictor: Mapping[str, Any]) -> dict[s
 
 def mode_of(found: Mapping[str, Any]) -> str:
     """Return KServe's deployment mode of an InferenceService, as its status says, or as it was asked for."""
-    asked = found["metadata"].get("annotations", {}).get(MODE_ANNOTATION, "")
+    asked = found["metadata"].get("annotations", {}).get(_MODE_ANNOTATION, "")
     return str(found.get("status", {}).get("deploymentMode") or asked)
 
 
@@ -141,7 +141,7 @@ def asking(predictor: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
 
 def counts(predictor: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a predictor says about how many servers there are."""
-    return {key: predictor.get(key) for key in COUNTS}
+    return {key: predictor.get(key) for key in _COUNTS}
 
 
 def _scaling(predictor: Mapping[str, Any]) -> dict[str, str]:
