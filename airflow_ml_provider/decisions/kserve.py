@@ -123,7 +123,8 @@ def next_ask(serving: Serving, found: InferenceState | None, *, is_back: bool) -
         return Ask(candidate.name, None)
     if found is None:
         return Ask(stable.name, None)
-    if candidate is not None and (found.asked.percent is not None or found.is_rolled_out):
+    alone = found.asked.percent is None and found.is_rolled_out
+    if candidate is not None and (found.asked.revision != stable.name or found.is_putting_back or alone):
         return Ask(candidate.name, min(serving.percent, MOST_BESIDE))
     if found.asked.revision != stable.name:
         return Ask(stable.name, NOTHING_FOR_LATEST, mark=str(found.generation))
@@ -135,15 +136,16 @@ def next_ask(serving: Serving, found: InferenceState | None, *, is_back: bool) -
 def asks_without_knative(serving: Serving) -> tuple[Ask, Ask | None]:
     """Return what the InferenceService of the endpoint is asked for, and the one beside it where there is one.
 
-    A candidate is asked in an InferenceService of its own until it gets all requests.
+    A candidate is asked in an InferenceService of its own until it gets all requests; then its place is needed.
     """
     stable, candidate = serving.stable, serving.candidate
     if candidate is None or stable is None:
         first = candidate or stable
         assert first is not None
         return Ask(first.name, None), None
-    serves = candidate if serving.percent >= ALL else stable
-    return Ask(serves.name, None), Ask(candidate.name, None)
+    if serving.percent >= ALL:
+        return Ask(candidate.name, None), None
+    return Ask(stable.name, None), Ask(candidate.name, None)
 
 
 def has_arrived(found: InferenceState) -> bool:

@@ -122,15 +122,15 @@ class KServeRollout:
         serving, predictors = self._look()
         try:
             if serving == Serving():
-                return all([self._ended(found), self._ended(beside)])
+                return all([self._ended(self._endpoint, found), self._ended(self._beside, beside)])
             if self.on_knative():
                 return self._brought(serving, found, predictors)
             main, candidate = asks_without_knative(serving)
             made = self._made(self._endpoint, found, main, predictors)
             if candidate is not None:
                 return self._made(self._beside, beside, candidate, predictors) and made
-            alone = serving.stable is None or self._serves_alone(serving.stable)
-            return self._ended(beside) and made and alone
+            alone = serving.stable is None or serving.candidate is not None or self._serves_alone(serving.stable)
+            return self._ended(self._beside, beside) and made and alone
         except (ConflictError, MissingError):
             # Somebody else looked too.
             return False
@@ -197,14 +197,14 @@ class KServeRollout:
         self._services.replace_service(changed(found, predictor=asking(other, asked)))
         return False
 
-    def _ended(self, found: dict[str, Any] | None) -> bool:
-        """Delete an InferenceService; returns whether there was none."""
+    def _ended(self, name: str, found: dict[str, Any] | None) -> bool:
+        """Delete an InferenceService; returns whether there was none, nor pods of it that would be taken for others."""
         if found is None:
-            return True
+            return not any(map(_counts, self._pods.select({ENDPOINT_LABEL: self._endpoint, OWNER_LABEL: name})))
+        as_kserve_says = changed(found, predictor=found["spec"]["predictor"])
+        if as_kserve_says != found:
+            found = self._services.replace_service(as_kserve_says)
         if "deletionTimestamp" not in found["metadata"]:
-            as_kserve_says = changed(found, predictor=found["spec"]["predictor"])
-            if as_kserve_says != found:
-                found = self._services.replace_service(as_kserve_says)
             self._services.delete_service(found)
         return False
 

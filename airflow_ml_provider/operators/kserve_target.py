@@ -6,11 +6,12 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.decisions.kserve import MOST_BESIDE
 from airflow_ml_provider.decisions.serving import Revision, Serving
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.exceptions import ClusterUnavailableError, ServingChangedError, StageConfigurationError
 from airflow_ml_provider.operators.kept_serving import KeptServing, kept, named_version, overtaken, serving_of
 from airflow_ml_provider.operators.kserve_rollout import KServeRollout
 from airflow_ml_provider.operators.server_pods import ServerPods
@@ -101,10 +102,19 @@ class KServeTarget:
             ClusterError: Kubernetes or KServe refused.
         """
         self._kept.write(serving)
-        self._rollout.bring()
+        if serving.candidate is not None:
+            self._rollout.bring()
+        else:
+            # Nothing is to be undone from here: who calls waits next, and a run that was quicker has the say.
+            with suppress(ClusterUnavailableError, ServingChangedError):
+                self._rollout.bring()
 
     def start(self, revision: Revision, replicas: int) -> None:
-        """See to it that KServe was told."""
+        """See to it that KServe was told, and of so many servers at least."""
+        found = self._predictors.get(revision.name)
+        if found is not None and found["minReplicas"] < replicas:
+            found |= counts(self._predictor(revision, self._rollout.on_knative()))
+            self._kept.write(self._kept.known)
         self._rollout.bring()
 
     def replicas_for(self, serving: Serving, percent: int, *, wanted: int) -> int:
@@ -132,7 +142,12 @@ class KServeTarget:
         return self._servers.waits(revision) or self._rollout.told()
 
     def settle(self, revision: Revision, replicas: int) -> None:
-        """Give the revision as many servers as it is to have now."""
+        """Give the revision as many servers as it is to have now, unless another run changes that."""
+        with suppress(ServingChangedError):
+            self._resize(revision)
+        self._wait()
+
+    def _resize(self, revision: Revision) -> None:
         wanted = counts(self._predictor(revision, self._rollout.on_knative()))
         # Written once more where somebody else changed the ConfigMap in between.
         for _ in range(_WRITES):
@@ -143,7 +158,6 @@ class KServeTarget:
                 break
             found |= wanted
             self._kept.write(Serving(stable=revision))
-        self._wait()
 
     def remove_others(self) -> None:
         """See to it that KServe serves what the ConfigMap says and nothing else; wait for it where it must go on."""
@@ -152,12 +166,21 @@ class KServeTarget:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + self._seconds
-        while not self._rollout.bring():
+        while not self._brought():
             if time.monotonic() > deadline:
                 told = self._rollout.told()
                 log.warning("%s: KServe goes on for %g s%s", self.url, self._seconds, told and f": {told}")
                 return
             time.sleep(_LOOK_SECONDS)
+
+    def _brought(self) -> bool:
+        """Go on; returns whether it is done, or another run's business by now."""
+        try:
+            return self._rollout.bring()
+        except ClusterUnavailableError:
+            return False
+        except ServingChangedError:
+            return True
 
     def _looked(self) -> tuple[Serving, Mapping[str, dict[str, Any]]]:
         if (serving := self._look()[0]) != self._kept.known:

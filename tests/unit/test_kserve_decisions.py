@@ -167,6 +167,14 @@ def test_whoever_stops_anywhere_the_next_one_ends_where_the_state_says(data):
     assert asks(cluster) == (serving.stable.name, None)
 
 
+def test_a_candidate_waits_for_the_one_before_that_was_promoted_and_not_told_yet(serving_a):
+    serving = Serving(stable=A, candidate=B).shifted(100)
+    serving_a.follow(serving)
+    promoted = serving.promoted()
+    assert asks(serving_a) == ("v2-b", 99)
+    assert serving_a.next_ask(promoted.with_candidate(A)) == Ask("v2-b", None)
+
+
 def test_a_candidate_begins_once_the_one_before_is_rolled_out(serving_a):
     serving = Serving(stable=A, candidate=B).shifted(100)
     serving_a.follow(serving)
@@ -182,7 +190,7 @@ def test_without_knative_a_candidate_is_asked_beside_until_it_gets_all_requests(
     begun = Serving(stable=A, candidate=B)
     assert asks_without_knative(Serving(candidate=B)) == (Ask("v2-b", None), None)
     assert asks_without_knative(begun) == (Ask("v1-a", None), Ask("v2-b", None))
-    assert asks_without_knative(begun.shifted(100)) == (Ask("v2-b", None), Ask("v2-b", None))
+    assert asks_without_knative(begun.shifted(100)) == (Ask("v2-b", None), None)
     assert asks_without_knative(begun.shifted(100).promoted()) == (Ask("v2-b", None), None)
     assert asks_without_knative(begun.rolled_back()) == (Ask("v1-a", None), None)
     assert share_of_pods(A, []) == 0
