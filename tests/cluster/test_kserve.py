@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 
-import httpx
 import pytest
 from mlflow import MlflowClient
 
@@ -12,7 +11,7 @@ from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.testing.airflow_api import wait_until
 from tests.live.kserve import KServe, Resources
 from tests.live.promoter import Place, kserve_target, run
-from tests.live.traffic import Traffic
+from tests.live.traffic import Traffic, answers
 
 NAME, KNATIVE_NAME = "on-kserve", "on-knative"
 LAST_STEP = 40
@@ -86,7 +85,7 @@ def test_without_knative_a_model_takes_over_and_is_put_back_and_no_request_is_lo
     assert promote("1") == 0
     service = kubernetes.api.read_namespaced_service(f"{NAME}-predictor", kubernetes.namespace)
     address = f"http://{service.spec.cluster_ip}"
-    wait_until(lambda: httpx.get(address, timeout=5).status_code == 200, what="the first answer", seconds=30)
+    wait_until(lambda: answers(address), what="the first answer", seconds=30)
     with Traffic(address, body={}) as traffic:
         assert promote("2") == 0
         assert (spec(kserve, NAME), champion(pod_mlflow, NAME)) == (("v2", None), "2")

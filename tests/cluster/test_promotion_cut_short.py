@@ -3,14 +3,13 @@
 import json
 import multiprocessing
 
-import httpx
 import pytest
 from mlflow import MlflowClient
 
 from airflow_ml_provider.decisions.serving import Serving
 from airflow_ml_provider.testing.airflow_api import wait_until
 from tests.live.promoter import Place, deployment_target, run
-from tests.live.traffic import Traffic
+from tests.live.traffic import Traffic, answers
 
 NAME = "cut-short"
 LAST_STEP = 40
@@ -44,7 +43,6 @@ def promoted(place, kubernetes, pod_mlflow, tmp_path_factory):
         return process.exitcode
 
     assert promote("1") == 0
-    # A node knows of a new Service a moment after Kubernetes does.
     wait_until(lambda: answers(address(kubernetes)), what=f"the first answer of {NAME}", seconds=30)
     yield promote
     patch.undo()
@@ -53,13 +51,6 @@ def promoted(place, kubernetes, pod_mlflow, tmp_path_factory):
 def address(kubernetes):
     service = kubernetes.api.read_namespaced_service(NAME, kubernetes.namespace)
     return f"http://{service.spec.cluster_ip}"
-
-
-def answers(url):
-    try:
-        return httpx.get(url, timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def aliases(pod_mlflow):

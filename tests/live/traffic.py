@@ -59,6 +59,14 @@ class Traffic:
         self.answers[said] += 1
 
 
+def answers(url):
+    """Whether an endpoint answers; a node knows of a new Service a moment after Kubernetes does."""
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def _cause(error):
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__
