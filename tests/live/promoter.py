@@ -133,7 +133,7 @@ class Counting:
         return counted
 
     def around(self, target):
-        """Count what a target is told to change, and on KServe each of the changes that this makes."""
+        """Count what a target is told to change."""
         for name in ("write", "start", "settle", "remove_others"):
             setattr(target, name, self.step(getattr(target, name)))
 
