@@ -1,0 +1,44 @@
+"""The target that a serve stage's arguments give."""
+
+from types import SimpleNamespace
+
+import pytest
+from kubernetes.client import CoreV1Api
+
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators import ServeOperator
+from airflow_ml_provider.operators.kserve_target import KServeTarget
+from airflow_ml_provider.operators.serving_places import serving_place
+
+
+def place(tmp_path, monkeypatch, *, endpoint="line"):
+    monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", '{"conn_type": "mlflow", "host": "http://mlflow.ml.svc"}')
+    operator = ServeOperator(
+        task_id="serve",
+        model={"name": "line", "version": "3"},
+        target="kserve",
+        image="ml/stage:1",
+        namespace="ml",
+        store=f"file://{tmp_path}",
+        runner="kubernetes",
+        mlflow_conn_id="mlflow_default",
+    )
+    operator.__dict__["client"] = CoreV1Api()
+    build = type(operator).build_pod_request_obj
+    operator.build_pod_request_obj = lambda context: build(operator, context, dry_run=True)
+    context = {"ti": SimpleNamespace(dag_id="flights", task_id="serve")}
+    return serving_place(operator, context, endpoint=endpoint, model="line", version="3")
+
+
+def test_kserve_gets_the_servers_of_the_stage(tmp_path, monkeypatch):
+    target, revision = place(tmp_path, monkeypatch)
+    assert isinstance(target, KServeTarget)
+    found = target._predictor(revision, True)
+    assert found["labels"]["airflow-ml/revision"] == revision.name
+    assert found["containers"][0]["image"] == "ml/stage:1"
+
+
+@pytest.mark.parametrize("endpoint", ["line-next", "x" * 41])
+def test_a_name_that_kserve_has_no_room_for(tmp_path, monkeypatch, endpoint):
+    with pytest.raises(StageConfigurationError, match="on KServe it has 40"):
+        place(tmp_path, monkeypatch, endpoint=endpoint)
