@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_ml_provider.protocol.tune import NESTED_ALGORITHMS
+
 KINDS = ("int", "float", "categorical")
 _OPTIONS = {"int": {"log", "step", "when"}, "float": {"log", "step", "when"}, "categorical": {"when"}}
 
@@ -140,7 +142,8 @@ def algorithm(value: Any, *, of: str) -> dict[str, Any]:
     """Return a sampler or pruner as ``{"name", "options"}``.
 
     Args:
-        value: The name of Optuna's class, or ``{NAME: {option: value}}``.
+        value: The name of Optuna's class, or ``{NAME: {option: value}}``; an option that is a sampler or pruner itself,
+            such as ``wrapped_pruner``, is written in the same way.
         of: ``sampler`` or ``pruner``, for the message.
 
     Raises:
@@ -151,7 +154,12 @@ def algorithm(value: Any, *, of: str) -> dict[str, Any]:
     if isinstance(value, Mapping) and len(value) == 1:
         ((name, options),) = value.items()
         if isinstance(name, str) and name.isidentifier() and isinstance(options, Mapping):
-            return {"name": name, "options": dict(options)}
+            nested = {
+                key: algorithm(options[key], of=NESTED_ALGORITHMS[key])
+                for key in options.keys() & NESTED_ALGORITHMS.keys()
+                if options[key] is not None
+            }
+            return {"name": name, "options": {**options, **nested}}
     example = "TPESampler" if of == "sampler" else "MedianPruner"
     raise ValueError(
         f"{value!r} is no {of}: write a class of Optuna, such as {example}, or {{{example}: {{option: value}}}}"

@@ -12,6 +12,9 @@ LOCAL_VARIABLE = "AIRFLOW_ML_LOCAL"
 STUDY_STORAGE_VARIABLE = "AIRFLOW_ML_STUDY_STORAGE"
 """A database that Optuna keeps the study in, beside the store; a secret."""
 
+NESTED_ALGORITHMS = {"wrapped_pruner": "pruner", "base_sampler": "sampler", "independent_sampler": "sampler"}
+"""Options of Optuna's samplers and pruners that are samplers or pruners themselves."""
+
 REPORT_VARIABLE = "AIRFLOW_ML_REPORT"
 """Names the file to which a trial appends lines ``STEP VALUE`` while it works."""
 

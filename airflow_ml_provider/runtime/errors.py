@@ -11,6 +11,17 @@ from __future__ import annotations
 
 from airflow_ml_provider.protocol.result import FailureCategory
 
+MESSAGE_LIMIT = 4_000
+"""Characters of an error's message that are kept: what is longer is data."""
+
+
+def shortened(message: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Return a message of at most ``limit`` characters, its beginning, which says when it was cut."""
+    if len(message) <= limit:
+        return message
+    note = f"... (cut, it has {len(message):,} characters)"
+    return f"{message[: limit - len(note)]}{note}"
+
 
 class StageError(Exception):
     """Base of all errors of a stage; ``category`` is the protocol's word for it."""

@@ -22,15 +22,12 @@ from airflow_ml_provider.protocol.result import StageFailure, StageResult
 from airflow_ml_provider.runtime.binding import bind
 from airflow_ml_provider.runtime.checkpoints import forget_checkpoints, kept_checkpoints
 from airflow_ml_provider.runtime.command import run_command
-from airflow_ml_provider.runtime.errors import StageError, UserCodeError
+from airflow_ml_provider.runtime.errors import StageError, UserCodeError, shortened
 from airflow_ml_provider.runtime.function import call, load_function
 from airflow_ml_provider.runtime.metrics import as_metrics
 from airflow_ml_provider.runtime.patience import patiently
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome, fetch_body, load_body
 from airflow_ml_provider.runtime.workspace import Workspace
-
-MESSAGE_LIMIT = 4_000
-"""Characters of a failure's message that travel in the result."""
 
 
 def run_stage(request: StageRequest) -> StageResult:
@@ -63,7 +60,7 @@ def attempt(request: StageRequest, work: Callable[[], StageResult], *, started: 
         failure = StageFailure("store", type(error).__qualname__, str(error))
     except ProtocolError as error:
         failure = StageFailure("contract", "ProtocolError", str(error))
-    failure = replace(failure, message=failure.message[:MESSAGE_LIMIT])
+    failure = replace(failure, message=shortened(failure.message))
     return StageResult(status="failed", attempt=request.attempt, failure=failure, seconds=time.time() - started)
 
 

@@ -3,7 +3,8 @@
 The rules, in this order:
 
 1. An environment's changes (``environments.NAME`` in the file, or the file ``pipeline.NAME.yaml`` beside it) are a JSON
-   Merge Patch (RFC 7396): mappings are merged key by key, ``null`` removes a key, all else is replaced.
+   Merge Patch (RFC 7396): mappings are merged key by key, ``null`` removes a key, all else is replaced. But where
+   ``params`` of a stage refer to other stages, a mapping changes the params that it names and no more.
 2. ``defaults`` hold keys of stages: each stage is a merge patch over those of them that its kind knows.
 3. ``${env:NAME}`` in a value is replaced by an environment variable.
 """
@@ -18,6 +19,7 @@ from typing import Any
 from airflow_ml_provider.protocol.environment import WITHHELD
 from airflow_ml_provider.spec.document import Document, KeyPath, Position
 from airflow_ml_provider.spec.kinds import KindError, built_in_models, stage_model
+from airflow_ml_provider.spec.placed_params import PARAMS, PlacedParams
 from airflow_ml_provider.spec.problems import Problem, SpecError, did_you_mean
 
 DEFAULTS = "defaults"
@@ -136,6 +138,12 @@ class _Merge:
             if isinstance(value, dict) and isinstance(merged.get(key), dict):
                 merged[key] = self._merge(merged[key], value, here, source=source, below=below, part=part)
                 continue
+            before = PlacedParams(merged.get(key), self._places(here))
+            if isinstance(value, dict) and _is_params(here) and before.has_parts:
+                self._forget(here)
+                self._place(here, value, source, (*below, *here), part)
+                merged[key] = self._put(here, before.changed(PlacedParams(value, self._places(here))))
+                continue
             merged[key] = (
                 self._merge({}, value, here, source=source, below=below, part=part)
                 if isinstance(value, dict)
@@ -144,6 +152,17 @@ class _Merge:
             # What is in a mapping was placed when it was merged.
             self._place(here, None if isinstance(value, dict) else value, source, (*below, *here), part)
         return merged
+
+    def _places(self, path: KeyPath) -> dict[KeyPath, Position]:
+        """Return where a value and what is below it was written, by the path below it."""
+        depth = len(path)
+        return {written[depth:]: place for written, place in self._positions.items() if written[:depth] == path}
+
+    def _put(self, path: KeyPath, params: PlacedParams) -> Any:
+        """Take over the places of params; returns their value."""
+        self._forget(path)
+        self._positions |= {(*path, *below): place for below, place in params.places.items()}
+        return params.value
 
     def _forget(self, path: KeyPath) -> None:
         depth = len(path)
@@ -166,15 +185,21 @@ class _Merge:
             return
         self._require_defaults(defaults)
         self._changed = True
-        places = [(path, place) for path, place in self._positions.items() if path[:1] == (DEFAULTS,) and len(path) > 1]
+        places = {path: _part(place, DEFAULTS) for path, place in self._places((DEFAULTS,)).items() if path}
         filled = {}
         for name, stage in stages.items():
-            known = _known_keys(stage)
+            known, here = _known_keys(stage), ("stages", name)
             fitting = {key: value for key, value in defaults.items() if key in known}
             filled[name] = self._over(fitting, stage) if fitting else stage
-            for path, place in places:
-                if path[1] in fitting:
-                    self._positions.setdefault(("stages", name, *path[1:]), _part(place, DEFAULTS))
+            own = PlacedParams(stage.get(PARAMS) if fitting else None, self._places((*here, PARAMS)))
+            below = {path[1:]: place for path, place in places.items() if path[0] == PARAMS}
+            first = PlacedParams(fitting.get(PARAMS), below)
+            if own.value is not None and first.value is not None and (own.has_parts or first.has_parts):
+                del fitting[PARAMS]
+                filled[name][PARAMS] = self._put((*here, PARAMS), first.then(own))
+            for path, place in places.items():
+                if path[0] in fitting:
+                    self._positions.setdefault((*here, *path), place)
         self.value["stages"] = filled
 
     def _over(self, defaults: Any, own: Any) -> Any:
@@ -254,6 +279,10 @@ class _Merge:
             self._problems.append(self._problem(path, message))
         self._changed = self._changed or expanded != text
         return expanded
+
+
+def _is_params(path: KeyPath) -> bool:
+    return (len(path) == 3 and path[0] == "stages" and path[2] == PARAMS) or path == (DEFAULTS, PARAMS)
 
 
 def _given(patch: dict[str, Any]) -> Document:

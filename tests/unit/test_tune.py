@@ -101,6 +101,18 @@ def kills_its_worker(*, x):
     return {"loss": x}
 
 
+def steps(*, x, z=0.0, report=None):
+    for step in range(4):
+        report(step, x + step)
+    return {"loss": x + z}
+
+
+def loud(*, x):
+    if x > 3:
+        raise ValueError("rows that do not fit: " + "0.123456, " * 165_000)
+    return {"loss": float(x)}
+
+
 def unfit(*, x, y):
     return {"loss": x}
 """
@@ -114,6 +126,7 @@ def tune(tmp_path, monkeypatch, caplog):
     code = tmp_path / "mycode"
     code.mkdir()
     (code / "trials.py").write_text(CODE)
+    (code / "off.py").write_text('import os\nprint("I am off", flush=True)\nos._exit(0)\n')
     monkeypatch.setenv("TRIAL_LOG", str(tmp_path / "trials"))
     store = ArtifactStore()
     root = f"file://{tmp_path}/store"
@@ -141,7 +154,7 @@ def tune(tmp_path, monkeypatch, caplog):
             dag_run="r",
             attempt=attempt,
             attempt_uri=f"{root}/p/r/tune/-1/{attempt}",
-            run=None if run is None else f"mycode.trials:{run}",
+            run=None if run is None else f"mycode.{run if ':' in run else f'trials:{run}'}",
             command=command,
             body="tune",
             params=params or {},

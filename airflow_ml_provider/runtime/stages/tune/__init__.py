@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from airflow_ml_provider.protocol.tune import STUDY_STORAGE_VARIABLE
+from airflow_ml_provider.protocol.tune import NESTED_ALGORITHMS, STUDY_STORAGE_VARIABLE
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
 from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
@@ -69,7 +69,9 @@ def run(context: BodyContext) -> BodyOutcome:
         stack.enter_context(_leaving_at_sigterm())
         stack.enter_context(serving(_methods(study), attempt_uri=request.attempt_uri, local=local))
         count = int(options["workers"]) if local else 0
-        workers = stack.enter_context(LocalWorkers(request, count, variables=lambda _: worker_variables()))
+        workers = stack.enter_context(
+            LocalWorkers(request, count, variables=lambda _: worker_variables(), may_leave=study.dismissed.__contains__)
+        )
         warm: threading.Thread | None = None
         told_at = time.monotonic()
         while not study.is_over:
@@ -132,8 +134,8 @@ def _optuna_study(context: BodyContext, *, kept: int) -> OptunaStudy:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # The same seed again would sample again what was tried before.
     seeded = {"seed": (options["seed"] + kept) % 2**32} if options["seed"] is not None else {}
-    sampler = _made(optuna.samplers, options["sampler"], base=optuna.samplers.BaseSampler, of="sampler", more=seeded)
-    pruner = _made(optuna.pruners, options["pruner"], base=optuna.pruners.BasePruner, of="pruner", more={})
+    sampler = _made(options["sampler"], of="sampler", more=seeded)
+    pruner = _made(options["pruner"], of="pruner", more={})
     storage = os.environ.pop(STUDY_STORAGE_VARIABLE, None)
     try:
         return optuna.create_study(
@@ -151,27 +153,36 @@ def _optuna_study(context: BodyContext, *, kept: int) -> OptunaStudy:
         ) from None
 
 
-def _made(module: Any, wanted: Mapping[str, Any], *, base: type, of: str, more: Mapping[str, Any]) -> Any:
+def _made(wanted: Mapping[str, Any], *, of: str, more: Mapping[str, Any]) -> Any:
+    import optuna
+
+    module, base = {
+        "sampler": (optuna.samplers, optuna.samplers.BaseSampler),
+        "pruner": (optuna.pruners, optuna.pruners.BasePruner),
+    }[of]
     found = getattr(module, wanted["name"], None)
     if not (isinstance(found, type) and issubclass(found, base) and found is not base):
         known = [name for name in module.__all__ if name not in (base.__name__, "BaseGASampler") and name[0].isupper()]
         raise ContractError(f"tune: Optuna has no {of} {wanted['name']!r}; it has {', '.join(known)}")
+    given = {
+        name: _made(value, of=NESTED_ALGORITHMS[name], more=more) if name in NESTED_ALGORITHMS and value else value
+        for name, value in wanted["options"].items()
+    }
     try:
         try:
-            return found(**{**more, **wanted["options"]})
+            return found(**{**more, **given})
         except TypeError:
             if not more:
                 raise
             # Some samplers have no seed.
-            return found(**wanted["options"])
+            return found(**given)
     except (TypeError, ValueError, ImportError) as error:
         raise ContractError(f"tune: {of} {wanted['name']} cannot be made: {error}") from error
 
 
 def _methods(study: Any) -> dict[str, Any]:
     def fail(worker: str, category: str, message: str, traceback: str = "") -> None:
-        # It does not come back to be told that the study is over.
-        study.workers.discard(worker)
+        study.dismiss(worker)
         if category == "user_code":
             study.fail(UserCodeError(message, type="WorkerFailed", traceback=traceback))
         else:
@@ -189,7 +200,14 @@ def _methods(study: Any) -> dict[str, Any]:
 
         return call
 
-    methods = {"ask": study.ask, "report": study.report, "tell": study.tell, "lose": study.lose, "fail": fail}
+    methods = {
+        "ask": study.ask,
+        "report": study.report,
+        "tell": study.tell,
+        "lose": study.lose,
+        "leave": study.leave,
+        "fail": fail,
+    }
     return {name: guarded(name, method) for name, method in methods.items()}
 
 
@@ -234,6 +252,7 @@ class _Teller:
         self._sign = 1 if options["objectives"][0]["direction"] == "minimize" else -1
         self._ended = 0
         self._best: TrialRecord | None = None
+        self._told_traceback = False
         self._one_at_a_time = threading.Lock()
 
     def resumed(self, records: list[TrialRecord]) -> None:
@@ -250,7 +269,12 @@ class _Teller:
             "" if self._best is None else f"; best {_shown(self._best, self._metrics[:1])} (trial {self._best.number})"
         )
         what = _shown(record, self._metrics) if record.state == "complete" else record.state
-        failed = f": {record.message.partition(chr(10))[0]}" if record.message else ""
+        first, _, rest = record.message.partition("\n")
+        failed = f": {first}" if first else ""
+        if rest and not self._told_traceback:
+            # The next ones are most likely the same, and each line is enough of them.
+            self._told_traceback = True
+            print(rest, flush=True)
         print(
             f"[{self._ended}/{self._trials}] trial {record.number} {what} in {record.seconds:.1f} s "
             f"{dict(record.params)}{failed}{best}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -23,6 +24,8 @@ GONE_SECONDS = 120.0
 COMING_SECONDS = 300.0
 """How long a worker waits for its study to begin."""
 _ANSWER_SECONDS = 60.0
+_ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
+_SHOWN_BYTES = 500
 
 
 def worker_name() -> str:
@@ -37,6 +40,10 @@ def worker_variables() -> Mapping[str, str]:
 
 class StudyGoneError(Exception):
     """The study does not answer any more, or never began."""
+
+
+class StudyAnswerError(Exception):
+    """The study answered something that is not an answer to the question: an error, or no JSON."""
 
 
 class StudyClient:
@@ -86,6 +93,7 @@ class StudyClient:
 
         Raises:
             StudyGoneError: It does not answer.
+            StudyAnswerError: It answers with an error, or not with a JSON object.
         """
         request = urllib.request.Request(  # noqa: S310 - the address is our own
             f"{self._url}/{method}",
@@ -98,14 +106,23 @@ class StudyClient:
         while True:
             try:
                 with opener.open(request, timeout=_ANSWER_SECONDS) as response:
-                    answer: dict[str, Any] = json.loads(response.read())
-                    return answer
+                    return _answer(response.read(_ANSWER_LIMIT_BYTES), method=method)
             except urllib.error.HTTPError as error:
-                raise StudyGoneError(
-                    f"the study answered {method} with {error.code}: {error.read()[:200]!r}"
-                ) from error
-            except (OSError, ValueError) as error:
+                said = error.read(_SHOWN_BYTES).decode(errors="replace")
+                raise StudyAnswerError(f"the study answered {method!r} with {error.code}: {said}") from error
+            except (OSError, http.client.HTTPException) as error:
                 deadline = deadline or time.monotonic() + GONE_SECONDS
                 if time.monotonic() > deadline or self.is_over():
                     raise StudyGoneError(f"the study at {self._url} does not answer: {error}") from error
                 time.sleep(0.5)
+
+
+def _answer(body: bytes, *, method: str) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        said = body[:_SHOWN_BYTES].decode(errors="replace")
+        raise StudyAnswerError(f"the study answered {method!r} with something that is not a JSON object: {said!r}")
+    return answer

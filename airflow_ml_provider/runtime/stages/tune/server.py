@@ -15,11 +15,14 @@ from typing import Any
 
 from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.objects import create_object
+from airflow_ml_provider.runtime.errors import shortened
 from airflow_ml_provider.runtime.patience import patiently
 
 ADDRESS = "_study.json"
 """Beside the attempt's other files: ``{"url": ..., "token": ...}``."""
 BODY_LIMIT_BYTES = 1024 * 1024
+_DISCARDED_BYTES = 64 * 1024 * 1024
+"""How much of a body over the limit is read nevertheless: a client that still sends sees no answer."""
 
 Methods = Mapping[str, Callable[..., Any]]
 
@@ -82,28 +85,42 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Call a method."""
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > BODY_LIMIT_BYTES:
-            self._answer(413, {})
-            return
-        body = self.rfile.read(int(length))
         given_token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given_token.encode(), self.server.token.encode()):
-            self._answer(401, {})
+            self._refuse(401, "the token is another study's")
+            return
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > BODY_LIMIT_BYTES:
+            self._discard(int(length) if length.isdecimal() else 0)
+            self._refuse(413, f"a body of {length or 'unknown'} bytes; at most {BODY_LIMIT_BYTES:,} are read")
+            return
+        try:
+            given = json.loads(self.rfile.read(int(length)))
+        except ValueError as error:
+            self._refuse(400, f"the body is not JSON: {error}")
             return
         method = self.server.methods.get(self.path.removeprefix("/"))
-        try:
-            given = json.loads(body)
-            if method is None or not isinstance(given, dict):
-                raise TypeError(self.path)
-            answer = method(**given)
-        except (TypeError, ValueError, KeyError) as error:
-            self._answer(400, {"error": str(error)})
+        if method is None or not isinstance(given, dict):
+            self._refuse(404, "there is no such method, or the body is not an object")
             return
-        self._answer(200, answer or {})
+        try:
+            answer = json.dumps(method(**given) or {}).encode()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must hear of it, and the log
+            self._refuse(500, f"{type(error).__name__}: {shortened(str(error))}")
+            return
+        self._send(200, answer)
 
-    def _answer(self, status: int, content: Mapping[str, Any]) -> None:
-        body = json.dumps(content).encode()
+    def _discard(self, length: int) -> None:
+        left = min(length, _DISCARDED_BYTES)
+        while left > 0 and (read := len(self.rfile.read(min(left, BODY_LIMIT_BYTES)))):
+            left -= read
+
+    def _refuse(self, status: int, why: str) -> None:
+        print(f"The study answered {self.path} of {self.client_address[0]} with {status}: {why}", flush=True)
+        self.close_connection = True
+        self._send(status, json.dumps({"error": why}).encode())
+
+    def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -25,9 +25,12 @@ def suggest(trial: Trial, space: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if each["kind"] == "categorical":
             params[name] = trial.suggest_categorical(name, each["choices"])
         elif each["kind"] == "int":
-            params[name] = trial.suggest_int(name, each["low"], each["high"], step=each["step"] or 1, log=each["log"])
+            number = trial.suggest_int(name, each["low"], each["high"], step=each["step"] or 1, log=each["log"])
+            # Samplers may answer with numbers of NumPy, which are not JSON.
+            params[name] = int(number)
         else:
-            params[name] = trial.suggest_float(name, each["low"], each["high"], step=each["step"], log=each["log"])
+            found = trial.suggest_float(name, each["low"], each["high"], step=each["step"], log=each["log"])
+            params[name] = float(found)
     return params
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LOST_SECONDS = 30.0
 """After so long without a word from a worker its trial is taken for lost."""
+DEPARTURES = 10
+"""How many workers may leave before their study is over."""
 RETRIES = 2
 """How often a trial is begun again whose worker was lost."""
 _RETRY = "retry"
@@ -60,6 +62,8 @@ class Study:
         self.optuna = optuna
         self.ended: list[TrialRecord] = []
         self.workers: set[str] = set()
+        self.dismissed: set[str] = set()
+        self._departures = 0
         self.failure: StageError | None = None
         self._options = options
         self._metrics = [objective["metric"] for objective in options["objectives"]]
@@ -110,8 +114,7 @@ class Study:
             if not self.is_over and self._left() == 0:
                 self._changed.wait_for(lambda: self.is_over or self._left() > 0, timeout=_PATIENCE_SECONDS)
             if self.failure is not None or self.is_over:
-                self.workers.discard(worker)
-                self._changed.notify_all()
+                self.dismiss(worker)
                 return {"done": True}
             if self._left() == 0:
                 return {}
@@ -143,7 +146,8 @@ class Study:
                     if len(self._metrics) == 1:
                         running.trial.report(value, step)
             prune = bool(values) and len(self._metrics) == 1 and running.trial.should_prune()
-        return {"prune": prune}
+        # Pruners answer with booleans of NumPy, which are not JSON.
+        return {"prune": bool(prune)}
 
     def tell(
         self,
@@ -172,6 +176,23 @@ class Study:
             if self._of(worker, trial) is not None:
                 self._lose(trial, why)
         self._do_later()
+
+    def dismiss(self, worker: str) -> None:
+        """Let a worker go, which is to leave now, and by itself."""
+        with self._changed:
+            self.workers.discard(worker)
+            self.dismissed.add(worker)
+            self._changed.notify_all()
+
+    def leave(self, worker: str, why: str) -> None:
+        """Take the end of a worker that could not go on; after too many of them no other is expected to do better."""
+        print(f"worker {worker} left: {why}", flush=True)
+        self.lose_worker(worker, f"its worker left: {why}")
+        with self._changed:
+            self._departures += 1
+            if self._departures > DEPARTURES:
+                text = f"{self._departures} workers left, the last because {why}"
+                self.fail(UserCodeError(text, type="WorkersDied"))
 
     def lose_worker(self, worker: str, why: str) -> None:
         """Take the end of a worker, and of what it was at."""

@@ -18,10 +18,10 @@ from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.environment import tracking_variables
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES
-from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
+from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError, shortened
 from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
 from airflow_ml_provider.runtime.function import load_function
-from airflow_ml_provider.runtime.stages.tune.client import StudyClient, StudyGoneError
+from airflow_ml_provider.runtime.stages.tune.client import StudyAnswerError, StudyClient, StudyGoneError
 from airflow_ml_provider.runtime.stages.tune.trial import Process, Trial, descendants
 from airflow_ml_provider.runtime.workspace import Workspace
 
@@ -32,7 +32,10 @@ _TICK_SECONDS = 0.05
 
 
 def work(request: StageRequest) -> int:
-    """Run trials of the study of this attempt; returns the exit code: 0 when the study is over."""
+    """Run trials of the study of this attempt; returns the exit code.
+
+    It is 0 when the study is over, and only then: Kubernetes replaces no worker any more once one has ended well.
+    """
     signal.signal(signal.SIGTERM, _leave)
     os.environ.update(tracking_variables(request.tracking))
     study = StudyClient(request.attempt_uri)
@@ -40,18 +43,45 @@ def work(request: StageRequest) -> int:
     with tempfile.TemporaryDirectory(prefix="airflow-ml-worker-") as root:
         try:
             study.find()
-            _run_trials(request, study, Path(root))
+            with _saying_why(study):
+                _run_trials(request, study, Path(root))
         except StudyGoneError as error:
-            # Kubernetes replaces no worker any more once one has ended well: a study that is gone needs none.
-            if not study.is_over():
-                print(error, file=sys.stderr)
-            return 0
+            return _gone(study, error)
+        except StudyAnswerError as error:
+            print(error, file=sys.stderr, flush=True)
+            return EXIT_CODES["contract"]
         except StoreError as error:
             print(error, file=sys.stderr)
             return EXIT_CODES["store"]
         finally:
             os.chdir(before)
     return 0
+
+
+def _gone(study: StudyClient, error: StudyGoneError) -> int:
+    try:
+        over = study.is_over()
+    except StoreError as away:
+        print(away, file=sys.stderr, flush=True)
+        return EXIT_CODES["store"]
+    if not over:
+        print(error, file=sys.stderr, flush=True)
+    return 0 if over else EXIT_CODES["contract"]
+
+
+@contextmanager
+def _saying_why(study: StudyClient) -> Iterator[None]:
+    """Let the study, whose log people read, know what this worker died of."""
+    try:
+        yield
+    except (StudyGoneError, StoreError):
+        # The study sees that it is silent; the store's errors are for the next worker.
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        with suppress(StudyGoneError, StudyAnswerError, StoreError):
+            study.call("leave", why=shortened(why))
+        raise
 
 
 def _run_trials(request: StageRequest, study: StudyClient, root: Path) -> None:
@@ -61,7 +91,8 @@ def _run_trials(request: StageRequest, study: StudyClient, root: Path) -> None:
         workspace.enter()
         function = None if request.run is None else load_function(request.run)
     except StageError as error:
-        study.call("fail", category=error.category, message=str(error), traceback=getattr(error, "traceback", ""))
+        message, traceback = shortened(str(error)), getattr(error, "traceback", "")
+        study.call("fail", category=error.category, message=message, traceback=traceback)
         return
     while True:
         asked = study.call("ask")
@@ -80,10 +111,10 @@ def _run_trials(request: StageRequest, study: StudyClient, root: Path) -> None:
                         continue
                     metrics = trial.metrics(process.poll() or 0) if not stopped else {}
             except ContractError as error:
-                study.call("fail", category=error.category, message=str(error))
+                study.call("fail", category=error.category, message=shortened(str(error)))
                 return
             except UserCodeError as error:
-                message = f"{error}\n{error.traceback}".rstrip()
+                message = f"{shortened(str(error))}\n{error.traceback}".rstrip()
                 study.call("tell", trial=number, state="failed", metrics={}, message=message)
                 continue
             state = "pruned" if stopped else "complete"
