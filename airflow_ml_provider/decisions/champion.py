@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from airflow_ml_provider.decisions.gate import NUMBER, GateVerdict, Threshold
+from airflow_ml_provider.protocol.metrics import metric_name
 
 Direction = Literal["lower", "higher"]
 
@@ -131,10 +133,15 @@ def compare(
         return GateVerdict(True, (f"there is no champion of {name} yet: nothing to compare with",))
     lines: list[tuple[bool, str]] = []
     for metric, tolerance in tolerances.items():
-        mine, theirs = challenger.get(metric), champion.get(metric)
+        mine, theirs = challenger.get(metric_name(metric)), champion.get(metric_name(metric))
         if mine is None or theirs is None:
             whose = "challenger" if mine is None else "champion"
             lines.append((False, f"{metric}: the {whose} gave no such metric"))
+            continue
+        if not (math.isfinite(mine) and math.isfinite(theirs)):
+            lines.append(
+                (False, f"{metric} is {mine:.6g}, that of {name} {theirs:.6g}: neither may be infinite or NaN")
+            )
             continue
         sign = 1 if directions[metric] == "lower" else -1
         worse = sign * (mine - theirs)

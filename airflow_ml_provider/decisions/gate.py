@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
+
+from airflow_ml_provider.protocol.metrics import metric_name
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -62,7 +65,7 @@ class GateVerdict(NamedTuple):
 
 
 def judge(gate: Mapping[str, str], metrics: Mapping[str, float]) -> GateVerdict:
-    """Compare metrics with the thresholds of a gate; a metric that is not there does not pass.
+    """Compare metrics with the thresholds of a gate; a metric that is not there, or not finite, does not pass.
 
     Raises:
         ValueError: A threshold has no valid form.
@@ -70,14 +73,15 @@ def judge(gate: Mapping[str, str], metrics: Mapping[str, float]) -> GateVerdict:
     lines: list[tuple[bool, str]] = []
     for metric, text in gate.items():
         threshold = Threshold.parse(text)
-        value = metrics.get(metric)
-        limit = metrics.get(threshold.limit) if isinstance(threshold.limit, str) else threshold.limit
+        value = metrics.get(metric_name(metric))
+        limit = metrics.get(metric_name(threshold.limit)) if isinstance(threshold.limit, str) else threshold.limit
         if value is None or limit is None:
             absent = metric if value is None else threshold.limit
             known = ", ".join(sorted(metrics)) or "none"
             lines.append((False, f"{metric} {threshold}: there is no metric {absent!r}; the stage gave {known}"))
             continue
-        holds = _COMPARISONS[threshold.comparison](value, limit)
+        # An infinite value is no good one, on whichever side of the limit.
+        holds = math.isfinite(value) and math.isfinite(limit) and _COMPARISONS[threshold.comparison](value, limit)
         named = f" ({limit:.6g})" if isinstance(threshold.limit, str) else ""
         lines.append((holds, f"{metric} is {value:.6g}, {'' if holds else 'not '}{threshold}{named}"))
     return GateVerdict(all(holds for holds, _ in lines), tuple(line for _, line in lines))

@@ -5,6 +5,7 @@ The API: https://mlflow.org/docs/latest/api_reference/rest-api.html
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ import tenacity
 from airflow.sdk import BaseHook
 
 from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
+from airflow_ml_provider.protocol.metrics import mark
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -176,7 +178,7 @@ class MlflowHook(BaseHook):
         now = _now_ms()
         entries = [
             *(
-                ("metrics", {"key": key, "value": value, "timestamp": now, "step": (steps or {}).get(key, 0)})
+                ("metrics", {"key": key, "value": _number(value), "timestamp": now, "step": (steps or {}).get(key, 0)})
                 for key, value in (metrics or {}).items()
             ),
             *(("params", pair) for pair in _pairs(params or {}, PARAM_LIMIT)),
@@ -304,6 +306,11 @@ class MlflowHook(BaseHook):
 
 def _pairs(values: Mapping[str, str], limit: int) -> list[dict[str, str]]:
     return [{"key": key, "value": value[:limit]} for key, value in values.items()]
+
+
+def _number(value: float | str) -> float | str:
+    """Return a number as protobuf's JSON has it, where NaN and infinity are text."""
+    return mark(float(value)) if not math.isfinite(float(value)) else value
 
 
 def _now_ms() -> int:

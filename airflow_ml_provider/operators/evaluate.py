@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_ml_provider.decisions.gate_rules import CHAMPION, Gate, GateError, judge_all
 from airflow_ml_provider.exceptions import GateFailedError, StageConfigurationError
 from airflow_ml_provider.operators.checked_stage import CheckedStageOperator
+from airflow_ml_provider.protocol.metrics import all_metrics
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -105,7 +106,7 @@ class EvaluateOperator(CheckedStageOperator):
         found = result.values.get("evaluation", {})
         verdict = judge_all(
             Gate.read(self.gate),
-            result.metrics,
+            all_metrics(result.metrics, result.values),
             champion=found.get("champion"),
             champion_name=str(self.champion_of),
             intervals={name: (low, high) for name, (low, high) in found.get("intervals", {}).items()},

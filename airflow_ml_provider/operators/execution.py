@@ -36,6 +36,7 @@ from airflow_ml_provider.operators.stage_request import origin_of, stage_request
 from airflow_ml_provider.operators.tracked_stage import TrackedStage
 from airflow_ml_provider.pod.resources import MAX_MEMORY, in_bytes
 from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 
@@ -356,7 +357,7 @@ class StageExecution:
         instance = self._context["ti"]
         pushed: dict[str, Any] = {
             **{name: ref.to_plain() for name, ref in result.outputs.items()},
-            **result.values,
+            **{name: value for name, value in result.values.items() if name != DEFAULT_PARAMS},
             "metrics": dict(result.metrics),
         }
         for key, value in pushed.items():

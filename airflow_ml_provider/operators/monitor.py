@@ -19,6 +19,7 @@ from airflow_ml_provider.operators.evaluate import TASKS
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.stage import StageOperator
+from airflow_ml_provider.protocol.metrics import all_metrics
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -145,7 +146,8 @@ class MonitorOperator(StageOperator):
         limits = judged_now(self.limits, result.metrics)
         for metric in self.limits.keys() - limits.keys():
             self.log.info("Limit: %s is not known yet", metric)
-        verdicts = [judge({metric: text}, result.metrics) for metric, text in limits.items()]
+        found = all_metrics(result.metrics, result.values)
+        verdicts = [judge({metric: text}, found) for metric, text in limits.items()]
         for verdict in verdicts:
             self.log.info("Limit: %s", verdict.reasons[0])
         instance = context["ti"]

@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.links import MlflowRunLink
 from airflow_ml_provider.pod.resources import resource_requirements
+from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class StageOperator(KubernetesPodOperator):
         io: Who brings a pod's inputs and outputs: ``direct``, the stage's own container, which needs Python and the
             store's client; or ``staged``, two containers around it, so that it may be any image. Default ``direct`` for
             ``run`` and ``staged`` for ``command``.
+        strict_metrics: Fail where the code measures something that cannot be kept as a metric: NaN, infinity, text, a
+            name that MLflow does not take, more than 1,000. By default the log says so and the rest is kept.
         checkpoints: How often the stage's folder of checkpoints is brought to the store; an attempt that follows one
             that was cut short finds its content again. ``None`` keeps nothing.
         io_image: Image of those two containers; default from ``[ml] image``.
@@ -116,6 +119,7 @@ class StageOperator(KubernetesPodOperator):
         capacity_timeout: timedelta | None = None,
         io: Literal["direct", "staged"] | None = None,
         io_image: str | None = None,
+        strict_metrics: bool = False,
         checkpoints: timedelta | None = None,
         cache: bool | Mapping[str, Any] = False,
         base_folder: str | None = None,
@@ -143,6 +147,7 @@ class StageOperator(KubernetesPodOperator):
         self.capacity_timeout = capacity_timeout
         self.io = io
         self.io_image = io_image
+        self.strict_metrics = strict_metrics
         self.checkpoints = checkpoints
         self.cache = cache
         self.base_folder = base_folder
@@ -205,10 +210,10 @@ class StageOperator(KubernetesPodOperator):
         raise AssertionError(f"{type(self).__name__} has no companion")
 
     def tracked_params(self, result: StageResult) -> dict[str, Any]:
-        """Return the params that the stage's MLflow run shows."""
+        """Return the params that the stage's MLflow run shows, those that the code took by default among them."""
         from airflow_ml_provider.operators.stage_request import merged_hyperparameters
 
-        return merged_hyperparameters(self)
+        return {**result.values.get(DEFAULT_PARAMS, {}), **merged_hyperparameters(self)}
 
     def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
         """Return the settings of the built-in body, JSON values."""

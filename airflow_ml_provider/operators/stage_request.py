@@ -12,6 +12,7 @@ from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.inputs import resolve_inputs
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.errors import ProtocolError
+from airflow_ml_provider.protocol.metrics import STRICT
 from airflow_ml_provider.protocol.request import Checkpoints, StageRequest
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def stage_request(
             command=tuple(operator.command or ()),
             body=body,
             params=hyperparameters,
-            options=operator.options(context, identity=identity, store=store),
+            options={
+                **operator.options(context, identity=identity, store=store),
+                **({STRICT: True} if operator.strict_metrics else {}),
+            },
             inputs=resolve_inputs(operator.inputs, store),
             outputs=operator.outputs,
             code=_kept(operator.code_archive(context), store_uri=identity.store, store=store),

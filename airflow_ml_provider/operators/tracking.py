@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from airflow_ml_provider.exceptions import MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.claimed_run import claimed_run_id, published_run_id
 from airflow_ml_provider.operators.identity import StageIdentity
+from airflow_ml_provider.protocol.metrics import all_metrics, mark
 from airflow_ml_provider.protocol.request import Tracking
 from airflow_ml_provider.protocol.result import StageResult
 
@@ -133,7 +136,7 @@ class StageTracking:
         tags: Mapping[str, str],
     ) -> None:
         data = self._hook.get_run(run_id)["data"]
-        metrics = {} if result is None else dict(result.metrics)
+        metrics = {} if result is None else all_metrics(result.metrics, result.values)
         params, changed = new_params({key: _text(value) for key, value in hyperparameters.items()}, data)
         self._hook.log_batch(
             run_id, metrics=new_metrics(metrics, data), steps=shown_steps(data), params=params, tags={**changed, **tags}
@@ -217,8 +220,15 @@ def parent_status(states: Any) -> str:
 
 def new_metrics(metrics: Mapping[str, float], data: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics that a run does not show yet, so that nothing is logged twice."""
-    shown = {entry["key"]: entry["value"] for entry in data.get("metrics", [])}
-    return {key: value for key, value in metrics.items() if shown.get(key) != value}
+    shown = {entry["key"]: _as_kept(float(entry["value"])) for entry in data.get("metrics", [])}
+    return {key: value for key, value in metrics.items() if shown.get(key) != _as_kept(float(value))}
+
+
+def _as_kept(value: float) -> float | str:
+    """Return a metric as MLflow shows it: its database keeps infinity as the largest number, and NaN as itself."""
+    if math.isnan(value):
+        return mark(value)
+    return max(-sys.float_info.max, min(sys.float_info.max, value))
 
 
 def shown_steps(data: Mapping[str, Any]) -> dict[str, int]:

@@ -11,6 +11,7 @@ RESERVED_OUTPUTS = (
     "best_params",
     "cache",
     "canary",
+    "default_params",
     "drift",
     "endpoint",
     "evaluation",
@@ -21,6 +22,7 @@ RESERVED_OUTPUTS = (
     "reasons",
     "return_value",
     "study",
+    "undefined_metrics",
     "validation",
 )
 """Names of XComs that a stage pushes beside its outputs."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from airflow_ml_provider.protocol.tune import REPORT_ARGUMENT
 from airflow_ml_provider.runtime.coercion import coerce
 from airflow_ml_provider.runtime.errors import ContractError
 
+_DEFAULT_LIMIT = 2_000
 _PATH_ANNOTATIONS = (Path, str, Any, inspect.Parameter.empty)
 
 
@@ -71,6 +75,25 @@ def bind(
     if problems:
         raise ContractError(f"{name}{signature} does not fit the stage: {'; '.join(problems)}")
     return arguments
+
+
+def default_params(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a function takes by default, by argument: what is no JSON value is left out.
+
+    Args:
+        function: The user's function.
+        arguments: What it is called with; nothing of it is a default.
+    """
+    found: dict[str, Any] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        by_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if not by_name or parameter.default is parameter.empty or parameter.name in (*arguments, REPORT_ARGUMENT):
+            continue
+        with suppress(TypeError, ValueError, RecursionError):
+            text = json.dumps(parameter.default, allow_nan=False)
+            if len(text) <= _DEFAULT_LIMIT and json.loads(text) == parameter.default:
+                found[parameter.name] = parameter.default
+    return found
 
 
 def _annotations(function: Callable[..., Any], name: str) -> dict[str, Any]:

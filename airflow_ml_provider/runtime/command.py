@@ -9,22 +9,22 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.runtime.errors import ContractError, UserCodeError
 from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
-from airflow_ml_provider.runtime.metrics import as_metrics
+from airflow_ml_provider.runtime.metrics import Metrics, as_metrics
 
 RESULT_FILE_LIMIT_BYTES = 256 * 1024
 _LOOK_SECONDS = 0.5
 
 
-def run_command(
-    command: Sequence[str], *, environment: Mapping[str, str], folder: Path, result: Path
-) -> dict[str, float]:
-    """Run a command to its end and read the metrics it wrote.
+def run_command(command: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> None:
+    """Run a command to its end.
 
     Raises:
-        ContractError: The program does not exist, or its result file is not what the contract says.
+        ContractError: The program does not exist.
         UserCodeError: It ended with another exit code than 0.
         SystemExit: This process was told to end, and the command with it.
     """
@@ -53,7 +53,6 @@ def run_command(
         raise UserCodeError(
             f"command {command[0]!r} {how}", type="CommandFailed", exit_code=code if code > 0 else 128 - code
         )
-    return read_result_file(result)
 
 
 def _started(command: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> subprocess.Popen[bytes]:
@@ -76,14 +75,21 @@ def _exit_code(process: subprocess.Popen[bytes]) -> int:
             continue
 
 
-def read_result_file(path: Path) -> dict[str, float]:
+def read_result_file(path: Path, *, strict: bool) -> tuple[Metrics, dict[str, Any]]:
     """Read ``{"metrics": {...}}`` from the file that a command may write.
 
+    It may also hold ``default_params``, the params that the command took by itself.
+
+    Args:
+        path: The file.
+        strict: Refuse metrics that cannot be kept as they are.
+
     Raises:
-        ContractError: The file is too large, is no JSON object, or has other keys.
+        ContractError: The file is too large, is no JSON object, or has other keys; or ``strict``, and a metric cannot
+            be kept.
     """
     if not path.exists():
-        return {}
+        return Metrics(), {}
     source = "the command's result file ($AIRFLOW_ML_RESULT)"
     if path.stat().st_size > RESULT_FILE_LIMIT_BYTES:
         raise ContractError(f"{source} has {path.stat().st_size:,} bytes, {RESULT_FILE_LIMIT_BYTES:,} are allowed")
@@ -91,6 +97,9 @@ def read_result_file(path: Path) -> dict[str, float]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ContractError(f"{source} is no JSON: {error}") from error
-    if not isinstance(content, dict) or content.keys() - {"metrics"}:
+    if not isinstance(content, dict) or content.keys() - {"metrics", DEFAULT_PARAMS}:
         raise ContractError(f'{source} must be an object like {{"metrics": {{"rmse": 1.5}}}}, got {str(content)[:80]}')
-    return as_metrics(content.get("metrics"), source=source)
+    defaults = content.get(DEFAULT_PARAMS, {})
+    if not isinstance(defaults, dict):
+        raise ContractError(f"{source}: {DEFAULT_PARAMS} must be an object of params by name, got {str(defaults)[:80]}")
+    return as_metrics(content.get("metrics"), source=source, strict=strict), defaults

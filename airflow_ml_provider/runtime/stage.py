@@ -6,7 +6,7 @@ import inspect
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +19,11 @@ from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.names import CHECKPOINTS
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
-from airflow_ml_provider.runtime.binding import bind
 from airflow_ml_provider.runtime.checkpoints import forget_checkpoints, kept_checkpoints
+from airflow_ml_provider.runtime.code_outcome import call_function, command_outcome
 from airflow_ml_provider.runtime.command import run_command
 from airflow_ml_provider.runtime.errors import StageError, UserCodeError, shortened
-from airflow_ml_provider.runtime.function import call, load_function
-from airflow_ml_provider.runtime.metrics import as_metrics
+from airflow_ml_provider.runtime.function import load_function
 from airflow_ml_provider.runtime.patience import patiently
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome, fetch_body, load_body
 from airflow_ml_provider.runtime.workspace import Workspace
@@ -90,26 +89,18 @@ def committed(request: StageRequest, workspace: Workspace, outcome: BodyOutcome,
     return result
 
 
-def call_function(request: StageRequest, workspace: Workspace) -> dict[str, float]:
-    """Call the user's function and return its metrics.
+def call_stage_function(request: StageRequest, workspace: Workspace) -> BodyOutcome:
+    """Call the user's function with the stage's inputs, outputs and folder of checkpoints.
 
     Raises:
-        ContractError: It does not exist, its arguments are others, or what it returned is no metrics.
+        ContractError: It does not exist, its arguments are others, or a metric cannot be kept and is to be.
         UserCodeError: It raised.
     """
-    assert request.run is not None
-    function = load_function(request.run)
+    function = load_function(str(request.run))
     kept = {}
     if request.checkpoints is not None and CHECKPOINTS in inspect.signature(function).parameters:
         kept[CHECKPOINTS] = workspace.checkpoints
-    arguments = bind(
-        function,
-        inputs={**workspace.inputs, **kept},
-        outputs=workspace.outputs,
-        params=request.params,
-        name=request.run,
-    )
-    return as_metrics(call(function, arguments, name=request.run), source=request.run)
+    return call_function(request, function, inputs={**workspace.inputs, **kept}, outputs=workspace.outputs)
 
 
 def _whole(request: StageRequest, root: Path, started: float) -> StageResult:
@@ -126,20 +117,18 @@ def _execute(request: StageRequest, workspace: Workspace, store: ArtifactStore) 
         fetch_body(request, workspace.root)
         context = BodyContext(request=request, inputs=workspace.inputs, outputs=workspace.outputs, store=store)
         return load_body(request.body)(context)
-    metrics: Mapping[str, float]
     if request.run is not None:
-        metrics = call_function(request, workspace)
-    else:
-        variables = command_variables(
-            inputs={name: str(path) for name, path in workspace.inputs.items()},
-            outputs={name: str(path) for name, path in workspace.outputs.items()},
-            params=request.params,
-            result=str(workspace.result),
-        )
-        if request.checkpoints is not None:
-            variables[f"AIRFLOW_ML_{CHECKPOINTS.upper()}"] = str(workspace.checkpoints)
-        metrics = run_command(request.command, environment=variables, folder=workspace.folder, result=workspace.result)
-    return BodyOutcome(metrics=metrics)
+        return call_stage_function(request, workspace)
+    variables = command_variables(
+        inputs={name: str(path) for name, path in workspace.inputs.items()},
+        outputs={name: str(path) for name, path in workspace.outputs.items()},
+        params=request.params,
+        result=str(workspace.result),
+    )
+    if request.checkpoints is not None:
+        variables[f"AIRFLOW_ML_{CHECKPOINTS.upper()}"] = str(workspace.checkpoints)
+    run_command(request.command, environment=variables, folder=workspace.folder)
+    return command_outcome(request, workspace.result)
 
 
 def _failure(error: StageError) -> StageFailure:

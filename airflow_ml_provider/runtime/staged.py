@@ -10,15 +10,16 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE
+from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS, all_metrics
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.staged import CODE, COMMIT, FETCH, MAIN, RUNTIME, WORK
-from airflow_ml_provider.runtime.command import read_result_file
-from airflow_ml_provider.runtime.stage import attempt, call_function, committed, write_result
-from airflow_ml_provider.runtime.stages import BodyOutcome
+from airflow_ml_provider.runtime.code_outcome import command_outcome
+from airflow_ml_provider.runtime.stage import attempt, call_stage_function, committed, write_result
 from airflow_ml_provider.runtime.workspace import Workspace
 
 _REQUEST = "request.json"
@@ -68,11 +69,13 @@ def _fetch(request: StageRequest, workspace: Workspace) -> StageResult:
 
 def _main(request: StageRequest, workspace: Workspace) -> StageResult:
     workspace.enter()
-    metrics = call_function(request, workspace)
-    workspace.result.write_text(json.dumps({"metrics": metrics}), encoding="utf-8")
+    outcome = call_stage_function(request, workspace)
+    written: dict[str, Any] = {"metrics": all_metrics(outcome.metrics, outcome.values)}
+    if DEFAULT_PARAMS in outcome.values:
+        written[DEFAULT_PARAMS] = outcome.values[DEFAULT_PARAMS]
+    workspace.result.write_text(json.dumps(written), encoding="utf-8")
     return StageResult(status="success", attempt=request.attempt)
 
 
 def _commit(request: StageRequest, workspace: Workspace, started: float) -> StageResult:
-    outcome = BodyOutcome(metrics=read_result_file(workspace.result))
-    return committed(request, workspace, outcome, started=started)
+    return committed(request, workspace, command_outcome(request, workspace.result), started=started)

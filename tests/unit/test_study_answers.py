@@ -1,4 +1,4 @@
-"""Between a study and its workers: whatever is answered wrongly is an error that people see, and no end of the study."""
+"""Between a study and its workers: whatever is answered wrongly is an error that people see."""
 
 import http.server
 import json

@@ -59,7 +59,7 @@ def run(context: BodyContext) -> BodyOutcome:
     )
     write_card(context.outputs["card"], context, evaluation, table=mine.table, model=name)
     against = {f"champion_{metric}": value for metric, value in (evaluation.champion or {}).items()}
-    return BodyOutcome(metrics={**mine.metrics, **against}, values={"evaluation": asdict(evaluation)})
+    return BodyOutcome(metrics={**mine.metrics, **against}, values={**mine.values, "evaluation": asdict(evaluation)})
 
 
 def _champion(context: BodyContext, name: str) -> Measured | None:

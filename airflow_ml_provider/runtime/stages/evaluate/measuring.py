@@ -5,18 +5,17 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.protocol.environment import command_variables
 from airflow_ml_provider.protocol.request import StageRequest
-from airflow_ml_provider.runtime.binding import bind
+from airflow_ml_provider.runtime.code_outcome import call_function, command_outcome
 from airflow_ml_provider.runtime.command import run_command
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
-from airflow_ml_provider.runtime.function import call, load_function, user_code_error
-from airflow_ml_provider.runtime.metrics import as_metrics
-from airflow_ml_provider.runtime.stages import BodyContext
+from airflow_ml_provider.runtime.function import load_function, user_code_error
+from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,11 +33,13 @@ class Measured:
         metrics: All of them.
         table: Its predictions with what was to be predicted, where there are any.
         by_code: The metrics that the code returned.
+        values: What a result says beside metrics: those that are not finite, params that the code took by default.
     """
 
     metrics: dict[str, float]
     table: DataFrame | None
     by_code: frozenset[str] = frozenset()
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def model_input(request: StageRequest) -> str:
@@ -79,31 +80,25 @@ def measure(context: BodyContext, name: str, model: Path, *, outputs: Mapping[st
             for output in request.outputs
             if output != CARD
         }
-        metrics: dict[str, float] = {}
+        found = BodyOutcome()
         if request.run is not None:
-            metrics = _function(request, inputs, own)
+            found = call_function(request, load_function(request.run), inputs=inputs, outputs=own)
         elif request.command:
-            metrics = _command(request, inputs, own, folder)
+            found = _command(request, inputs, own, folder)
         if options["task"] is None:
-            return Measured(metrics, None)
+            return Measured(dict(found.metrics), None, values=found.values)
         table = _predictions(request, own) if request.run or request.command else _predicted(request, inputs, name)
     finally:
         shutil.rmtree(folder)
     from airflow_ml_provider.runtime.stages.task_metrics import task_metrics
 
-    return Measured({**task_metrics(table, options), **metrics}, table, frozenset(metrics))
-
-
-def _function(request: StageRequest, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> dict[str, float]:
-    assert request.run is not None
-    function = load_function(request.run)
-    arguments = bind(function, inputs=inputs, outputs=outputs, params=request.params, name=request.run)
-    return as_metrics(call(function, arguments, name=request.run), source=request.run)
+    metrics = {**task_metrics(table, options), **found.metrics}
+    return Measured(metrics, table, frozenset(found.metrics), found.values)
 
 
 def _command(
     request: StageRequest, inputs: Mapping[str, Path], outputs: Mapping[str, Path], folder: Path
-) -> dict[str, float]:
+) -> BodyOutcome:
     result = folder / "result.json"
     variables = command_variables(
         inputs={name: str(path) for name, path in inputs.items()},
@@ -111,7 +106,8 @@ def _command(
         params=request.params,
         result=str(result),
     )
-    return run_command(request.command, environment=variables, folder=Path.cwd(), result=result)
+    run_command(request.command, environment=variables, folder=Path.cwd())
+    return command_outcome(request, result)
 
 
 def _predictions(request: StageRequest, outputs: Mapping[str, Path]) -> DataFrame:

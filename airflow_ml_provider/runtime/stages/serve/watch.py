@@ -9,7 +9,7 @@ from typing import Any
 from airflow_ml_provider.runtime.binding import bind
 from airflow_ml_provider.runtime.errors import ContractError
 from airflow_ml_provider.runtime.function import call, load_function
-from airflow_ml_provider.runtime.metrics import as_metrics
+from airflow_ml_provider.runtime.metrics import Metrics, as_metrics
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.serve.asking import ask, fault
 from airflow_ml_provider.runtime.stages.serve.counters import Counters, summed
@@ -38,11 +38,14 @@ def watch(context: BodyContext) -> BodyOutcome:
         **{f"stable_{name}": value for name, value in _measured(old, before, None).items()},
     }
     metrics["percent"] = float(options["percent"])
+    undefined: dict[str, Any] = {}
     if context.request.run is not None:
-        metrics |= _judged(context, metrics)
+        judged = _judged(context, metrics)
+        metrics |= judged.kept
+        undefined = judged.values
     faults = [text for _, text in sent if text]
     print(f"{len(sent)} requests of our own, {len(faults)} with a wrong answer or none", flush=True)
-    return BodyOutcome(metrics=metrics, values={"faults": sorted(set(faults))[:5]})
+    return BodyOutcome(metrics=metrics, values={**undefined, "faults": sorted(set(faults))[:5]})
 
 
 def _asked(context: BodyContext) -> list[tuple[float, str]]:
@@ -93,14 +96,14 @@ def _measured(
     }
 
 
-def _judged(context: BodyContext, metrics: Mapping[str, float]) -> dict[str, float]:
+def _judged(context: BodyContext, metrics: Mapping[str, float]) -> Metrics:
     request = context.request
     assert request.run is not None
     function = load_function(request.run)
     params: dict[str, Any] = {**request.params, _OBSERVED: dict(metrics)}
     arguments = bind(function, inputs={}, outputs={}, params=params, name=request.run)
     found = as_metrics(call(function, arguments, name=request.run), source=request.run)
-    taken = sorted(found.keys() & metrics.keys())
+    taken = sorted({*found.kept, *found.undefined} & metrics.keys())
     if taken:
         raise ContractError(f"{request.run} returned the metric {taken[0]!r}, which is measured already; rename it")
     return found

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.tune import NESTED_ALGORITHMS, STUDY_STORAGE_VARIABLE
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
 from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
@@ -28,6 +29,8 @@ from airflow_ml_provider.runtime.stages.tune.server import serving
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
+
+    from airflow_ml_provider.runtime.stages.tune.study import Study
 
 _LOOK_SECONDS = 1.0
 _FAREWELL_SECONDS = 3.0
@@ -43,7 +46,7 @@ def run(context: BodyContext) -> BodyOutcome:
         UserCodeError: Too many trials failed, or none succeeded.
         SystemExit: This process was told to end; what runs is given up.
     """
-    from airflow_ml_provider.runtime.stages.tune.report import load_plots, write_report
+    from airflow_ml_provider.runtime.stages.tune.report import load_plots
     from airflow_ml_provider.runtime.stages.tune.runs import TrialRuns
     from airflow_ml_provider.runtime.stages.tune.study import Study
 
@@ -92,6 +95,14 @@ def run(context: BodyContext) -> BodyOutcome:
         raise study.failure
     if warm is not None:
         warm.join()
+    return _outcome(context, study)
+
+
+def _outcome(context: BodyContext, study: Study) -> BodyOutcome:
+    """Write the report, and return the best trial's params and metrics."""
+    from airflow_ml_provider.runtime.stages.tune.report import write_report
+
+    request, options = context.request, context.request.options
     best = _best(study.optuna, study.ended, options)
     metrics = [objective["metric"] for objective in options["objectives"]]
     write_report(
@@ -105,10 +116,14 @@ def run(context: BodyContext) -> BodyOutcome:
     states = [record.state for record in study.ended]
     counts = {f"trials_{state}": float(states.count(state)) for state in ("complete", "pruned", "failed")}
     print(f"Best is trial {best.number}: {_shown(best, metrics)}", flush=True)
-    return BodyOutcome(
-        metrics={**best.metrics, **counts},
-        values={"best_params": dict(best.params), "study": {"best_trial": best.number, "best_run": best.run_id}},
-    )
+    values: dict[str, Any] = {
+        "best_params": dict(best.params),
+        "study": {"best_trial": best.number, "best_run": best.run_id},
+    }
+    # A param with a condition may be one that is searched, and by default elsewhere.
+    if defaults := {name: value for name, value in study.default_params.items() if name not in best.params}:
+        values[DEFAULT_PARAMS] = defaults
+    return BodyOutcome(metrics={**best.metrics, **counts}, values=values)
 
 
 def _where_to_look(local: bool) -> str:

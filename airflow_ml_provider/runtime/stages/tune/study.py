@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS, UNDEFINED
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
 from airflow_ml_provider.runtime.stages.tune.records import TrialRecord
 from airflow_ml_provider.runtime.stages.tune.space import distributions, suggest
@@ -64,6 +65,7 @@ class Study:
         self.workers: set[str] = set()
         self.dismissed: set[str] = set()
         self._departures = 0
+        self.default_params: Mapping[str, Any] = {}
         self.failure: StageError | None = None
         self._options = options
         self._metrics = [objective["metric"] for objective in options["objectives"]]
@@ -157,14 +159,28 @@ class Study:
         state: Literal["complete", "pruned", "failed"],
         metrics: Mapping[str, float],
         message: str,
+        values: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take the end of a trial; one that was taken for lost is told by its next worker."""
+        """Take the end of a trial; one that was taken for lost is told by its next worker.
+
+        Args:
+            worker: Who ran it.
+            trial: Its number.
+            state: How it ended.
+            metrics: What it measured.
+            message: Why it failed.
+            values: What else a result says of the code: metrics that are not finite, params that it took by default.
+        """
         with self._changed:
             running = self._of(worker, trial)
             if running is None:
                 return
+            undefined = (values or {}).get(UNDEFINED, {})
+            self.default_params = (values or {}).get(DEFAULT_PARAMS, self.default_params)
             missing = [name for name in self._metrics if name not in metrics] if state == "complete" else []
-            if missing:
+            if missing and missing[0] in undefined:
+                state, message = "failed", f"metric {missing[0]!r} is {undefined[missing[0]]}, not a number to compare"
+            elif missing:
                 state, message = "failed", f"no metric {missing[0]!r}; the code gave {', '.join(metrics) or 'none'}"
                 self.failure = ContractError(f"objective: {message}")
             self._finish(trial, running, state=state, metrics=metrics, message=message)

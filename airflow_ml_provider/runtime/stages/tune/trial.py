@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from airflow_ml_provider.protocol.environment import command_variables
+from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.tune import REPORT_ARGUMENT, REPORT_VARIABLE
-from airflow_ml_provider.runtime.binding import bind
-from airflow_ml_provider.runtime.command import read_result_file
+from airflow_ml_provider.runtime.binding import bind, default_params
+from airflow_ml_provider.runtime.code_outcome import command_outcome, is_strict
 from airflow_ml_provider.runtime.errors import ContractError, UserCodeError
 from airflow_ml_provider.runtime.function import call
 from airflow_ml_provider.runtime.metrics import as_metrics
+from airflow_ml_provider.runtime.stages import BodyOutcome
 
 _FAILURE = "failure.json"
 
@@ -132,8 +134,8 @@ class Trial:
                     continue
                 yield number, found
 
-    def metrics(self, code: int) -> dict[str, float]:
-        """Return what the trial measured.
+    def metrics(self, code: int) -> BodyOutcome:
+        """Return what the trial measured, and the params that its code took by default.
 
         Raises:
             ContractError: The code does not take what it is handed: no trial can succeed.
@@ -148,8 +150,11 @@ class Trial:
         if code != 0:
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise UserCodeError(f"the trial's process {how}", type="TrialDied")
+        if self._function is not None:
+            found = json.loads(self._result.read_text(encoding="utf-8"))
+            return BodyOutcome(found["metrics"], found["values"])
         try:
-            return read_result_file(self._result)
+            return command_outcome(self._request, self._result)
         except ContractError as error:
             raise UserCodeError(str(error), type="ContractError") from error
 
@@ -170,13 +175,16 @@ class Trial:
                 raise
             if REPORT_ARGUMENT in parameters and REPORT_ARGUMENT not in arguments:
                 arguments[REPORT_ARGUMENT] = self._report_line
-            metrics = as_metrics(call(self._function, arguments, name=name), source=name)
+            returned = call(self._function, arguments, name=name)
+            found = as_metrics(returned, source=name, strict=is_strict(self._request))
+            defaults = default_params(self._function, arguments)
         except UserCodeError as error:
             told |= {"message": str(error), "type": error.type, "traceback": error.traceback}
         except ContractError as error:
             told |= {"message": str(error), "type": "ContractError"}
         else:
-            self._result.write_text(json.dumps({"metrics": metrics}), encoding="utf-8")
+            values = {**found.values, **({DEFAULT_PARAMS: defaults} if defaults else {})}
+            self._result.write_text(json.dumps({"metrics": found.kept, "values": values}), encoding="utf-8")
             return
         (self._folder / _FAILURE).write_text(json.dumps(told), encoding="utf-8")
 

@@ -21,6 +21,7 @@ from airflow_ml_provider.protocol.result import EXIT_CODES
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError, shortened
 from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
 from airflow_ml_provider.runtime.function import load_function
+from airflow_ml_provider.runtime.stages import BodyOutcome
 from airflow_ml_provider.runtime.stages.tune.client import StudyAnswerError, StudyClient, StudyGoneError
 from airflow_ml_provider.runtime.stages.tune.trial import Process, Trial, descendants
 from airflow_ml_provider.runtime.workspace import Workspace
@@ -109,7 +110,7 @@ def _run_trials(request: StageRequest, study: StudyClient, root: Path) -> None:
                     stopped = _followed(trial, process, study, number)
                     if stopped == "stop":
                         continue
-                    metrics = trial.metrics(process.poll() or 0) if not stopped else {}
+                    found = trial.metrics(process.poll() or 0) if not stopped else BodyOutcome()
             except ContractError as error:
                 study.call("fail", category=error.category, message=shortened(str(error)))
                 return
@@ -118,7 +119,8 @@ def _run_trials(request: StageRequest, study: StudyClient, root: Path) -> None:
                 study.call("tell", trial=number, state="failed", metrics={}, message=message)
                 continue
             state = "pruned" if stopped else "complete"
-            study.call("tell", trial=number, state=state, metrics=metrics, message="")
+            metrics, values = dict(found.metrics), dict(found.values)
+            study.call("tell", trial=number, state=state, metrics=metrics, values=values, message="")
 
 
 def _followed(trial: Trial, process: Process, study: StudyClient, number: int) -> str:
