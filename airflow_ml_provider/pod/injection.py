@@ -1,14 +1,16 @@
 """The runtime travels into the pod in an environment variable, so any image with Python >= 3.10 can run a stage.
 
-What travels is the source of ``protocol``, ``artifacts`` and ``runtime`` of this very version, without docstrings, in
-one compressed piece: every list and watch of the pod carries it, so it is kept small.
+What travels is the source of ``protocol``, ``artifacts`` and ``runtime`` of this very version, without docstrings and
+comments, in one compressed piece: every list and watch of the pod carries it, so it is kept small.
 """
 
 from __future__ import annotations
 
 import ast
 import base64
+import io
 import json
+import tokenize
 import zlib
 from collections.abc import Iterator
 from functools import cache
@@ -20,6 +22,8 @@ _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = ("protocol", "artifacts", "runtime")
 # What of the store only Airflow's side uses.
 _AIRFLOW_SIDE = {"claims.py", "ledger.py", "results.py"}
+
+_FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 BOOTSTRAP = """\
 import base64, json, os, pathlib, runpy, sys, tempfile, zlib
@@ -61,16 +65,18 @@ def packed_runtime() -> str:
 
 
 def without_docstrings(path: Path) -> str:
-    """Return a module's source with empty docstrings; every other line keeps its number."""
+    """Return a module's source with empty docstrings and no comments; every other line keeps its number."""
     source = path.read_text(encoding="utf-8")
     lines = source.splitlines(keepends=True)
     for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            continue
-        first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-            start, end = first.lineno - 1, first.end_lineno or first.lineno
-            lines[start:end] = [f"{' ' * first.col_offset}''\n", *["\n"] * (end - start - 1)]
+        for statement in getattr(node, "body", ()) if isinstance(node, ast.Module | ast.ClassDef | _FUNCTION) else ():
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                start, end = statement.lineno - 1, statement.end_lineno or statement.lineno
+                lines[start:end] = [f"{' ' * statement.col_offset}''\n", *["\n"] * (end - start - 1)]
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            (row, column), line = token.start, lines[token.start[0] - 1]
+            lines[row - 1] = f"{line[:column].rstrip()}\n"
     return "".join(lines)
 
 

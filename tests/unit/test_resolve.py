@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from airflow_ml_provider.cli.params import patch_of
 from airflow_ml_provider.spec.load import load
 from airflow_ml_provider.spec.problems import SpecError
 from airflow_ml_provider.spec.resolve import resolve
@@ -35,6 +38,69 @@ def patched(target, patch):
 )
 def test_a_patch_does_what_the_standard_says(target, patch, result):
     assert patched(target, patch) == result
+
+
+PARTS = st.lists(
+    st.one_of(
+        st.just("tune.best_params"),
+        st.dictionaries(st.sampled_from(["a", "b", "steps"]), st.integers(0, 9), max_size=3),
+    ),
+    min_size=1,
+    max_size=4,
+).filter(lambda parts: "tune.best_params" in parts)
+
+
+@given(st.one_of(PARTS, st.just("tune.best_params")), st.sampled_from(["a", "steps", "new"]), st.integers(10, 99))
+def test_a_param_that_is_changed_leaves_references_and_other_params_as_they_are(params, name, value):
+    before = {"stages": {"train": {"kind": "train", "params": params}}}
+    after = patched(before, {"stages": {"train": {"params": {name: value}}}})["stages"]["train"]["params"]
+    parts = params if isinstance(params, list) else [params]
+    assert [part for part in after if isinstance(part, str)] == [part for part in parts if isinstance(part, str)]
+
+    def fixed(found):
+        merged = {}
+        for part in found:
+            merged |= part if isinstance(part, dict) else {}
+        return merged
+
+    assert fixed(after) == {**fixed(parts), name: value}
+    # What a reference brings comes before it.
+    assert after[-1] == {name: value}
+
+
+TUNED = """
+pipeline: p
+defaults: {params: {seed: 1}}
+environments:
+  staging: {stages: {train: {params: {steps: 5}}}}
+stages:
+  tune:
+    kind: tune
+    run: steps.code:train
+    search: {rate: {float: [0, 1]}}
+    objective: {metric: loss, direction: minimize}
+  train:
+    kind: train
+    run: steps.code:train
+    params: [tune.best_params, {steps: 3}]
+"""
+
+
+@pytest.mark.parametrize("door", ["environment", "overlay", "run"])
+def test_every_door_changes_one_param_and_keeps_the_edge(write, door):
+    path = write(TUNED)
+    write("stages: {train: {params: {steps: 5}}}", "p.prod.yaml")
+    patch = patch_of(["train.steps=5"]) if door == "run" else None
+    loaded = load(path, environment={"environment": "staging", "overlay": "prod"}.get(door), patch=patch)
+    train = loaded.spec.stages["train"]
+    assert train.params == {"seed": 1, "steps": 5}
+    assert loaded.spec.upstream("train") == {"tune"}
+    assert str(loaded.document.position(("stages", "train", "params", 1))).rpartition("/")[2] == "p.yaml:15:14"
+    place = str(loaded.document.position(("stages", "train", "params", 3, "steps")))
+    written = {"environment": "p.yaml:5:39", "overlay": "p.prod.yaml:1:27", "run": "(given):1:1"}[door]
+    assert place.rpartition("/")[2].startswith(written)
+    gone = load(path, patch={"stages": {"train": {"params": {"steps": None}}}}).spec
+    assert (gone.stages["train"].params, gone.upstream("train")) == ({"seed": 1}, {"tune"})
 
 
 @pytest.fixture

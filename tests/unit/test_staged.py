@@ -159,7 +159,7 @@ def test_what_a_command_left_is_checked_before_it_is_committed(tmp_path):
     staged = Staged(tmp_path)
     staged.run("fetch")
     staged.run("main")
-    (staged.root / "work" / "result.json").write_text(json.dumps({"metrics": {"loss": "low"}}))
+    (staged.root / "work" / "result.json").write_text(json.dumps({"loss": 1.0}))
     code, _, _ = staged.run("base")
     assert code == 4
     assert staged.result.failure.category == "contract"

@@ -255,7 +255,7 @@ def test_a_command_in_any_language_is_tried_with_its_params_in_the_environment(t
             "3 trials failed, 2 may (max_failed_trials); the last, trial",
         ),
         ("raises", {"trials": 2, "max_failed_trials": 9}, "user_code", "none of 2 trials was completed; the last"),
-        ("nan", {}, "user_code", "metric 'loss' is nan"),
+        ("nan", {}, "user_code", "metric 'loss' is NaN, not a number to compare"),
         ("other_metric", {"max_failed_trials": 9}, "contract", "objective: no metric 'loss'; the code gave mae"),
         ("crashes", {}, "user_code", "the trial's process was killed by SIGKILL"),
         ("unfit", {}, "contract", "argument 'y' has no default"),

@@ -157,6 +157,11 @@ class CodeStageSpec(StageSpec):
         description="Who fetches and commits in a pod: the stage's container, or two around it",
         examples=["staged"],
     )
+    strict_metrics: bool = Field(
+        default=False,
+        description="Fail where the code measures what cannot be kept as a metric, instead of leaving it out",
+        examples=[True],
+    )
     checkpoints: Duration | None = Field(
         default=None,
         description="How often the stage's folder of checkpoints is brought to the store",
