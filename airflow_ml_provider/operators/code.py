@@ -58,7 +58,8 @@ def packed_built_in(body: str | None) -> bytes | None:
     """Pack a built-in body with the modules that bodies share, ``None`` for another's."""
     if body not in BODIES:
         return None
-    files = [*sorted((_STAGES / body).glob("*.py")), *sorted(_STAGES.glob("[!_]*.py"))]
+    shared = [*sorted((_STAGES / "dataset").glob("*.py")), *sorted(_STAGES.glob("[!_]*.py"))]
+    files = [*sorted((_STAGES / body).glob("*.py")), *shared]
     return pack_files({path.relative_to(_STAGES).as_posix(): (path.read_bytes(), False) for path in files})
 
 

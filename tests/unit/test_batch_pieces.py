@@ -15,6 +15,7 @@ from airflow_ml_provider.artifacts.digest import FileEntry
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
 from airflow_ml_provider.runtime.stages.batch_predict.pieces import Progress, pieces_of
 from airflow_ml_provider.runtime.stages.batch_predict.predicting import Predictor
+from airflow_ml_provider.runtime.stages.dataset.columns import Dataset
 
 
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=6), st.integers(1, 9))
@@ -71,7 +72,7 @@ def predictor(model, **changes):
 
 def test_rows_that_the_model_cannot_take_stand_apart(model):
     table = pd.DataFrame({"id": range(8), "x": [1, 13, 3, "lots", 7, 13, 2, 4], "n": [1, 1, 1, 1, 1, 1, 1.5, 2]})
-    done, rejected, reasons = predictor(model).predict(table, file="a.csv", first=100)
+    done, rejected, reasons = predictor(model).predict(Dataset(table), file="a.csv", first=100)
     assert dict(zip(done["id"], done["y"], strict=True)) == {0: 2.0, 2: 6.0, 7: 8.0}
     assert [(row["row"], row["reason"]) for row in rejected] == [
         (101, "ValueError: unlucky"),
@@ -91,14 +92,14 @@ def test_rows_that_the_model_cannot_take_stand_apart(model):
 
 def test_what_goes_along(model):
     table = pd.DataFrame({"id": [1], "x": [2.0], "n": [1]})
-    done, _, _ = predictor(model, keep=["id"]).predict(table, file="", first=0)
+    done, _, _ = predictor(model, keep=["id"]).predict(Dataset(table), file="", first=0)
     assert done.to_dict("records") == [{"id": 1, "y": 4.0}]
     with pytest.raises(ContractError, match="the data has a column 'x', as the predictions have"):
-        predictor(model, prediction="x").predict(table, file="", first=0)
+        predictor(model, prediction="x").predict(Dataset(table), file="", first=0)
     with pytest.raises(BadDataError, match="has no column 'nobody', which keep names"):
-        predictor(model, keep=["nobody"]).predict(table, file="", first=0)
+        predictor(model, keep=["nobody"]).predict(Dataset(table), file="", first=0)
     with pytest.raises(BadDataError, match="has no column 'n', which m version 1 wants"):
-        predictor(model).predict(table.drop(columns="n"), file="", first=0)
+        predictor(model).predict(Dataset(table.drop(columns="n")), file="", first=0)
 
 
 def test_a_model_that_fails_everywhere_is_not_asked_a_million_times(model, monkeypatch):
@@ -110,7 +111,7 @@ def test_a_model_that_fails_everywhere_is_not_asked_a_million_times(model, monke
         raise ValueError("no")
 
     found._model = SimpleNamespace(predict=failing)
-    done, rejected, reasons = found.predict(pd.DataFrame({"x": np.ones(20_000), "n": 1}), file="", first=0)
+    done, rejected, reasons = found.predict(Dataset(pd.DataFrame({"x": np.ones(20_000), "n": 1})), file="", first=0)
     assert (len(done), list(done.columns), len(rejected)) == (0, ["x", "n", "y"], 10_000)
     assert reasons == {"the model raised ValueError": 20_000}
     assert len(calls) < 3000
@@ -132,13 +133,13 @@ def test_a_number_reaches_the_model_as_it_is_or_not_at_all(tmp_path, kind, value
     signature = infer_signature(pd.DataFrame({"v": np.array([1], kind)}))
     mlflow.pyfunc.save_model(tmp_path / "m", python_model=Same(), signature=signature, pip_requirements=["mlflow"])
     found = predictor(tmp_path / "m")
-    done, rejected, _ = found.predict(pd.DataFrame({"v": pd.Series(values, dtype=object)}), file="", first=0)
+    done, rejected, _ = found.predict(Dataset(pd.DataFrame({"v": pd.Series(values, dtype=object)})), file="", first=0)
     assert list(done["y"]) == good
     assert len(rejected) == len(values) - len(good)
 
 
 def test_good_rows_are_told_apart_from_bad_ones_after_any_number_of_numbers_that_are_none(model):
     table = pd.DataFrame({"x": [*["no"] * 1500, 13.0, *[1.0] * 500], "n": 1})
-    done, _, reasons = predictor(model, batch_rows=1000).predict(table, file="", first=0)
+    done, _, reasons = predictor(model, batch_rows=1000).predict(Dataset(table), file="", first=0)
     assert len(done) == 500
     assert reasons == {"x: a number is wanted": 1500, "the model raised ValueError": 1}

@@ -64,7 +64,11 @@ def test_a_column_of_many_values_replaced_times_and_flags_written_otherwise():
     assert drifted(many, many.assign(id=many["id"].str.replace("a", "b"))) == ["id"]
     hours = pd.DataFrame({"at": pd.date_range("2025-01-01", periods=2000, freq="h")})
     assert drifted(hours, hours) == []
-    assert drifted(hours, hours + pd.Timedelta(days=400)) == ["at"]
+    # Times move on: what is compared are the hours of the day and the days of the week.
+    assert drifted(hours, hours + pd.Timedelta(days=400)) == []
+    assert drifted(hours, hours[hours["at"].dt.hour < 6]) == ["at"]
+    assert drifted(hours, hours[hours["at"].dt.day_of_week < 5]) == ["at"]
+    assert drifted(hours, hours.assign(at=hours["at"].where(hours.index % 2 == 0))) == ["at"]
     flags = pd.DataFrame({"flag": SOURCE.random(1000) < 0.3})
     assert drifted(flags, flags.astype(int)) == []
     assert drifted(flags, ~flags) == ["flag"]

@@ -13,7 +13,9 @@ from airflow_ml_provider.artifacts.digest import FileEntry
 from airflow_ml_provider.artifacts.errors import AlreadyExistsError
 from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.objects import create_object, filesystem, read_object, store_errors, write_object
+from airflow_ml_provider.runtime.errors import BadDataError
 from airflow_ml_provider.runtime.patience import patiently
+from airflow_ml_provider.runtime.stages.dataset.files import is_data_file
 
 PREDICTIONS, REJECTED = "predictions", "rejected"
 """The outputs."""
@@ -43,9 +45,16 @@ class Piece:
 
 
 def pieces_of(files: Sequence[FileEntry], *, workers: int) -> list[Piece]:
-    """Return the pieces of a dataset: its files, cut where there are fewer of them than workers."""
-    parts = max(1, -(-workers // len(files)))
-    cut = [(entry.path, part) for entry in sorted(files, key=lambda entry: entry.path) for part in range(parts)]
+    """Return the pieces of a dataset: its files, cut where there are fewer of them than workers.
+
+    Raises:
+        BadDataError: No file holds rows.
+    """
+    paths = sorted(entry.path for entry in files if is_data_file(entry.path))
+    if not paths:
+        raise BadDataError(f"data has no file with rows: it has {', '.join(entry.path for entry in files[:5])}")
+    parts = max(1, -(-workers // len(paths)))
+    cut = [(path, part) for path in paths for part in range(parts)]
     return [Piece(number, path, part, parts) for number, (path, part) in enumerate(cut)]
 
 

@@ -25,7 +25,8 @@ from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCo
 from airflow_ml_provider.runtime.function import user_code_error
 from airflow_ml_provider.runtime.patience import patiently
 from airflow_ml_provider.runtime.stages.batch_predict.pieces import PREDICTIONS, REJECTED, Piece, Progress, pieces_of
-from airflow_ml_provider.runtime.stages.frames import read_frame
+from airflow_ml_provider.runtime.stages.dataset.reading import read_dataset
+from airflow_ml_provider.runtime.stages.dataset.writing import json_lines
 from airflow_ml_provider.runtime.stages.registered import fetch_version
 from airflow_ml_provider.runtime.workspace import Workspace
 
@@ -98,12 +99,11 @@ def _predicted(request: StageRequest, piece: Piece, predictor: Any, folder: Path
     data = folder / "data"
     fetch = partial(ArtifactStore().fetch, request.inputs["data"], data, only=piece.path)
     patiently(fetch, what="Fetching a file")
-    file = data / piece.path if piece.path else data
-    table = read_frame(file, name=f"data/{piece.path}".rstrip("/"), text=predictor.text_columns, may_be_empty=True)
-    first, last = piece.rows(len(table))
-    predicted, rejected, reasons = predictor.predict(table.iloc[first:last], file=piece.path, first=first)
+    dataset = read_dataset(data, name="data", only=piece.path, may_be_empty=True)
+    first, last = piece.rows(len(dataset))
+    predicted, rejected, reasons = predictor.predict(dataset.rows(first, last), file=piece.path, first=first)
     report: dict[str, Any] = {
-        "rows_of_file": len(table),
+        "rows_of_file": len(dataset),
         "predicted": len(predicted),
         "rejected": last - first - len(predicted),
         "rejected_rows": None,
@@ -133,7 +133,8 @@ def _write(table: DataFrame, path: Path, name: str) -> None:
         elif name == "csv":
             table.to_csv(path, index=False)
         else:
-            table.to_json(path, orient="records", lines=True, date_format="iso", date_unit="ns", double_precision=15)
+            with path.open("w", encoding="utf-8") as lines:
+                lines.writelines(f"{line}\n" for line in json_lines(table))
     except (ValueError, TypeError) as error:
         raise ContractError(
             f"batch_predict: the rows cannot be written as {name}: {error}; say format: jsonl"

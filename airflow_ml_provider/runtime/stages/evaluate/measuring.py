@@ -18,8 +18,9 @@ from airflow_ml_provider.runtime.function import load_function, user_code_error
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
+_SHOWN = 500
 PREDICTIONS = "predictions"
 """The output in which the user's code leaves predictions, one row each."""
 CARD = "card"
@@ -111,7 +112,7 @@ def _command(
 
 
 def _predictions(request: StageRequest, outputs: Mapping[str, Path]) -> DataFrame:
-    from airflow_ml_provider.runtime.stages.frames import read_frame
+    from airflow_ml_provider.runtime.stages.dataset.reading import read_dataset
 
     path = outputs.get(PREDICTIONS)
     if path is None or not path.exists():
@@ -120,20 +121,23 @@ def _predictions(request: StageRequest, outputs: Mapping[str, Path]) -> DataFram
             f"output {PREDICTIONS!r} (outputs: {{{PREDICTIONS}: dataset}}), with the columns "
             f"{request.options['target']!r} and {request.options['prediction']!r}"
         )
-    return read_frame(path, name=PREDICTIONS)
+    return read_dataset(path, name=PREDICTIONS).inferred()
 
 
 def _predicted(request: StageRequest, inputs: Mapping[str, Path], model: str) -> DataFrame:
     import mlflow
+    import pandas as pd
     from mlflow.exceptions import MlflowException
 
-    from airflow_ml_provider.runtime.stages.frames import read_frame
+    from airflow_ml_provider.runtime.stages.dataset.reading import read_dataset
+    from airflow_ml_provider.runtime.stages.dataset.signature import features_of
 
     data = [name for name in inputs if name != model]
     if len(data) != 1:
         raise ContractError(f"evaluate: beside the model one dataset is an input, got {', '.join(data) or 'none'}")
-    table, target = read_frame(inputs[data[0]], name=data[0]), request.options["target"]
-    if target not in table.columns:
+    dataset, target = read_dataset(inputs[data[0]], name=data[0]), request.options["target"]
+    table = dataset.inferred()
+    if target not in table.columns and request.options["task"] != "clustering":
         raise BadDataError(
             f"{data[0]} has no column {target!r}; it has {', '.join(map(str, table.columns))}: say target"
         )
@@ -141,18 +145,43 @@ def _predicted(request: StageRequest, inputs: Mapping[str, Path], model: str) ->
         loaded = mlflow.pyfunc.load_model(str(inputs[model]))
     except (MlflowException, OSError) as error:
         raise ContractError(f"evaluate: {model} is no model that MLflow can load: {error}") from error
-    features: Any = table.drop(columns=target)
     schema = loaded.metadata.get_input_schema()
-    if schema is not None and schema.has_input_names():
-        missing = [name for name in schema.input_names() if name not in features.columns]
-        if missing:
-            raise ContractError(f"evaluate: {model} wants the column {missing[0]!r}, which {data[0]} does not have")
-        features = features[schema.input_names()]
+    features = features_of(dataset.without(target), schema, name=data[0], model=model)
+    if features.reasons:
+        first = min(features.reasons)
+        raise BadDataError(
+            f"{data[0]}: {len(features.reasons):,} of {len(dataset):,} rows are not what {model} takes; row {first}: "
+            f"{features.reasons[first].text}"
+        )
+    found = [_asked(loaded, rows, model) for rows in features.batches(len(dataset) or 1)]
+    predicted = pd.concat(found).sort_index()
+    return table.assign(**{request.options["prediction"]: predicted})
+
+
+def _asked(loaded: Any, rows: DataFrame, model: str) -> Series[Any]:
+    """Return the predictions of rows.
+
+    Raises:
+        BadDataError: The rows do not fit the model's signature.
+        ContractError: The model gives no prediction a row.
+        UserCodeError: The model raised.
+    """
+    import pandas as pd
+    from mlflow.exceptions import MlflowException
+
     try:
-        predicted = loaded.predict(features)
+        predicted = loaded.predict(rows)
+    except MlflowException as error:
+        # MLflow quotes the rows themselves before it says what is wrong.
+        why = error.message.rpartition("Error: ")[2][:_SHOWN]
+        raise BadDataError(f"evaluate: the rows do not fit the signature of {model}: {why}") from None
     except Exception as error:
         raise user_code_error(error, during=f"predicting with {model}") from error
     try:
-        return table.assign(**{request.options["prediction"]: predicted})
+        return pd.Series(predicted.iloc[:, 0].to_numpy() if _is_one_column(predicted) else predicted, index=rows.index)
     except (TypeError, ValueError) as error:
         raise ContractError(f"evaluate: {model} gives no column of predictions, one a row: {error}") from error
+
+
+def _is_one_column(predicted: Any) -> bool:
+    return hasattr(predicted, "iloc") and getattr(predicted, "ndim", 0) == 2 and predicted.shape[1] == 1

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
-from airflow_ml_provider.runtime.stages.frames import read_frame
+from airflow_ml_provider.runtime.stages.dataset.alignment import like, standard
+from airflow_ml_provider.runtime.stages.dataset.reading import read_dataset
 from airflow_ml_provider.runtime.stages.monitor.drift import Drift, compare
 from airflow_ml_provider.runtime.stages.monitor.quality import quality
 from airflow_ml_provider.runtime.stages.monitor.with_evidently import compare_with_evidently, evidently_takes
@@ -28,8 +29,8 @@ def run(context: BodyContext) -> BodyOutcome:
         ContractError: Evidently is asked for and not there.
     """
     options = context.request.options
-    reference = read_frame(context.inputs[REFERENCE], name=REFERENCE)
-    current = read_frame(context.inputs[CURRENT], name=CURRENT)
+    reference = standard(read_dataset(context.inputs[REFERENCE], name=REFERENCE))
+    current = like(read_dataset(context.inputs[CURRENT], name=CURRENT), reference)
     columns = _columns(reference, current, options)
     found = _drift(context, reference[columns], current[columns])
     drifted = [one.column for one in found if one.drifted]

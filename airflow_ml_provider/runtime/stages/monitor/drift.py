@@ -31,7 +31,7 @@ class Drift:
 
     Attributes:
         column: Its name.
-        kind: ``number`` or ``category``.
+        kind: ``number``, ``category`` or ``time``.
         test: How it was tested.
         score: What the test gave.
         limit: From which score on the column has changed.
@@ -85,9 +85,7 @@ def _column(name: str, reference: Series[Any], current: Series[Any]) -> Drift:
 
     both = (reference, current)
     if all(map(is_datetime64_any_dtype, both)):
-        # As nanoseconds; what has no time is missing there too.
-        reference, current = (column.astype("int64").where(column.notna()).astype(float) for column in both)
-        return _numbers(name, reference, current)
+        return _times(name, reference, current)
     if all(map(is_numeric_dtype, both)):
         return _numbers(name, reference.astype(float), current.astype(float))
     return _categories(name, reference, current)
@@ -111,6 +109,31 @@ def _numbers(name: str, reference: Series[Any], current: Series[Any]) -> Drift:
     if distance / apart > index / limit:
         return Drift(name, "number", "KS", distance, apart, distance >= apart)
     return Drift(name, "number", "PSI", index, limit, index >= limit)
+
+
+def _times(name: str, reference: Series[Any], current: Series[Any]) -> Drift:
+    """Compare the hours of the day and the days of the week: the times themselves move on by their nature.
+
+    What does not span a day has no hours to compare, and what does not span a week no days.
+    """
+    found = [
+        _counted(name, kind, [_share(column, part, bins) for column in (reference, current)], reference, current)
+        for kind, part, bins, days in (("hour", "hour", 24, 1), ("weekday", "day_of_week", 7, 7))
+        if all(column.notna().any() and (column.max() - column.min()).days >= days for column in (reference, current))
+    ]
+    missing = [[int(column.notna().sum()), int(column.isna().sum())] for column in (reference, current)]
+    found.append(_counted(name, "missing", missing, reference, current))
+    return max(found, key=lambda one: one.score / one.limit)
+
+
+def _share(column: Series[Any], part: str, bins: int) -> list[int]:
+    counts = getattr(column.dropna().dt, part).value_counts()
+    return [int(counts.get(value, 0)) for value in range(bins)]
+
+
+def _counted(name: str, what: str, counts: list[list[int]], reference: Series[Any], current: Series[Any]) -> Drift:
+    index, limit = psi(*counts), max(PSI_LIMIT, chance(len(counts[0]), len(reference), len(current)))
+    return Drift(name, "time", f"PSI of {what}", index, limit, index >= limit)
 
 
 def _categories(name: str, reference: Series[Any], current: Series[Any]) -> Drift:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airflow_ml_provider.runtime.errors import ContractError
+from airflow_ml_provider.runtime.errors import BadDataError, ContractError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.registered import fetch_version
 
@@ -68,17 +68,19 @@ def _request(context: BodyContext, model: PyFuncModel, folder: Path, shown: str)
                 f"save it with input_example=..., or give the stage rows of it: example: features.test"
             )
         return str(saved)
-    from airflow_ml_provider.runtime.stages.frames import read_frame
+    from airflow_ml_provider.runtime.stages.dataset.reading import read_dataset
+    from airflow_ml_provider.runtime.stages.dataset.signature import features_of
+    from airflow_ml_provider.runtime.stages.dataset.writing import json_rows
 
-    rows: Any = read_frame(context.inputs[_EXAMPLE], name=_EXAMPLE).head(_ROWS)
-    schema = model.metadata.get_input_schema()
-    if schema is not None and schema.has_input_names():
-        missing = [column for column in schema.input_names() if column not in rows.columns]
-        if missing:
-            raise ContractError(f"serve: {shown} wants the column {missing[0]!r}, which {_EXAMPLE} does not have")
-        rows = rows[schema.input_names()]
-    split = json.loads(rows.to_json(orient="split", index=False, double_precision=15, date_format="iso"))
-    return json.dumps({"dataframe_split": split})
+    rows = read_dataset(context.inputs[_EXAMPLE], name=_EXAMPLE).rows(0, _ROWS)
+    features = features_of(rows, model.metadata.get_input_schema(), name=_EXAMPLE, model=shown)
+    # One request has one set of columns: the first rows that have the same ones.
+    found = next(features.batches(_ROWS), None)
+    if found is None or found.empty:
+        first = features.reasons[min(features.reasons)].text
+        raise BadDataError(f"serve: no row of {_EXAMPLE} is what {shown} takes; row 0: {first}")
+    split = {"columns": list(map(str, found.columns)), "data": list(json_rows(found))}
+    return json.dumps({"dataframe_split": split}, allow_nan=False)
 
 
 def _said(response: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
-from airflow_ml_provider.runtime.stages.frames import read_frame
+from airflow_ml_provider.runtime.stages.dataset.reading import read_dataset
 
 SHOWN_FAILURES = 20
 
@@ -28,7 +28,7 @@ def run(context: BodyContext) -> BodyOutcome:
     """
     ((name, path),) = context.inputs.items()
     suite = _load_suite(context)
-    frame = read_frame(path, name=name)
+    frame = read_dataset(path, name=name).inferred()
     result = _validate(frame, suite)
     context.outputs["report"].write_text(json.dumps(result, indent=2, default=str), encoding="utf-8")
     summary = summarise(result, suite_name=suite.name)
