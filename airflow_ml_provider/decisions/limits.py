@@ -19,7 +19,7 @@ ALWAYS = (
 LABELLED = "labelled_rows"
 BY_TASK: Mapping[str, tuple[str, ...]] = {
     "regression": ("rmse", "mae", "r2"),
-    "classification": ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss"),
+    "classification": ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss", "brier"),
     "clustering": ("adjusted_rand", "silhouette"),
     "ranking": ("ndcg", "groups"),
 }

@@ -38,6 +38,9 @@ class EvaluateOperator(CheckedStageOperator):
         prediction: Column of what was predicted.
         by: Columns whose values cut the data into slices.
         min_slice_rows: Slices of fewer rows are left out.
+        space: Of ``clustering``, where the silhouette is measured: columns of the predictions, or the name of an output
+            that the code writes, a row of numbers each. By default that is, without code, what the last step of a
+            pipeline of scikit-learn is given, else the columns of the model's signature.
         confidence: With which confidence a difference to the champion is within its tolerance, by bootstrap.
     """
 
@@ -56,6 +59,7 @@ class EvaluateOperator(CheckedStageOperator):
         by: Sequence[str] = (),
         min_slice_rows: int = 30,
         confidence: float | None = None,
+        space: str | Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -67,6 +71,7 @@ class EvaluateOperator(CheckedStageOperator):
         self.by = tuple(by)
         self.min_slice_rows = min_slice_rows
         self.confidence = confidence
+        self.space = space if space is None or isinstance(space, str) else list(space)
         self.body_calls_code = self.uses_body
         # The champion is in MLflow.
         self.needs_tracking = CHAMPION in self.gate
@@ -97,6 +102,7 @@ class EvaluateOperator(CheckedStageOperator):
             "by": list(self.by),
             "min_slice_rows": self.min_slice_rows,
             "confidence": self.confidence,
+            **({"space": self.space} if self.space else {}),
         }
 
     def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:

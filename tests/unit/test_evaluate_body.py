@@ -42,7 +42,15 @@ def test_the_usual_metrics_of_each_task():
     )
     found = task_metrics(classes, {**OPTIONS, "task": "classification"})
     assert found == pytest.approx(
-        {"accuracy": 0.75, "balanced_accuracy": 0.75, "f1": 0.7333333, "roc_auc": 1.0, "log_loss": 0.370914}, rel=1e-4
+        {
+            "accuracy": 0.75,
+            "balanced_accuracy": 0.75,
+            "f1": 0.7333333,
+            "roc_auc": 1.0,
+            "log_loss": 0.370914,
+            "brier": 0.1175,
+        },
+        rel=1e-4,
     )
     ranked = pd.DataFrame(
         {"group": [1, 1, 1, 2, 2], "target": [3, 2, 0, 1, 0], "prediction": [0.9, 0.5, 0.1, 0.2, 0.8]}

@@ -78,6 +78,11 @@ class EvaluateSpec(CodeStageSpec):
         description="With which confidence a difference to the champion is within its tolerance, by bootstrap",
         examples=[0.95],
     )
+    space: str | list[str] | None = Field(
+        default=None,
+        description="Of clustering, the columns in which the silhouette is measured, or an output that the code writes",
+        examples=[["x", "y"], "embedding"],
+    )
     on_failure: Literal["fail", "warn", "branch"] = Field(
         default="fail", description="What becomes of the pipeline when the check fails", examples=["branch"]
     )

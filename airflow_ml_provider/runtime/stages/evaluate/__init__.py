@@ -102,18 +102,19 @@ def _intervals(mine: Measured, champion: Measured | None, options: Any) -> dict[
 def _slices(table: DataFrame | None, options: Any) -> dict[str, dict[str, float]]:
     if table is None or not options["by"]:
         return {}
-    from airflow_ml_provider.runtime.stages.task_metrics import task_metrics
+    from airflow_ml_provider.runtime.stages.task_metrics import classes_of, task_metrics
 
     missing = [column for column in options["by"] if column not in table.columns]
     if missing:
         known = ", ".join(map(str, table.columns))
         raise BadDataError(f"by: the predictions have no column {missing[0]!r}; they have {known}")
     found: dict[str, dict[str, float]] = {}
+    classes = classes_of(table[options["target"]]) if options["task"] == "classification" else None
     for column in options["by"]:
         groups = table.groupby(column, observed=True)
         if len(found) + groups.ngroups > SLICES_LIMIT:
             raise ContractError(f"by: more than {SLICES_LIMIT} slices; name fewer columns, or put values together")
         for value, rows in groups:
             if len(rows) >= options["min_slice_rows"]:
-                found[f"{column}={value}"] = {**task_metrics(rows, options), "rows": float(len(rows))}
+                found[f"{column}={value}"] = {**task_metrics(rows, options, classes=classes), "rows": float(len(rows))}
     return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.runtime.errors import ContractError
-from airflow_ml_provider.runtime.stages.task_metrics import GROUP, task_metrics
+from airflow_ml_provider.runtime.stages.task_metrics import GROUP, classes_of, task_metrics
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,9 +38,12 @@ def differences(mine: DataFrame, theirs: DataFrame, *, options: Mapping[str, Any
     random = np.random.default_rng(_SEED)
     found: dict[str, list[float]] = {}
     units = _units(mine, options)
+    classes = classes_of(mine[options["target"]]) if options["task"] == "classification" else None
     for _ in range(RESAMPLES):
         drawn = [units[unit] for unit in random.integers(0, len(units), len(units))]
-        own, other = (task_metrics(_resampled(table, drawn, options), options) for table in (mine, theirs))
+        own, other = (
+            task_metrics(_resampled(table, drawn, options), options, classes=classes) for table in (mine, theirs)
+        )
         for metric in options["compared"]:
             if metric in own and metric in other:
                 found.setdefault(metric, []).append(own[metric] - other[metric])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.runtime.stages import BodyContext
 from airflow_ml_provider.runtime.stages.tables import Table, write_tables
+from airflow_ml_provider.runtime.stages.task_metrics import PROBABILITY, classes_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -103,10 +104,12 @@ def _plot(table: DataFrame, options: Mapping[str, Any]) -> str | None:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 4.5), layout="tight")
-    FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
     target, prediction = table[options["target"]], table[options["prediction"]]
+    classes = classes_of(target) if options["task"] == "classification" else []
+    by_probability = PROBABILITY in table.columns and len(classes) == 2
+    figure = Figure(figsize=(15, 4.5) if by_probability else (6, 4.5), layout="tight")
+    FigureCanvasSVG(figure)
+    axes, *more = figure.subplots(1, 3 if by_probability else 1, squeeze=False)[0]
     if options["task"] == "regression":
         axes.hexbin(target, prediction, gridsize=40, mincnt=1, cmap="Blues")
         axes.axline((float(target.mean()), float(target.mean())), slope=1, color="grey", linewidth=0.8)
@@ -119,9 +122,29 @@ def _plot(table: DataFrame, options: Mapping[str, Any]) -> str | None:
         axes.set_yticks(range(counts.shape[0]), list(map(str, counts.index)))
     axes.set_xlabel("actual" if options["task"] == "regression" else "predicted")
     axes.set_ylabel("predicted" if options["task"] == "regression" else "actual")
+    if by_probability:
+        _draw_probabilities(more, target == classes[1], table[PROBABILITY])
     drawn = io.StringIO()
     figure.savefig(drawn, format="svg", metadata={"Date": None})
     return drawn.getvalue()
+
+
+def _draw_probabilities(axes: Sequence[Any], positive: Any, probability: Any) -> None:
+    """Draw the ROC and the calibration of the probability of the second class."""
+    from sklearn.calibration import calibration_curve
+    from sklearn.metrics import roc_curve
+
+    roc, calibration = axes
+    false, true, _ = roc_curve(positive, probability)
+    roc.plot(false, true)
+    roc.set_xlabel("false positive rate")
+    roc.set_ylabel("true positive rate")
+    share, said = calibration_curve(positive, probability.clip(0, 1), n_bins=10)
+    calibration.plot(said, share, marker="o")
+    calibration.set_xlabel("predicted probability")
+    calibration.set_ylabel("share of the second class")
+    for each in axes:
+        each.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
 
 
 def _number(metrics: Mapping[str, float], name: str) -> str:

@@ -14,13 +14,14 @@ from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.code_outcome import call_function, command_outcome
 from airflow_ml_provider.runtime.command import run_command
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
-from airflow_ml_provider.runtime.function import load_function, user_code_error
+from airflow_ml_provider.runtime.function import load_function
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
+from airflow_ml_provider.runtime.stages.evaluate.predicting import predicted
+from airflow_ml_provider.runtime.stages.task_metrics import SPACE, task_metrics
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
-_SHOWN = 500
 PREDICTIONS = "predictions"
 """The output in which the user's code leaves predictions, one row each."""
 CARD = "card"
@@ -88,11 +89,10 @@ def measure(context: BodyContext, name: str, model: Path, *, outputs: Mapping[st
             found = _command(request, inputs, own, folder)
         if options["task"] is None:
             return Measured(dict(found.metrics), None, values=found.values)
-        table = _predictions(request, own) if request.run or request.command else _predicted(request, inputs, name)
+        table = _predictions(request, own) if request.run or request.command else predicted(request, inputs, name)
+        table = _in_space(table, request, own)
     finally:
         shutil.rmtree(folder)
-    from airflow_ml_provider.runtime.stages.task_metrics import task_metrics
-
     metrics = {**task_metrics(table, options), **found.metrics}
     return Measured(metrics, table, frozenset(found.metrics), found.values)
 
@@ -124,64 +124,24 @@ def _predictions(request: StageRequest, outputs: Mapping[str, Path]) -> DataFram
     return read_dataset(path, name=PREDICTIONS).inferred()
 
 
-def _predicted(request: StageRequest, inputs: Mapping[str, Path], model: str) -> DataFrame:
-    import mlflow
-    import pandas as pd
-    from mlflow.exceptions import MlflowException
+def _in_space(table: DataFrame, request: StageRequest, outputs: Mapping[str, Path]) -> DataFrame:
+    """Return predictions of clusters with the coordinates that ``space`` names: columns, or an output of the code."""
+    space = request.options.get("space")
+    if not space:
+        return table
+    if isinstance(space, str):
+        from airflow_ml_provider.runtime.stages.dataset.reading import read_dataset
 
-    from airflow_ml_provider.runtime.stages.dataset.reading import read_dataset
-    from airflow_ml_provider.runtime.stages.dataset.signature import features_of
-
-    data = [name for name in inputs if name != model]
-    if len(data) != 1:
-        raise ContractError(f"evaluate: beside the model one dataset is an input, got {', '.join(data) or 'none'}")
-    dataset, target = read_dataset(inputs[data[0]], name=data[0]), request.options["target"]
-    table = dataset.inferred()
-    if target not in table.columns and request.options["task"] != "clustering":
-        raise BadDataError(
-            f"{data[0]} has no column {target!r}; it has {', '.join(map(str, table.columns))}: say target"
-        )
-    try:
-        loaded = mlflow.pyfunc.load_model(str(inputs[model]))
-    except (MlflowException, OSError) as error:
-        raise ContractError(f"evaluate: {model} is no model that MLflow can load: {error}") from error
-    schema = loaded.metadata.get_input_schema()
-    features = features_of(dataset.without(target), schema, name=data[0], model=model)
-    if features.reasons:
-        first = min(features.reasons)
-        raise BadDataError(
-            f"{data[0]}: {len(features.reasons):,} of {len(dataset):,} rows are not what {model} takes; row {first}: "
-            f"{features.reasons[first].text}"
-        )
-    found = [_asked(loaded, rows, model) for rows in features.batches(len(dataset) or 1)]
-    predicted = pd.concat(found).sort_index()
-    return table.assign(**{request.options["prediction"]: predicted})
-
-
-def _asked(loaded: Any, rows: DataFrame, model: str) -> Series[Any]:
-    """Return the predictions of rows.
-
-    Raises:
-        BadDataError: The rows do not fit the model's signature.
-        ContractError: The model gives no prediction a row.
-        UserCodeError: The model raised.
-    """
-    import pandas as pd
-    from mlflow.exceptions import MlflowException
-
-    try:
-        predicted = loaded.predict(rows)
-    except MlflowException as error:
-        # MLflow quotes the rows themselves before it says what is wrong.
-        why = error.message.rpartition("Error: ")[2][:_SHOWN]
-        raise BadDataError(f"evaluate: the rows do not fit the signature of {model}: {why}") from None
-    except Exception as error:
-        raise user_code_error(error, during=f"predicting with {model}") from error
-    try:
-        return pd.Series(predicted.iloc[:, 0].to_numpy() if _is_one_column(predicted) else predicted, index=rows.index)
-    except (TypeError, ValueError) as error:
-        raise ContractError(f"evaluate: {model} gives no column of predictions, one a row: {error}") from error
-
-
-def _is_one_column(predicted: Any) -> bool:
-    return hasattr(predicted, "iloc") and getattr(predicted, "ndim", 0) == 2 and predicted.shape[1] == 1
+        path = outputs.get(space)
+        if path is None or not path.exists():
+            raise ContractError(f"evaluate: space is the output {space!r}, which the code did not write")
+        found = read_dataset(path, name=space).inferred().select_dtypes("number")
+        if len(found) != len(table):
+            raise BadDataError(f"{space} has {len(found):,} rows, and there are {len(table):,} predictions: one a row")
+    else:
+        missing = [name for name in space if name not in table.columns]
+        if missing:
+            known = ", ".join(map(str, table.columns))
+            raise BadDataError(f"space: the predictions have no column {missing[0]!r}; they have {known}")
+        found = table[list(space)]
+    return table.assign(**{f"{SPACE}{number}": found[name].to_numpy() for number, name in enumerate(found.columns)})

@@ -39,7 +39,7 @@ def run(context: BodyContext) -> BodyOutcome:
         "drifted_columns": float(len(drifted)),
         "drifted_share": len(drifted) / len(found),
         **quality(reference, current, columns, ignored=_ignored(options)),
-        **_performance(current, options),
+        **_performance(current, columns, options),
     }
     values: dict[str, Any] = {"drifted": drifted, "scores": {one.column: one.score for one in found}}
     _write(context, found, metrics, values)
@@ -95,7 +95,7 @@ def _drift(context: BodyContext, reference: DataFrame, current: DataFrame) -> li
         return compare(reference, current)
 
 
-def _performance(current: DataFrame, options: Any) -> dict[str, float]:
+def _performance(current: DataFrame, columns: list[str], options: Any) -> dict[str, float]:
     """Return the metrics of those rows whose outcome is known by now."""
     if options["task"] is None:
         return {}
@@ -107,6 +107,9 @@ def _performance(current: DataFrame, options: Any) -> dict[str, float]:
         return {"labelled_rows": 0.0}
     from airflow_ml_provider.runtime.stages.task_metrics import task_metrics
 
+    if options["task"] == "clustering":
+        # What is not compared is no coordinate either.
+        known = known[list(dict.fromkeys([*columns, target, prediction]))]
     return {"labelled_rows": float(len(known)), **task_metrics(known, options)}
 
 

@@ -1,0 +1,85 @@
+"""Small pipelines that once gave wrong answers or did not end, each run on this machine to its end."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CASES = Path(__file__).parents[1] / "cases"
+AIRFLOW_ML = str(Path(sys.executable).parent / "airflow-ml")
+
+
+@pytest.fixture
+def case(tmp_path, mlflow_server):
+    """Copy a case into a folder of its pipeline's name; returns what runs it and returns what became of its stages."""
+
+    def copied(name, pipeline, *, tracked=False):
+        folder = shutil.copytree(CASES / name, tmp_path / pipeline, ignore=shutil.ignore_patterns("__pycache__"))
+        connection = json.dumps({"conn_type": "mlflow", "host": mlflow_server.uri})
+        variables = {"AIRFLOW_CONN_MLFLOW_DEFAULT": connection} if tracked else {}
+
+        def run(*arguments, file="pipeline.yaml"):
+            done = subprocess.run(
+                [AIRFLOW_ML, "run", file, "--json", *arguments],
+                cwd=folder,
+                env={**os.environ, **variables},
+                capture_output=True,
+                text=True,
+                timeout=240,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            log = max((folder / ".airflow-ml" / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
+            return json.loads(done.stdout)["stages"], log.read_text(errors="replace")
+
+        return run
+
+    return copied
+
+
+def test_the_documented_pruner_ends(case):
+    stages, _ = case("pruner", "median")(file="median.yaml")
+    metrics = stages["tune"]["metrics"]
+    assert metrics["trials_complete"] + metrics["trials_pruned"] == 10
+    assert metrics["trials_pruned"] > 0
+    assert metrics["loss"] < 50
+
+
+def test_a_trial_with_an_endless_message_is_a_failed_trial(case):
+    stages, log = case("loud_trial", "loud")(file="loud.yaml")
+    metrics = stages["tune"]["metrics"]
+    assert metrics["trials_complete"] + metrics["trials_failed"] == 4
+    assert "characters)" in log
+
+
+def test_a_param_of_a_run_leaves_what_was_tuned(case):
+    run = case("param_override", "param_drops_tuned")
+    stages, _ = run()
+    tuned = stages["train"]["metrics"]["rate_used"]
+    assert tuned >= 0.5
+    again, _ = run("--from", "train", "--param", "train.steps=5")
+    assert again["train"]["metrics"] == {"rate_used": tuned, "steps_used": 5.0}
+
+
+def test_the_same_rows_give_the_same_predictions_and_no_drift(case):
+    stages, log = case("typed_rows", "typed", tracked=True)(file="typed.yaml")
+    first, other = [json.JSONDecoder().raw_decode(line[line.index("{") :])[0] for line in shown(log, "FROM")]
+    assert first == other
+    assert (first["customer"], first["start_time"], first["bin"]) == ("00001", "01:30", "1_1")
+    assert first["prediction"] == pytest.approx(1.0)
+    assert stages["watch"]["metrics"]["drifted_columns"] == 0
+    assert stages["watch"]["metrics"]["unseen_share"] == 0
+
+
+def test_a_clustering_passes_in_its_own_space(case):
+    stages, _ = case("penguins", "penguins", tracked=True)()
+    assert stages["evaluate"]["metrics"]["silhouette"] == pytest.approx(0.446, abs=0.001)
+    assert stages["register"]["state"] == "success"
+
+
+def shown(log, word):
+    return [line for line in log.splitlines() if f"{word} " in line and "{" in line]
