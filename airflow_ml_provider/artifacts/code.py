@@ -20,6 +20,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def pack_code(folder: Path) -> bytes:
     """Pack a folder under its own name into a zip file; hidden files and ``__pycache__`` stay out.
 
+    A folder that is a link is packed under the link's name, by which the code imports itself.
+
     Entries are sorted, stored uncompressed and carry no times, so equal folders give equal bytes on every
     machine and with every zlib.
 
@@ -28,7 +30,7 @@ def pack_code(folder: Path) -> bytes:
     """
     if not folder.is_dir():
         raise InvalidArtifactError(f"code folder {folder} does not exist")
-    root = folder.resolve()
+    root, name = folder.resolve(), code_name(folder)
     files = _code_files(root)
     if not files:
         raise InvalidArtifactError(f"code folder {folder} holds no file")
@@ -39,11 +41,13 @@ def pack_code(folder: Path) -> bytes:
             f"keep data out of it and pass it as an input"
         )
     return pack_files(
-        {
-            f"{root.name}/{path.relative_to(root).as_posix()}": (path.read_bytes(), os.access(path, os.X_OK))
-            for path in files
-        }
+        {f"{name}/{path.relative_to(root).as_posix()}": (path.read_bytes(), os.access(path, os.X_OK)) for path in files}
     )
+
+
+def code_name(folder: Path) -> str:
+    """Return the name that a folder of code is imported by: its own, also where it is a link."""
+    return Path(os.path.abspath(folder)).name  # noqa: PTH100 - resolve() would follow the link
 
 
 def pack_files(files: Mapping[str, tuple[bytes, bool]]) -> bytes:
@@ -86,6 +90,10 @@ def _code_files(root: Path) -> list[Path]:
             path = Path(folder, name)
             if name.startswith(".") or name.endswith(".pyc") or (path.is_dir() and not path.is_symlink()):
                 continue
+            if not path.exists():
+                raise InvalidArtifactError(
+                    f"code file {path} is a link to nothing; remove it, or make what it points to"
+                )
             if path.is_dir() or not path.resolve().is_relative_to(root):
                 raise InvalidArtifactError(
                     f"code file {path} is a link to a folder or leaves {root}; copy the content there"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -32,8 +31,10 @@ class FileEntry:
 def scan(path: Path) -> list[FileEntry]:
     """Read a file or a folder and return its entries, sorted by path.
 
+    A link within a folder to something else in it (``latest -> epoch_9.ckpt``) counts as a copy of that.
+
     Raises:
-        InvalidArtifactError: ``path`` does not exist, or holds a link, a socket or an odd file name.
+        InvalidArtifactError: ``path`` does not exist, or holds a link that leaves it, a socket or an odd file name.
     """
     if path.is_symlink():
         raise InvalidArtifactError(f"{path.name}: is a symbolic link; write the content itself")
@@ -41,18 +42,35 @@ def scan(path: Path) -> list[FileEntry]:
         return [_entry(path, "")]
     if not path.is_dir():
         raise InvalidArtifactError(f"{path.name}: no such file or folder")
-    entries = []
-    for folder, folders, names in os.walk(path):
-        for name in (*folders, *names):
-            found = Path(folder, name)
-            relative = found.relative_to(path).as_posix()
-            if found.is_symlink():
-                raise InvalidArtifactError(f"{path.name}/{relative}: is a symbolic link; write the content itself")
-            if name in names:
-                if not found.is_file():
-                    raise InvalidArtifactError(f"{path.name}/{relative}: is no regular file")
-                entries.append(_entry(found, require_relative(relative)))
-    return sorted(entries)
+    return sorted(_entry(found, require_relative(relative)) for relative, found in _files(path, path.resolve(), ()))
+
+
+def _files(folder: Path, root: Path, above: tuple[Path, ...]) -> Iterator[tuple[str, Path]]:
+    here = folder.resolve()
+    for found in sorted(folder.iterdir()):
+        relative = "/".join([*(part.name for part in above), found.name])
+        shown = f"{root.name}/{relative}"
+        if found.is_symlink():
+            _require_inside(found, root, shown)
+        if found.is_file():
+            yield relative, found
+        elif not found.is_dir():
+            raise InvalidArtifactError(f"{shown}: is no regular file")
+        elif here.is_relative_to(found.resolve()):
+            raise InvalidArtifactError(f"{shown}: is a symbolic link to a folder that holds it; remove it")
+        else:
+            yield from _files(found, root, (*above, found))
+
+
+def _require_inside(link: Path, root: Path, shown: str) -> None:
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise InvalidArtifactError(f"{shown}: is a symbolic link to nothing; remove it") from error
+    if not target.is_relative_to(root):
+        raise InvalidArtifactError(
+            f"{shown}: is a symbolic link that leaves the folder; write the content itself, or link within the folder"
+        )
 
 
 def digest_of(entries: Iterable[FileEntry]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_ml_provider.artifacts.errors import StoreError
+from airflow_ml_provider.artifacts.errors import StoreError, StoreUnavailableError
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.protocol.artifact import ArtifactRef
@@ -29,9 +29,9 @@ def _resolve(name: str, value: Any, store: ArtifactStore) -> ArtifactRef:
             return store.find(value)
         if isinstance(value, Mapping):
             return ArtifactRef.from_plain(dict(value))
+    except StoreUnavailableError:
+        raise
     except (ProtocolError, StoreError) as error:
-        if type(error).__name__ == "StoreUnavailableError":
-            raise
         raise StageConfigurationError(f"input {name!r}: {error}") from error
     shown = repr(value)
     raise StageConfigurationError(

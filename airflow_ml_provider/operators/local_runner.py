@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,7 +26,7 @@ from airflow_ml_provider.protocol.tune import LOCAL_VARIABLE
 TAIL_LINES = 20
 LINE_LIMIT = 64 * 1024
 # Less than the five seconds after which Airflow kills a task that was told to end.
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.1
 GRACE_SECONDS = 3.0
 
 
@@ -111,7 +112,7 @@ class LocalRunner:
             os.close(read_end)
             reader = threading.Thread(target=self._follow, args=(self._process.stdout,), daemon=True)
             reader.start()
-            exit_code = _exit_code(self._process)
+            exit_code = self._exit_code(self._process)
             self._end_group()
             reader.join(GRACE_SECONDS)
         finally:
@@ -122,16 +123,25 @@ class LocalRunner:
     def stop(self) -> None:
         """End the process group: SIGTERM, after three seconds SIGKILL; also what the stage left behind.
 
-        Airflow calls this from a signal handler, on the thread that waits for the process in ``run`` and holds its
-        lock: nothing is waited for here, ``run`` sees the end.
+        Airflow calls this from a signal handler, on the thread that waits for the process in ``run`` and may hold any
+        lock: here is only said so, and ``run`` ends it.
         """
         self._stopped = True
-        process = self._process
-        if process is not None and process.returncode is None:
-            _signal_group(process.pid, signal.SIGTERM)
-            killer = threading.Timer(GRACE_SECONDS, _signal_group, (process.pid, signal.SIGKILL))
-            killer.daemon = True
-            killer.start()
+
+    def _exit_code(self, process: subprocess.Popen[str]) -> int:
+        # A wait without a deadline is one system call: SIGTERM that came just before it, or to another thread, would
+        # not be seen until the stage ends, since Python runs its handlers between its own steps.
+        since: float | None = None
+        while True:
+            if self._stopped and since is None:
+                since = time.monotonic()
+                _signal_group(process.pid, signal.SIGTERM)
+            if since is not None and time.monotonic() - since > GRACE_SECONDS:
+                _signal_group(process.pid, signal.SIGKILL)
+            try:
+                return process.wait(LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
 
     def _end_group(self) -> None:
         process = self._process
@@ -168,16 +178,6 @@ def child_environment(
         LIFELINE_VARIABLE: str(lifeline),
         LOCAL_VARIABLE: "1",
     }
-
-
-def _exit_code(process: subprocess.Popen[str]) -> int:
-    # A wait without a deadline is one system call: SIGTERM that came just before it, or to another thread, would not
-    # be seen until the stage ends, since Python runs its handlers between its own steps.
-    while True:
-        try:
-            return process.wait(LOOK_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

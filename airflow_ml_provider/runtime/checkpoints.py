@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import tempfile
@@ -20,6 +21,8 @@ from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
 from airflow_ml_provider.runtime.patience import patiently
 
+_LAST_LOOKS = 20
+"""How often the last save looks for a moment in which no file changes."""
 KEPT = 2
 """Checkpoints of an attempt that are kept: should the last one be damaged, there is one before it."""
 
@@ -37,7 +40,7 @@ def kept_checkpoints(request: StageRequest, folder: Path) -> Iterator[None]:
         return
     _restore(request, folder)
     keeper = _Keeper(folder, directory=checkpoints_uri(request.attempt_uri), every=request.checkpoints.every)
-    before = signal.signal(signal.SIGTERM, lambda _number, _frame: keeper.save_and_leave())
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: keeper.leave())
     keeper.start()
     try:
         with ExitStack() as on_error:
@@ -81,35 +84,55 @@ class _Keeper(threading.Thread):
         self._folder = folder
         self._directory = directory
         self._every = every
-        self._ended = threading.Event()
-        self._saves_at_end = False
+        # A handler of a signal may come while this thread of Python holds a lock, that of an Event too: it sets a flag,
+        # and a pipe wakes the thread.
+        self._wake, self._woken = os.pipe()
+        self._ended = self._leaves = self._saves_at_end = self._done = False
         self._saved = _signature(folder)
         self._number = 0
 
     def run(self) -> None:
-        while not self._ended.wait(self._every):
-            self._save()
-        if self._saves_at_end:
-            self._save()
+        while not self._ended:
+            ready, _, _ = select.select([self._wake], [], [], self._every)
+            if not ready:
+                self._save()
+        for _ in range(_LAST_LOOKS if self._saves_at_end else 0):
+            if self._save():
+                break
+        self._done = True
+        if self._leaves:
+            os._exit(SIGTERM_EXIT_CODE)
 
     def end(self, *, save: bool) -> None:
         """Save no more, or once more; what is being saved is brought to its end."""
         self._saves_at_end = self._saves_at_end or save
-        self._ended.set()
+        self._end()
         self.join()
 
-    def save_and_leave(self) -> None:
-        self.end(save=True)
-        os._exit(SIGTERM_EXIT_CODE)
+    def leave(self) -> None:
+        """Have the folder saved once more and the process ended: called from the handler of a signal."""
+        self._leaves = self._saves_at_end = True
+        self._end()
+        if self._done:
+            os._exit(SIGTERM_EXIT_CODE)
 
-    def _save(self) -> None:
+    def _end(self) -> None:
+        self._ended = True
+        os.write(self._woken, b".")
+
+    def _save(self) -> bool:
+        """Save what has changed; says whether there is no more to be saved."""
         try:
             found = _signature(self._folder)
-            if found and found != self._saved and self._commit(found):
-                self._saved = found
-                self._forget_older()
+            if not found or found == self._saved:
+                return True
+            if not self._commit(found):
+                return False
+            self._saved = found
+            self._forget_older()
         except (StoreError, OSError) as error:
             print(f"The checkpoint could not be saved: {error}", flush=True)
+        return True
 
     def _commit(self, found: object) -> bool:
         with tempfile.TemporaryDirectory(prefix="airflow-ml-checkpoint-") as copies:

@@ -8,16 +8,15 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.runtime.errors import ContractError, UserCodeError
-from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
+from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE, ToldToEnd
 from airflow_ml_provider.runtime.metrics import Metrics, as_metrics
 
 RESULT_FILE_LIMIT_BYTES = 256 * 1024
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.1
 
 
 def run_command(command: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> None:
@@ -28,24 +27,11 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], folde
         UserCodeError: It ended with another exit code than 0.
         SystemExit: This process was told to end, and the command with it.
     """
-    process: subprocess.Popen[bytes] | None = None
-    told_to_end = False
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        nonlocal told_to_end
-        told_to_end = True
-        if process is not None:
-            process.send_signal(number)
-
-    before = signal.signal(signal.SIGTERM, forward)
-    try:
+    told = ToldToEnd()
+    with told:
         process = _started(command, environment=environment, folder=folder)
-        if told_to_end:
-            process.terminate()
-        code = _exit_code(process)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    if told_to_end:
+        code = _exit_code(process, told)
+    if told:
         # Not the command's failure: whoever ended this process knows why.
         raise SystemExit(SIGTERM_EXIT_CODE)
     if code != 0:
@@ -65,10 +51,12 @@ def _started(command: Sequence[str], *, environment: Mapping[str, str], folder: 
         ) from error
 
 
-def _exit_code(process: subprocess.Popen[bytes]) -> int:
-    # A wait without a deadline is one system call: a signal that came just before it, or to another thread, would not
-    # be seen until the command ends, since Python runs its handlers between its own steps.
+def _exit_code(process: subprocess.Popen[bytes], told: ToldToEnd) -> int:
+    passed_on = False
     while True:
+        if told and not passed_on:
+            passed_on = True
+            process.terminate()
         try:
             return process.wait(_LOOK_SECONDS)
         except subprocess.TimeoutExpired:

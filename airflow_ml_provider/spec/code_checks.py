@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -36,8 +37,12 @@ def check_code(spec: PipelineSpec, *, folder: Path) -> Iterator[Finding]:
     """
     for name, stage in spec.stages.items():
         code = spec.code_folder(stage) if isinstance(stage, CodeStageSpec) else None
-        if isinstance(stage, CodeStageSpec) and stage.run and code and is_folder(folder / code):
-            yield from _stage(name, stage, (folder / code).resolve(), stage.run, later=_handed_later(spec, stage))
+        if isinstance(stage, CodeStageSpec) and code and is_folder(folder / code):
+            # Not resolved: a folder that is a link is imported by the link's name.
+            root = Path(os.path.abspath(folder / code))  # noqa: PTH100
+            yield from _links(name, root)
+            if stage.run:
+                yield from _stage(name, stage, root, stage.run, later=_handed_later(spec, stage))
 
 
 def _searched(stage: StageSpec) -> list[str]:
@@ -98,6 +103,15 @@ def _stage(name: str, stage: CodeStageSpec, root: Path, run: str, *, later: set[
     if function is not None and names[function_name] == 1 and not function.decorator_list:
         yield from _arguments(name, stage, function, f"{run} ({file.name}:{function.lineno})", later=later)
         yield from _metrics(name, stage, function, run)
+
+
+def _links(name: str, root: Path) -> Iterator[Finding]:
+    for path in sorted(root.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if path.is_symlink() and not path.exists() and not hidden:
+            message = f"{path} is a link to nothing: the code cannot be packed; remove it, or make what it points to"
+            yield Finding(("stages", name), message)
+            return
 
 
 def _modules(folder: Path, package: list[str]) -> list[str]:

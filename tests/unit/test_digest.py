@@ -6,6 +6,7 @@ from airflow_ml_provider.artifacts.code import pack_code, unpack_code
 from airflow_ml_provider.artifacts.digest import digest_of, scan
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.artifacts.layout import attempt_uri, stage_uri, store_segment
+from airflow_ml_provider.artifacts.store import ArtifactStore
 
 
 def write(folder, files):
@@ -48,12 +49,56 @@ def test_a_file_and_a_folder_with_that_file_differ(tmp_path):
 def test_links_and_odd_names_are_refused(tmp_path):
     folder = write(tmp_path / "x", FILES)
     (folder / "link").symlink_to("/etc/passwd")
-    with pytest.raises(InvalidArtifactError, match="x/link: is a symbolic link"):
+    with pytest.raises(InvalidArtifactError, match="x/link: is a symbolic link that leaves"):
         scan(folder)
     (folder / "link").unlink()
     (folder / "new\nline").write_text("")
     with pytest.raises(InvalidArtifactError, match="not allowed in an artifact"):
         scan(folder)
+
+
+def test_a_link_within_a_folder_counts_as_a_copy(tmp_path):
+    linked = write(tmp_path / "x", {"epoch_9.ckpt": "9", "runs/a/log": "1"})
+    (linked / "latest").symlink_to("epoch_9.ckpt")
+    (linked / "runs" / "last").symlink_to("a")
+    (linked / "chain").symlink_to("latest")
+    copied = write(tmp_path / "y", {"epoch_9.ckpt": "9", "latest": "9", "chain": "9", "runs/a/log": "1"})
+    write(copied, {"runs/last/log": "1"})
+    assert scan(linked) == scan(copied)
+    store = ArtifactStore()
+    ref = store.put(linked, directory=f"file://{tmp_path}/store", output="model", artifact_type="model")
+    store.fetch(ref, tmp_path / "fetched")
+    assert scan(tmp_path / "fetched") == scan(copied)
+    assert not any(path.is_symlink() for path in (tmp_path / "fetched").rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("/etc/passwd", "x/link: is a symbolic link that leaves the folder"),
+        ("../outside", "x/link: is a symbolic link that leaves the folder"),
+        ("nowhere", "x/link: is a symbolic link to nothing"),
+        ("link", "x/link: is a symbolic link to nothing"),
+        (".", "x/link: is a symbolic link to a folder that holds it"),
+        ("../x", "x/link: is a symbolic link to a folder that holds it"),
+    ],
+)
+def test_other_links_are_refused(tmp_path, target, says):
+    folder = write(tmp_path / "x", FILES)
+    (tmp_path / "outside").write_text("secret")
+    (folder / "link").symlink_to(target)
+    with pytest.raises(InvalidArtifactError, match=says):
+        scan(folder)
+
+
+def test_code_that_is_a_link_is_packed_under_the_links_name(tmp_path):
+    real = write(tmp_path / "v7", {"stages.py": "x = 1"})
+    (tmp_path / "flights").symlink_to(real)
+    unpack_code(pack_code(tmp_path / "flights"), tmp_path / "out")
+    assert (tmp_path / "out" / "flights" / "stages.py").read_text() == "x = 1"
+    (real / "gone.py").symlink_to("nowhere.py")
+    with pytest.raises(InvalidArtifactError, match=r"gone.py is a link to nothing; remove it"):
+        pack_code(tmp_path / "flights")
 
 
 def test_code_packs_to_the_same_bytes_and_leaves_rubbish_out(tmp_path):

@@ -85,7 +85,7 @@ def test_a_stage_works_on_s3_alone(tmp_path, s3_store):
         ("leaves", 1, "user_code", "the code called sys.exit(0) instead of returning"),
         ("forgets", 4, "contract", "output 'model' was not written"),
         ("empty_folder", 4, "contract", "output 'model' is a folder without a file"),
-        ("links", 4, "contract", "is a symbolic link"),
+        ("links", 4, "contract", "an output cannot be stored: model: is a symbolic link"),
         ("godo", 4, "contract", "has no function 'godo'; it has"),
     ],
 )

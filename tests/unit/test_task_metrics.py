@@ -188,7 +188,7 @@ def test_the_space_is_named_where_code_predicts(tmp_path, space):
             inputs=inputs,
             options={**OPTIONS, "task": "clustering", "space": space},
             outputs={"predictions": "dataset", "embedding": "dataset", "card": "report"},
-        )  # fmt: skip
+        )
     )
     assert result.failure is None, result.failure
     assert result.metrics["silhouette"] > 0.9

@@ -34,7 +34,7 @@ OWN = ("request_id", "row", "requested_at", "model_version", "seconds", "predict
 class RequestLog:
     """Writes rows to ``<uri>/<day>/<time>-<host>-<number>.jsonl`` from a thread of its own.
 
-    What comes faster than the store takes it is left out: no request waits for the log.
+    What comes faster than the store takes it is left out, and counted: no request waits for the log.
 
     Args:
         uri: The folder in the store.
@@ -50,6 +50,7 @@ class RequestLog:
         self._number = 0
         self._lock = threading.Lock()
         self._bytes = 0
+        self._dropped = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -62,6 +63,7 @@ class RequestLog:
         size = len(asked) + len(said)
         with self._lock:
             if size > _SIZE_LIMIT or self._bytes + size > _BYTES or self._waiting.full():
+                self._dropped += 1
                 return
             self._bytes += size
         self._waiting.put((time.time(), asked, said, seconds))
@@ -74,17 +76,17 @@ class RequestLog:
 
     def _run(self) -> None:
         rows: list[str] = []
-        since, going = time.monotonic(), True
+        since, going, held = time.monotonic(), True, 0
         while going:
             with_deadline = max(0.05, EVERY_SECONDS - (time.monotonic() - since))
             try:
                 found = self._waiting.get(timeout=with_deadline)
                 going = found is not None
                 if found is not None:
-                    rows += [
-                        json.dumps(row)
-                        for row in rows_of(found[1], found[2], at=found[0], seconds=found[3], model=self._model)
-                    ]
+                    at, asked, said, seconds = found
+                    held += len(asked) + len(said)
+                    made = rows_of(asked, said, at=at, seconds=seconds, model=self._model)
+                    rows += [json.dumps(row) for row in made]
             except queue.Empty:
                 pass
             if rows and (not going or len(rows) >= _ROWS or time.monotonic() - since >= EVERY_SECONDS):
@@ -92,6 +94,16 @@ class RequestLog:
                 rows = []
             if not rows:
                 since = time.monotonic()
+                # What waits in the queue and what waits here is one sum: it is given back once it is written.
+                self._give_back(held)
+                held = 0
+
+    def _give_back(self, size: int) -> None:
+        with self._lock:
+            self._bytes -= size
+            dropped, self._dropped = self._dropped, 0
+        if dropped:
+            print(f"{dropped} requests are not in the request log: they came faster than it is written", flush=True)
 
     def _write(self, rows: list[str]) -> None:
         self._number += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import signal
@@ -10,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
@@ -85,9 +83,7 @@ def _serve(request: StageRequest, model: PyFuncModel) -> None:
         app, host=options["host"], port=options["port"], access_log=False, log_level="warning", timeout_keep_alive=75
     )
     server = uvicorn.Server(config)
-    leaving = _Leaving(server, app)
-    # uvicorn's own handler closes connections at once.
-    server.handle_exit = leaving.told  # type: ignore[method-assign,assignment]
+    _leave_slowly(server, app)
     shown = f"{options['model']['name']} version {options['model']['version']}"
     print(f"Serving {shown} at {options['host']}:{options['port']}", flush=True)
     try:
@@ -117,21 +113,25 @@ def tell_failures(model: Any) -> None:
     model._predict_fn = told
 
 
-class _Leaving:
-    def __init__(self, server: Any, app: Observed) -> None:
-        self._server = server
-        self._app = app
+def _leave_slowly(server: Any, app: Observed) -> None:
+    """Let a server go on for a while after SIGTERM; uvicorn's own handler closes connections at once."""
+    tick, until = server.on_tick, 0.0
 
-    def told(self, number: int, _frame: FrameType | None) -> None:
-        if self._app.leaving or number != signal.SIGTERM:
-            self._server.should_exit = True
-            return
-        self._app.leaving = True
-        print(f"Told to end: no more connections are kept, the end is in {DRAIN_SECONDS:g} s", flush=True)
-        with suppress(RuntimeError):
-            asyncio.get_running_loop().call_later(DRAIN_SECONDS, setattr, self._server, "should_exit", True)
-            return
-        self._server.should_exit = True
+    def told(number: int, _frame: FrameType | None) -> None:
+        if app.leaving or number != signal.SIGTERM:
+            server.should_exit = True
+        app.leaving = True
+
+    async def on_tick(counter: int) -> bool:
+        nonlocal until
+        if app.leaving and not until:
+            until = time.monotonic() + DRAIN_SECONDS
+            print(f"Told to end: no more connections are kept, the end is in {DRAIN_SECONDS:g} s", flush=True)
+        if until and time.monotonic() > until:
+            server.should_exit = True
+        return bool(await tick(counter))
+
+    server.handle_exit, server.on_tick = told, on_tick
 
 
 class Observed:

@@ -8,19 +8,17 @@ milliseconds.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.tune import NESTED_ALGORITHMS, STUDY_STORAGE_VARIABLE
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
-from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
+from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE, ToldToEnd
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.local_workers import LocalWorkers, is_local
 from airflow_ml_provider.runtime.stages.tune.client import worker_variables
@@ -69,7 +67,7 @@ def run(context: BodyContext) -> BodyOutcome:
     local = is_local()
     with ExitStack() as stack:
         stack.callback(study.stop)
-        stack.enter_context(_leaving_at_sigterm())
+        told_to_end = stack.enter_context(ToldToEnd())
         stack.enter_context(serving(_methods(study), attempt_uri=request.attempt_uri, local=local))
         count = int(options["workers"]) if local else 0
         workers = stack.enter_context(
@@ -78,6 +76,9 @@ def run(context: BodyContext) -> BodyOutcome:
         warm: threading.Thread | None = None
         told_at = time.monotonic()
         while not study.is_over:
+            if told_to_end:
+                # What runs is given up in order.
+                sys.exit(SIGTERM_EXIT_CODE)
             study.wait(_LOOK_SECONDS)
             silent = time.monotonic() - max(study.heard, told_at)
             if silent > SILENT_SECONDS:
@@ -245,17 +246,6 @@ def _best(study: OptunaStudy, ended: list[TrialRecord], options: Mapping[str, An
         (record for record in complete if record.values in front),
         key=lambda record: (sign * record.values[0], record.number),
     )
-
-
-def _leaving_at_sigterm() -> ExitStack:
-    """Raise SystemExit in this thread at SIGTERM, so that what runs is given up in order."""
-
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        sys.exit(SIGTERM_EXIT_CODE)
-
-    stack = ExitStack()
-    stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, leave))
-    return stack
 
 
 class _Teller:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from airflow_ml_provider.artifacts.errors import StoreError
@@ -19,7 +18,7 @@ from airflow_ml_provider.protocol.environment import tracking_variables
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError, shortened
-from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE
+from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE, ToldToEnd
 from airflow_ml_provider.runtime.function import load_function
 from airflow_ml_provider.runtime.stages import BodyOutcome
 from airflow_ml_provider.runtime.stages.tune.client import StudyAnswerError, StudyClient, StudyGoneError
@@ -37,15 +36,15 @@ def work(request: StageRequest) -> int:
 
     It is 0 when the study is over, and only then: Kubernetes replaces no worker any more once one has ended well.
     """
-    signal.signal(signal.SIGTERM, _leave)
+    told = ToldToEnd()
     os.environ.update(tracking_variables(request.tracking))
     study = StudyClient(request.attempt_uri)
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="airflow-ml-worker-") as root:
         try:
             study.find()
-            with _saying_why(study):
-                _run_trials(request, study, Path(root))
+            with told, _saying_why(study):
+                _run_trials(request, study, Path(root), told)
         except StudyGoneError as error:
             return _gone(study, error)
         except StudyAnswerError as error:
@@ -85,7 +84,7 @@ def _saying_why(study: StudyClient) -> Iterator[None]:
         raise
 
 
-def _run_trials(request: StageRequest, study: StudyClient, root: Path) -> None:
+def _run_trials(request: StageRequest, study: StudyClient, root: Path, told: ToldToEnd) -> None:
     workspace = Workspace(root, request)
     try:
         workspace.fetch(ArtifactStore())
@@ -96,6 +95,7 @@ def _run_trials(request: StageRequest, study: StudyClient, root: Path) -> None:
         study.call("fail", category=error.category, message=message, traceback=traceback)
         return
     while True:
+        _leave_if(told)
         asked = study.call("ask")
         if asked.get("done"):
             return
@@ -107,7 +107,7 @@ def _run_trials(request: StageRequest, study: StudyClient, root: Path) -> None:
             try:
                 process = trial.start(asked["params"], run_id=asked["run_id"])
                 with _ending_it(process, study, number):
-                    stopped = _followed(trial, process, study, number)
+                    stopped = _followed(trial, process, study, number, told)
                     if stopped == "stop":
                         continue
                     found = trial.metrics(process.poll() or 0) if not stopped else BodyOutcome()
@@ -123,15 +123,16 @@ def _run_trials(request: StageRequest, study: StudyClient, root: Path) -> None:
             study.call("tell", trial=number, state=state, metrics=metrics, values=values, message="")
 
 
-def _followed(trial: Trial, process: Process, study: StudyClient, number: int) -> str:
+def _followed(trial: Trial, process: Process, study: StudyClient, number: int, told: ToldToEnd) -> str:
     """Wait for the trial's end, telling what it reports; returns ``prune`` or ``stop`` when it was stopped."""
-    told = time.monotonic()
+    beat = time.monotonic()
     while process.poll() is None:
+        _leave_if(told)
         time.sleep(_TICK_SECONDS)
         values = list(trial.reported())
-        if not values and time.monotonic() - told < BEAT_SECONDS:
+        if not values and time.monotonic() - beat < BEAT_SECONDS:
             continue
-        told = time.monotonic()
+        beat = time.monotonic()
         answer = _report(study, number, values)
         if answer.get("prune") or answer.get("stop"):
             _end(process)
@@ -180,5 +181,6 @@ def _ending_it(process: Process, study: StudyClient, number: int) -> Iterator[No
         raise
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(SIGTERM_EXIT_CODE)
+def _leave_if(told: ToldToEnd) -> None:
+    if told:
+        sys.exit(SIGTERM_EXIT_CODE)
