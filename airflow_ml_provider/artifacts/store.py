@@ -23,6 +23,7 @@ from airflow_ml_provider.artifacts.objects import (
     upload_file,
     write_object,
 )
+from airflow_ml_provider.artifacts.progress import with_progress
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.names import require_name
 
@@ -53,7 +54,7 @@ class ArtifactStore:
         if not entries:
             raise InvalidArtifactError(f"{path.name}: the folder holds no file")
         fs, root = filesystem(uri)
-        for entry in entries:
+        for entry in with_progress(entries, what=f"Writing output {output!r}"):
             target = join(root, entry.path) if entry.path else root
             with store_errors("write", join(uri, entry.path)):
                 upload_file(fs, path / entry.path, target)
@@ -141,9 +142,8 @@ class ArtifactStore:
         destination.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".fetch-") as folder:
             staged = Path(folder, destination.name)
-            for entry in record.files:
-                if only not in (None, entry.path):
-                    continue
+            wanted = [entry for entry in record.files if only in (None, entry.path)]
+            for entry in with_progress(wanted, what=f"Fetching {destination.name!r}"):
                 source = join(root, entry.path) if entry.path else root
                 target = staged / entry.path
                 target.parent.mkdir(parents=True, exist_ok=True)

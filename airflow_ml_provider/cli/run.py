@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,14 @@ from rich.text import Text
 
 from airflow_ml_provider.cli.params import patch_of
 from airflow_ml_provider.cli.pipelines import USAGE, load_one
-from airflow_ml_provider.dag_factory.local_run import FOLDER, LocalRun, LocalRunRequest, RunEvent, StageEvent
+from airflow_ml_provider.dag_factory.local_run import (
+    FOLDER,
+    LocalRun,
+    LocalRunRequest,
+    RunEvent,
+    StageEvent,
+    TrialEvent,
+)
 from airflow_ml_provider.spec.discovery import pipeline_name
 
 _COLOURS = {"success": "green", "failed": "red", "upstream_failed": "yellow", "running": "cyan"}
@@ -57,8 +64,7 @@ def run(
     with _shown(screen, console):
         for event in LocalRun(request, log=log).events():
             screen.take(event)
-            if not console.is_terminal:
-                screen.tell(event, console)
+            screen.tell(event, console)
     if screen.run.state == "refused":
         typer.echo(screen.run.message, err=True)
         return USAGE
@@ -80,8 +86,10 @@ class _Screen:
         self.seconds: dict[str, float] = {}
         self._started = time.monotonic()
 
-    def take(self, event: StageEvent | RunEvent) -> None:
+    def take(self, event: StageEvent | TrialEvent | RunEvent) -> None:
         now = time.monotonic()
+        if isinstance(event, TrialEvent):
+            return
         if isinstance(event, RunEvent):
             self.run = event
             if event.state == "running":
@@ -94,7 +102,11 @@ class _Screen:
         elif event.stage in self.began:
             self.seconds[event.stage] = now - self.began[event.stage]
 
-    def tell(self, event: StageEvent | RunEvent, console: Console) -> None:
+    def tell(self, event: StageEvent | TrialEvent | RunEvent, console: Console) -> None:
+        if isinstance(event, TrialEvent):
+            console.print(f"  {event.trial}", markup=False, soft_wrap=True)
+        if console.is_terminal:
+            return
         if isinstance(event, StageEvent) and event.state != "running":
             spent = f" in {self.seconds[event.stage]:.1f} s" if event.stage in self.seconds else ""
             console.print(f"{event.stage}: {event.state}{spent} {_found(event)}".rstrip(), markup=False, soft_wrap=True)
@@ -152,14 +164,25 @@ def _end(screen: _Screen, console: Console, log: Path) -> None:
     if screen.run.state != "success":
         errors.print(screen.run.message or f"the whole log: {_relative(log)}", markup=False, soft_wrap=True)
         return
-    artifacts = {
-        f"{event.stage}.{name}": output["uri"]
-        for event in screen.events.values()
-        for name, output in event.outputs.items()
-        if isinstance(output, dict) and "uri" in output
-    }
-    for name, uri in list(artifacts.items())[-1:]:
-        console.print(f"{name}: {uri}", markup=False, soft_wrap=True)
+    for line in _made(screen.events.values()):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _made(events: Iterable[StageEvent]) -> list[str]:
+    """Return lines about endpoints, and about the outputs of the last stage that has some."""
+    endpoints: list[str] = []
+    outputs: list[str] = []
+    for event in events:
+        endpoint = event.outputs.get("endpoint")
+        if isinstance(endpoint, dict) and "url" in endpoint:
+            endpoints.append(f"{event.stage}: {endpoint['url']}")
+        found = [
+            f"{event.stage}.{name}: {output['uri']}"
+            for name, output in event.outputs.items()
+            if isinstance(output, dict) and "uri" in output
+        ]
+        outputs = found or outputs
+    return [*outputs, *endpoints]
 
 
 def _relative(path: Path) -> Path:

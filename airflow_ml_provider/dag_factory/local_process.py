@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Collection, Mapping
@@ -17,10 +18,17 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from airflow_ml_provider.dag_factory.builder import FINISH, build
 from airflow_ml_provider.dag_factory.local_results import LocalResults
-from airflow_ml_provider.dag_factory.local_run import REQUEST_VARIABLE, LocalRunRequest, RunEvent, StageEvent
+from airflow_ml_provider.dag_factory.local_run import (
+    REQUEST_VARIABLE,
+    LocalRunRequest,
+    RunEvent,
+    StageEvent,
+    TrialEvent,
+)
 from airflow_ml_provider.decisions.gate_rules import CHAMPION
 from airflow_ml_provider.decisions.reuse import Reuse
 from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.local_runner import LocalRunner
 from airflow_ml_provider.operators.reuse import CACHE_XCOM
 from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.spec.load import load
@@ -32,6 +40,9 @@ from airflow_ml_provider.spec.stages import StageSpec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+_TRIAL = re.compile(r"\[\d+/\d+\] trial ")
 
 
 class RefusedError(ValueError):
@@ -74,6 +85,7 @@ def main() -> int:
     listener = _Listener(tell, LocalResults(Path(request.home), spec.pipeline))
     for name in stages:
         listener.follow(dag.get_task(name), outputs=outputs[name])
+    LocalRunner.listeners.append(lambda line: tell(TrialEvent(line)) if _TRIAL.match(line) else None)
     tell(RunEvent("running", stages, message=_notice(spec)))
     run = dag.test(run_conf=None if request.reuse or REUSE_PARAM not in dag.params else {REUSE_PARAM: False})
     states = {task.task_id: str(task.state) for task in run.get_task_instances()}
@@ -99,7 +111,7 @@ class _Teller:
     def __init__(self, events: int) -> None:
         self._file = os.fdopen(events, "w", encoding="utf-8", buffering=1)
 
-    def __call__(self, event: StageEvent | RunEvent) -> None:
+    def __call__(self, event: StageEvent | TrialEvent | RunEvent) -> None:
         self._file.write(json.dumps(asdict(event)) + "\n")
 
 
@@ -125,7 +137,7 @@ class _Listener:
     def _succeeded(self, context: Context) -> None:
         instance = context["ti"]
         stage = instance.task_id
-        keys = (*self._outputs[stage], "metrics", "gate", "model", "best_params", CACHE_XCOM)
+        keys = (*self._outputs[stage], "metrics", "gate", "model", "best_params", "endpoint", CACHE_XCOM)
         found = {key: instance.xcom_pull(task_ids=stage, key=key) for key in keys}
         result = {key: value for key, value in found.items() if value is not None}
         considered = result.pop(CACHE_XCOM, None)

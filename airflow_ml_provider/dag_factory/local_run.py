@@ -20,6 +20,9 @@ FOLDER = ".airflow-ml"
 REQUEST_VARIABLE = "AIRFLOW_ML_LOCAL_RUN"
 _TAIL = 5
 
+# Each is a pattern of both syntaxes that Airflow knows, glob and regexp.
+_IGNORED = "dags\nartifacts\nairflow\nwork-\n"
+
 _LOADER = """\
 from airflow_ml_provider.dag_factory.local_process import requested_dags
 
@@ -76,6 +79,17 @@ class StageEvent:
 
 
 @dataclass(frozen=True)
+class TrialEvent:
+    """A trial of a stage that ended.
+
+    Attributes:
+        trial: What became of it, and the best so far, in one line.
+    """
+
+    trial: str
+
+
+@dataclass(frozen=True)
 class RunEvent:
     """What became of the run.
 
@@ -103,10 +117,14 @@ class LocalRun:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    def events(self) -> Iterator[StageEvent | RunEvent]:
+    def events(self) -> Iterator[StageEvent | TrialEvent | RunEvent]:
         """Run, and return what happens as it happens; the last event is a ``RunEvent``."""
         home = Path(self._request.home)
         (home / "dags").mkdir(parents=True, exist_ok=True)
+        # Where the pipeline lies in Airflow's own DAGs folder, the loader of this run is none of its files.
+        ignored = home / ".airflowignore"
+        if not ignored.is_file():
+            ignored.write_text(_IGNORED)
         if not (home / "dags" / "load.py").is_file():
             part = home / "dags" / f".load.{os.getpid()}"
             part.write_text(_LOADER)
@@ -169,8 +187,10 @@ class LocalRun:
                 return
 
 
-def _read(line: str) -> StageEvent | RunEvent:
+def _read(line: str) -> StageEvent | TrialEvent | RunEvent:
     event = json.loads(line)
+    if "trial" in event:
+        return TrialEvent(**event)
     return StageEvent(**event) if "stage" in event else RunEvent(**event)
 
 

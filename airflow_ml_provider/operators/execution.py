@@ -36,7 +36,7 @@ from airflow_ml_provider.operators.stage_request import origin_of, stage_request
 from airflow_ml_provider.operators.tracked_stage import TrackedStage
 from airflow_ml_provider.pod.resources import MAX_MEMORY, in_bytes
 from airflow_ml_provider.protocol.artifact import ArtifactRef
-from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
+from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS, all_metrics
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 BACKSTOP_SECONDS = 120.0
 CHECKPOINTS_TRIED = 4
 """From how many checkpoints, the newest first, an attempt tries to go on."""
+SHOWN_METRICS = 50
 QUOTA_DELAY = timedelta(seconds=30)
 """How often a deferred task asks again for a pod that a quota refused."""
 
@@ -309,6 +310,7 @@ class StageExecution:
     def _deliver(self, result: StageResult, tracked: TrackedStage) -> Sequence[str] | None:
         operator, context = self._operator, self._context
         self._push(result)
+        self._summarize(result)
         tracked.finish(result, hyperparameters=operator.tracked_params(result))
         if self._reuse is not None:
             tracked.tag(self._reuse.tags(result))
@@ -350,6 +352,16 @@ class StageExecution:
     def _result_of(self, attempt: Attempt) -> StageResult | None:
         result = read_result(attempt.uri)
         return None if result is None or result.failure is not None else result
+
+    def _summarize(self, result: StageResult) -> None:
+        """Log what the stage measured and committed."""
+        log, metrics = self._operator.log, all_metrics(result.metrics, result.values)
+        if metrics:
+            more = f" and {len(metrics) - SHOWN_METRICS:,} more" if len(metrics) > SHOWN_METRICS else ""
+            shown = ", ".join(f"{name} {value:.6g}" for name, value in list(metrics.items())[:SHOWN_METRICS])
+            log.info("Metrics: %s%s", shown, more)
+        for name, ref in result.outputs.items():
+            log.info("Output %s: %s, %s bytes, %s, in %s", name, ref.type, f"{ref.size:,}", ref.digest, ref.uri)
 
     def _push(self, result: StageResult) -> None:
         if not self._operator.do_xcom_push:

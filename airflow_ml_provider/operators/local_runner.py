@@ -9,10 +9,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from logging import Logger
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from airflow_ml_provider.decisions.outcome import read_outcome
 from airflow_ml_provider.exceptions import StageKilledError
@@ -35,7 +35,13 @@ class LocalRunner:
 
     Args:
         log: Where the stage's lines go.
+
+    Attributes:
+        listeners: Are called with each line too; for a process that shows what its stages do, such as that of
+            ``airflow-ml run``.
     """
+
+    listeners: ClassVar[list[Callable[[str], None]]] = []
 
     def __init__(self, log: Any | Logger) -> None:
         self._log = log
@@ -159,6 +165,8 @@ class LocalRunner:
             text = line.rstrip("\r\n")
             self.tail.append(text)
             self._log.info("%s", text)
+            for listener in self.listeners:
+                listener(text)
 
 
 def without_airflow(environment: Mapping[str, str]) -> dict[str, str]:

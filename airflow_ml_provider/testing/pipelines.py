@@ -80,7 +80,7 @@ def run_pipeline(
     for event in LocalRun(request, log=log).events():
         if isinstance(event, StageEvent):
             found[event.stage] = event
-        else:
+        elif isinstance(event, RunEvent):
             last = event
     run = PipelineRun("success" if last.state == "success" else "failed", found, log)
     if last.state == "refused" or (check and run.state != "success"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,11 @@ def case(tmp_path, mlflow_server):
     def copied(name, pipeline, *, tracked=False):
         folder = shutil.copytree(CASES / name, tmp_path / pipeline, ignore=shutil.ignore_patterns("__pycache__"))
         connection = json.dumps({"conn_type": "mlflow", "host": mlflow_server.uri})
+        said = ""
         variables = {"AIRFLOW_CONN_MLFLOW_DEFAULT": connection} if tracked else {}
 
         def run(*arguments, file="pipeline.yaml"):
+            nonlocal said
             done = subprocess.run(
                 [AIRFLOW_ML, "run", file, "--json", *arguments],
                 cwd=folder,
@@ -33,20 +36,40 @@ def case(tmp_path, mlflow_server):
                 check=False,
             )
             assert done.returncode == 0, done.stdout + done.stderr
+            said = done.stderr
             log = max((folder / ".airflow-ml" / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
             return json.loads(done.stdout)["stages"], log.read_text(errors="replace")
 
+        run.console = lambda: said
+        run.folder = folder
         return run
 
     return copied
 
 
 def test_the_documented_pruner_ends(case):
-    stages, _ = case("pruner", "median")(file="median.yaml")
+    run = case("pruner", "median")
+    stages, log = run(file="median.yaml")
     metrics = stages["tune"]["metrics"]
     assert metrics["trials_complete"] + metrics["trials_pruned"] == 10
     assert metrics["trials_pruned"] > 0
     assert metrics["loss"] < 50
+    told = [line for line in run.console().splitlines() if "] trial " in line]
+    assert [line.split()[0] for line in told] == [f"[{number}/10]" for number in range(1, 11)]
+    assert "; best loss " in told[-1]
+    assert "Metrics: loss " in log
+    assert re.search(r"Output report: report, [\d,]+ bytes, sha256:\w+, in file://", log)
+
+
+@pytest.mark.parametrize("syntax", ["glob", "regexp"])
+def test_a_run_in_airflows_own_folder_leaves_no_file_that_airflow_loads(case, syntax):
+    from airflow._shared.module_loading.file_discovery import find_path_from_directory
+
+    run = case("param_override", "param_drops_tuned")
+    run("--stage", "ingest")
+    assert (run.folder / ".airflow-ml" / "dags" / "load.py").is_file()
+    found = find_path_from_directory(str(run.folder), ".airflowignore", syntax)
+    assert not [path for path in found if ".airflow-ml" in path and Path(path).suffix in (".py", ".zip")]
 
 
 def test_a_trial_with_an_endless_message_is_a_failed_trial(case):
