@@ -114,7 +114,7 @@ def _rendered(operator: StageOperator, dag: DAG, context: Context, results: Mapp
     for field in ("code", "command", "hyperparameters", "inputs", "run", *_own_fields(operator)):
         value = _filled(getattr(operator, field), results)
         try:
-            setattr(ready, field, operator.render_template(value, context, jinja))
+            setattr(ready, field, operator.render_field(field, value, context, jinja))
         except TemplateError as error:
             raise _UnknownError(f"its {field} is known only in a run: {error}") from error
     return ready

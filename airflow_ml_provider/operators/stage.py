@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.links import MlflowRunLink
+from airflow_ml_provider.operators.templates import JsonTemplates
 from airflow_ml_provider.pod.resources import resource_requirements
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
@@ -37,7 +38,7 @@ _POD_ARGUMENTS = frozenset(inspect.signature(KubernetesPodOperator.__init__).par
 NO_RETRY = ("bad_data", "out_of_memory", "user_code")
 
 
-class StageOperator(KubernetesPodOperator):
+class StageOperator(JsonTemplates, KubernetesPodOperator):
     """Runs one stage of a pipeline: a Python function, a command, or a built-in body.
 
     Every argument of KubernetesPodOperator passes through; the local runner names in its log those that only

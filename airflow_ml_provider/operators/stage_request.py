@@ -39,6 +39,10 @@ def stage_request(
     store = store or ArtifactStore()
     if not isinstance(operator.inputs, Mapping):
         raise StageConfigurationError(f"stage {operator.task_id!r}: inputs is {operator.inputs!r}, not a mapping")
+    if odd := [part for part in operator.command or () if not isinstance(part, str)]:
+        raise StageConfigurationError(
+            f"stage {operator.task_id!r}: command has {odd[0]!r}, not a text: does a template in it give null?"
+        )
     hyperparameters = merged_hyperparameters(operator)
     calls_code = bool(operator.run or operator.command)
     body = body_target(str(operator.body)) if operator.body and (operator.body_calls_code or not calls_code) else None
