@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_ml_provider.artifacts.errors import AlreadyExistsError
 from airflow_ml_provider.artifacts.layout import join, store_segment
 from airflow_ml_provider.artifacts.objects import create_object, read_object
+from airflow_ml_provider.decisions.stage_rules import require_one_version
 from airflow_ml_provider.exceptions import RowsRejectedError, StageConfigurationError
+from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.batch import BATCH_WORKER
 
@@ -90,8 +92,8 @@ class BatchPredictOperator(StageOperator):
             raise StageConfigurationError(f"{stage}: batch_predict takes neither run, command nor outputs")
         if self.mlflow_conn_id is None:
             raise StageConfigurationError(f"{stage}: batch_predict needs MLflow: set mlflow_conn_id")
-        if alias is not None and version is not None:
-            raise StageConfigurationError(f"{stage}: give alias or version, not both")
+        with settings_of(self.task_id):
+            require_one_version(alias=alias, version=version)
         if output_format not in FORMATS:
             raise StageConfigurationError(
                 f"{stage}: output_format is {output_format!r}; allowed are {', '.join(FORMATS)}"

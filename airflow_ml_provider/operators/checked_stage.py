@@ -9,7 +9,9 @@ from airflow.sdk.bases.branch import BranchMixIn
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ml_provider.decisions.follow_up import ON_FAILURE, OnFailure, follow_up
+from airflow_ml_provider.decisions.stage_rules import require_branch
 from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ class CheckedStageOperator(StageOperator, BranchMixIn):
             raise StageConfigurationError(
                 f"stage {self.task_id!r}: on_failure is {on_failure!r}; allowed are {', '.join(ON_FAILURE)}"
             )
-        if self.if_failed and on_failure != "branch":
-            raise StageConfigurationError(f"stage {self.task_id!r}: if_failed goes with on_failure='branch'")
+        with settings_of(self.task_id):
+            require_branch(on_failure, self.if_failed)
 
     def settle(self, *, passed: bool, failure: AirflowFailException) -> Sequence[str] | None:
         """Raise the failure, warn of it, or return the branch to take."""

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.decisions.gate_rules import CHAMPION, Gate, GateError, judge_all
+from airflow_ml_provider.decisions.stage_rules import require_evaluation
 from airflow_ml_provider.exceptions import GateFailedError, StageConfigurationError
 from airflow_ml_provider.operators.checked_stage import CheckedStageOperator
+from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.protocol.metrics import all_metrics
 
 if TYPE_CHECKING:
@@ -134,25 +136,22 @@ class EvaluateOperator(CheckedStageOperator):
 
     def _require_sound_gate(self) -> None:
         where = f"stage {self.task_id!r}"
-        if not (self.run or self.command or self.task):
-            raise StageConfigurationError(
-                f"{where} has nothing to run: give run='module:function', command=[...] or task='regression'"
-            )
         if self.task not in (None, *TASKS):
             raise StageConfigurationError(f"{where}: task is {self.task!r}; allowed are {', '.join(TASKS)}")
-        if self.on_failure != "fail" and not self.gate:
-            raise StageConfigurationError(f"{where}: on_failure={self.on_failure!r} needs a gate")
         try:
             gate = Gate.read(self.gate)
         except GateError as error:
             raise StageConfigurationError(f"{where}: gate.{'.'.join(error.where)}: {error}") from error
         if gate.champion and not (self.champion_of and self.mlflow_conn_id):
             raise StageConfigurationError(f"{where}: gate.champion needs champion_of='MODEL' and MLflow")
-        if (self.by or self.confidence or gate.worst_slice) and not self.task:
-            raise StageConfigurationError(f"{where}: by, confidence and worst_slice are about predictions: give task")
-        if self.confidence and self.task == "clustering":
-            raise StageConfigurationError(f"{where}: confidence resamples rows, which makes no sense of clusters")
-        if gate.worst_slice and not self.by:
-            raise StageConfigurationError(f"{where}: gate.worst_slice needs slices: give by=[column]")
-        if self.uses_body and self.io == "staged":
-            raise StageConfigurationError(f"{where}: task and gate.champion need io='direct'")
+        with settings_of(self.task_id):
+            require_evaluation(
+                runs_code=bool(self.run or self.command),
+                task=self.task,
+                gate=self.gate,
+                by=self.by,
+                confidence=self.confidence,
+                space=self.space,
+                on_failure=self.on_failure,
+                io=self.io,
+            )

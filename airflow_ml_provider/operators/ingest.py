@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_ml_provider.decisions.stage_rules import require_ingest
 from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -33,10 +35,8 @@ class IngestOperator(StageOperator):
     def __init__(self, *, uri: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.uri = uri
-        if bool(uri) == bool(self.run or self.command):
-            raise StageConfigurationError(f"stage {self.task_id!r}: give uri, or code that fetches the data")
-        if uri and set(self.outputs) != {"data"}:
-            raise StageConfigurationError(f"stage {self.task_id!r}: with uri the one output is 'data'")
+        with settings_of(self.task_id):
+            require_ingest(uri=uri, runs_code=bool(self.run or self.command), outputs=self.outputs)
 
     def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
         """Return the absolute URI."""

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_ml_provider.decisions.gate import Threshold, judge
+from airflow_ml_provider.decisions.gate import judge
 from airflow_ml_provider.decisions.serving import Revision, Serving, checked_steps, guard_at
+from airflow_ml_provider.decisions.stage_rules import require_serve
 from airflow_ml_provider.exceptions import CheckFailedError, GateFailedError, StageConfigurationError
 from airflow_ml_provider.operators.links import ENDPOINT_URL, EndpointLink, MlflowRunLink
+from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 
@@ -270,25 +272,18 @@ class ServeOperator(StageOperator):
             raise StageConfigurationError(f"{stage}: serve needs MLflow: set mlflow_conn_id")
         if self.target not in TARGETS:
             raise StageConfigurationError(f"{stage}: target is {self.target!r}; allowed are {', '.join(TARGETS)}")
-        if self.command:
-            raise StageConfigurationError(f"{stage}: serve has no command; a server of your own is server=[...]")
         if self.outputs != self.default_outputs:
             raise StageConfigurationError(f"{stage}: serve puts out what its servers were asked, and nothing else")
-        try:
-            checked_steps(self.canary)
-            for text in self.guard.values():
-                Threshold.parse(text)
-        except ValueError as error:
-            raise StageConfigurationError(f"{stage}: {error}") from error
+        with settings_of(self.task_id):
+            require_serve(
+                canary=self.canary,
+                guard=self.guard,
+                replicas=self.replicas,
+                autoscale=self.autoscale,
+                command=self.command,
+            )
         if self.replicas < 1 or not 0 <= self.log_requests <= 1 or self.probe_rate <= 0:
             raise StageConfigurationError(
                 f"{stage}: replicas={self.replicas}, log_requests={self.log_requests}, probe_rate={self.probe_rate}: "
                 f"at least one server, a part from 0 to 1, and a rate above 0 are wanted"
-            )
-        if self.autoscale is not None and (
-            self.autoscale.keys() != _AUTOSCALE or self.autoscale["max"] < self.replicas or self.autoscale["cpu"] < 1
-        ):
-            raise StageConfigurationError(
-                f"{stage}: autoscale is {self.autoscale!r}; write {{'max': 10, 'cpu': 80}}, with no fewer servers than "
-                f"replicas"
             )

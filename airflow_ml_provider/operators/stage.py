@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
+from airflow_ml_provider.decisions.stage_rules import require_code, require_different_names
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.links import MlflowRunLink
+from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.operators.templates import JsonTemplates
 from airflow_ml_provider.pod.resources import resource_requirements
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
@@ -296,26 +298,22 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         return str(Path(self.base_folder or Path(context["dag"].fileloc).parent) / path)
 
     def _require_sound(self) -> None:
-        given = [name for name in ("run", "command") if getattr(self, name)]
-        if len(given) > 1:
-            raise StageConfigurationError(f"stage {self.task_id!r}: give run or command, not both")
-        if not given and self.body is None:
-            raise StageConfigurationError(
-                f"stage {self.task_id!r} of kind {self.kind!r} has nothing to run: give run='module:function' "
-                f"or command=[...]"
-            )
+        given = bool(self.run or self.command)
         if self.io not in (None, "direct", "staged"):
             raise StageConfigurationError(f"stage {self.task_id!r}: io is {self.io!r}; allowed are direct, staged")
-        if self.io == "staged" and not given:
-            raise StageConfigurationError(
-                f"stage {self.task_id!r}: io='staged' is for run and command; what kind {self.kind!r} does by itself "
-                f"needs the store"
+        with settings_of(self.task_id):
+            require_code(
+                run=self.run,
+                command=self.command,
+                io=self.io,
+                checkpoints=self.checkpoints,
+                may_lack=self.body is not None,
             )
-        if self.checkpoints is not None and (self.is_staged or not given):
-            raise StageConfigurationError(
-                f"stage {self.task_id!r}: checkpoints are for run and command with io='direct': somebody has to "
-                f"bring them to the store while the stage works"
-            )
+            if given:
+                inputs, fixed = (
+                    found if isinstance(found, Mapping) else () for found in (self.inputs, self.hyperparameters)
+                )
+                require_different_names(inputs, self.outputs, fixed)
         if self.cache:
             self.cache_policy  # noqa: B018
         unknown = sorted(set(self.no_retry) - set(NO_RETRY))

@@ -7,7 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.decisions.search_space import algorithm, objectives, search_range, search_space
+from airflow_ml_provider.decisions.stage_rules import require_tune
 from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -86,23 +88,22 @@ class TuneOperator(StageOperator):
         self.study_memory = study_memory
         if not (self.run or self.command):
             raise StageConfigurationError(f"stage {self.task_id!r}: tune needs run='module:function' or command=[...]")
-        if self.io == "staged" or self.checkpoints is not None:
-            raise StageConfigurationError(
-                f"stage {self.task_id!r}: tune takes neither io='staged' nor checkpoints: its workers fetch inputs "
-                f"once, and finished trials are kept"
-            )
         if min(trials, workers) < 1 or max_failed_trials < 0:
             raise StageConfigurationError(
                 f"stage {self.task_id!r}: trials={trials}, workers={workers}, max_failed_trials={max_failed_trials}: "
                 f"at least one trial and one worker are wanted, and no number below 0"
             )
         fixed = self.hyperparameters if isinstance(self.hyperparameters, Mapping) else {}
-        twice = sorted(self.search.keys() & {*self.inputs, *self.trial_outputs, *fixed})
-        if twice:
-            raise StageConfigurationError(
-                f"stage {self.task_id!r}: {twice[0]!r} is searched, and is the name of an input, output or param too"
+        with settings_of(self.task_id):
+            require_tune(
+                search=self.search,
+                objective=self.objective,
+                pruner=self.pruner,
+                sampler=self.sampler,
+                taken={*self.inputs, *self.trial_outputs, *fixed},
+                io=self.io,
+                checkpoints=self.checkpoints,
             )
-        self._study_options()
 
     def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
         """Return the study."""
@@ -136,23 +137,16 @@ class TuneOperator(StageOperator):
         return job
 
     def _study_options(self) -> dict[str, Any]:
-        try:
-            aims = objectives(self.objective)
-            ranges = {name: search_range(found) for name, found in self.search.items()}
-            found = {
-                "search": search_space(ranges),
-                "objectives": aims,
-                "sampler": algorithm(self.sampler, of="sampler"),
-                "pruner": algorithm(self.pruner, of="pruner"),
-                "trials": self.trials,
-                "workers": self.workers,
-                "budget": None if self.budget is None else self.budget.total_seconds(),
-                "max_failed_trials": self.max_failed_trials,
-                "seed": self.seed,
-                "outputs": self.trial_outputs,
-            }
-        except ValueError as error:
-            raise StageConfigurationError(f"stage {self.task_id!r}: {error}") from error
-        if len(aims) > 1 and self.pruner != "NopPruner":
-            raise StageConfigurationError(f"stage {self.task_id!r}: a pruner needs one objective")
-        return found
+        ranges = {name: search_range(found) for name, found in self.search.items()}
+        return {
+            "search": search_space(ranges),
+            "objectives": objectives(self.objective),
+            "sampler": algorithm(self.sampler, of="sampler"),
+            "pruner": algorithm(self.pruner, of="pruner"),
+            "trials": self.trials,
+            "workers": self.workers,
+            "budget": None if self.budget is None else self.budget.total_seconds(),
+            "max_failed_trials": self.max_failed_trials,
+            "seed": self.seed,
+            "outputs": self.trial_outputs,
+        }

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_ml_provider.decisions.stage_rules import require_validate
 from airflow_ml_provider.exceptions import StageConfigurationError, ValidationFailedError
 from airflow_ml_provider.operators.checked_stage import CheckedStageOperator
+from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -39,10 +41,8 @@ class ValidateOperator(CheckedStageOperator):
         self.suite = suite
         if self.run or self.command:
             raise StageConfigurationError(f"stage {self.task_id!r}: validate runs a suite, neither run nor command")
-        if len(names) != 1 or names[0] == "report":
-            raise StageConfigurationError(
-                f"stage {self.task_id!r}: validate takes exactly one input, not named 'report'; got {names}"
-            )
+        with settings_of(self.task_id):
+            require_validate(names)
 
     def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
         """Put the suite into the store and return its reference."""

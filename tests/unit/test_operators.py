@@ -45,7 +45,7 @@ def test_an_unknown_argument_is_refused():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: TrainOperator(task_id="t"), "has nothing to run"),
+        (lambda: TrainOperator(task_id="t"), "nothing to run"),
         (lambda: TrainOperator(task_id="t", run="m:f", command=["x"]), "run or command, not both"),
         (lambda: TrainOperator(task_id="t", run="m:f", outputs={"metrics": "report"}), "'metrics' is a reserved name"),
         (lambda: IngestOperator(task_id="t"), "give uri, or code"),

@@ -138,7 +138,7 @@ def test_a_body_travels_with_what_it_shares_and_speaks_python_3_10(body):
         names = archive.namelist()
         for name in names:
             ast.parse(archive.read(name), filename=name, feature_version=(3, 10))
-    assert {f"{body}/__init__.py", "frames.py", "registered.py"} <= set(names)
+    assert {f"{body}/__init__.py", "dataset/reading.py", "registered.py"} <= set(names)
 
 
 def test_the_bootstrap_runs_a_stage_with_the_standard_library_and_fsspec_alone(tmp_path):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from airflow_ml_provider.decisions.stage_rules import require_code, require_different_names
 from airflow_ml_provider.spec.fields import (
     STRICT,
     ArtifactType,
@@ -173,23 +174,14 @@ class CodeStageSpec(StageSpec):
 
     @model_validator(mode="after")
     def _one_action(self) -> CodeStageSpec:
-        if self.run and self.command:
-            raise ValueError("give run or command, not both")
-        if self.needs_code and not (self.run or self.command):
-            raise ValueError("nothing to run: give run: module:function or command: [...]")
-        if self.io == "staged" and not (self.run or self.command):
-            raise ValueError("io: staged is for run and command")
-        if self.checkpoints and not (self.run or self.command):
-            raise ValueError("checkpoints are for run and command")
-        if self.checkpoints and (self.io == "staged" or (self.command and not self.io)):
-            raise ValueError("checkpoints need io: direct, since somebody has to bring them to the store meanwhile")
-        shared = sorted(
-            (self.inputs.keys() & self.outputs.keys())
-            | (self.inputs.keys() & self.params.keys())
-            | (self.outputs.keys() & self.params.keys())
+        require_code(
+            run=self.run,
+            command=self.command,
+            io=self.io,
+            checkpoints=self.checkpoints,
+            may_lack=not self.needs_code,
         )
-        if shared:
-            raise ValueError(f"{shared[0]!r} names two of input, output and param; all are arguments of one function")
+        require_different_names(self.inputs, self.outputs, self.params)
         return self
 
     def references(self) -> dict[tuple[int | str, ...], Reference]:
@@ -202,12 +194,6 @@ class CodeStageSpec(StageSpec):
     def output_types(self) -> dict[str, str]:
         """Return the declared outputs."""
         return dict(self.outputs)
-
-
-def require_branch(on_failure: str, if_failed: list[str]) -> None:
-    """Raise a ValueError when stages are named for a branch and there is none."""
-    if if_failed and on_failure != "branch":
-        raise ValueError("if_failed goes with on_failure: branch; add that, or remove if_failed")
 
 
 def __getattr__(name: str) -> Any:

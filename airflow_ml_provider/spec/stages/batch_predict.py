@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from airflow_ml_provider.decisions.stage_rules import require_one_version
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import ModelName, Quantity, StageReference
 from airflow_ml_provider.spec.references import Reference
@@ -70,8 +71,7 @@ class BatchPredictSpec(StageSpec):
             raise ValueError(
                 "which model? give model: STAGE.model of a register stage, or name: of one that is registered already"
             )
-        if self.alias and self.version:
-            raise ValueError("give alias or version, not both")
+        require_one_version(alias=self.alias, version=self.version)
         if self.model is not None and (self.alias or self.version):
             raise ValueError("model is the version that its stage registers: alias and version go with name")
         return self

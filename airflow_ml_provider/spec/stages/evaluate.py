@@ -9,9 +9,10 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from airflow_ml_provider.decisions.gate_rules import Gate, GateError
+from airflow_ml_provider.decisions.stage_rules import require_branch, require_evaluation
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import ModelName, Name
-from airflow_ml_provider.spec.stages import CodeStageSpec, require_branch
+from airflow_ml_provider.spec.stages import CodeStageSpec
 
 
 def _gate(value: Any) -> dict[str, Any]:
@@ -95,30 +96,16 @@ class EvaluateSpec(CodeStageSpec):
     @model_validator(mode="after")
     def _sound(self) -> EvaluateSpec:
         require_branch(self.on_failure, self.if_failed)
-        if self.on_failure != "fail" and not self.gate:
-            raise ValueError(f"on_failure: {self.on_failure} needs a gate; add one, or remove on_failure")
-        if self.task is None and not (self.run or self.command):
-            raise ValueError(
-                "nothing to run: give run: module:function, command: [...], or task: with a model and a dataset among "
-                "the inputs"
-            )
-        for key, given in (
-            ("by", self.by),
-            ("confidence", self.confidence),
-            ("gate.worst_slice", "worst_slice" in self.gate),
-        ):
-            if given and self.task is None:
-                raise ValueError(f"{key} is about predictions, row by row: say task: regression, classification, ...")
-        if self.confidence and self.task == "clustering":
-            raise ValueError("confidence is by resampling rows, which makes no sense of clusters: remove it")
-        if self.confidence and "champion" not in self.gate:
-            raise ValueError("confidence is about the difference to the champion: add gate.champion")
-        if "worst_slice" in self.gate and not self.by:
-            raise ValueError("gate.worst_slice needs slices: say by: [column]")
-        if self.uses_body and self.io == "staged":
-            raise ValueError(
-                "task and gate.champion need io: direct: the model and its champion are measured in one place"
-            )
+        require_evaluation(
+            runs_code=bool(self.run or self.command),
+            task=self.task,
+            gate=self.gate,
+            by=self.by,
+            confidence=self.confidence,
+            space=self.space,
+            on_failure=self.on_failure,
+            io=self.io,
+        )
         return self
 
     @property

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from airflow_ml_provider.decisions.stage_rules import require_ingest
 from airflow_ml_provider.spec.fields import ArtifactType, Name
 from airflow_ml_provider.spec.stages import CodeStageSpec
 
@@ -30,8 +31,5 @@ class IngestSpec(CodeStageSpec):
 
     @model_validator(mode="after")
     def _one_source(self) -> IngestSpec:
-        if bool(self.uri) == bool(self.run or self.command):
-            raise ValueError("give uri, or code that fetches the data")
-        if self.uri and set(self.outputs) != {"data"}:
-            raise ValueError("with uri the one output is 'data'")
+        require_ingest(uri=self.uri, runs_code=bool(self.run or self.command), outputs=self.outputs)
         return self

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from airflow_ml_provider.decisions.gate import Threshold
 from airflow_ml_provider.decisions.serving import checked_steps
+from airflow_ml_provider.decisions.stage_rules import require_serve
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import Duration, StageReference
 from airflow_ml_provider.spec.references import Reference
@@ -132,13 +133,16 @@ class ServeSpec(CodeStageSpec):
 
     @model_validator(mode="after")
     def _sound(self) -> ServeSpec:
-        if self.command:
-            raise ValueError("serve has no command: a server of your own is server: [...]")
+        require_serve(
+            canary=self.canary,
+            guard=self.guard,
+            replicas=self.replicas,
+            autoscale=self.autoscale,
+            command=self.command,
+        )
         for key in _NOT_TAKEN:
             if getattr(self, key):
                 raise ValueError(f"serve takes no {key}: its model is a registered version, its result an endpoint")
-        if self.autoscale is not None and self.autoscale["max"] < self.replicas:
-            raise ValueError(f"autoscale.max is {self.autoscale['max']}, and replicas, the fewest, {self.replicas}")
         return self
 
     def wanted(self, key: tuple[int | str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from airflow_ml_provider.decisions.search_space import algorithm, objectives, search_range, search_space
+from airflow_ml_provider.decisions.search_space import algorithm, objectives, search_range
+from airflow_ml_provider.decisions.stage_rules import require_tune
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import ArtifactType, Duration, Name, Quantity
 from airflow_ml_provider.spec.stages import CodeStageSpec
@@ -110,16 +111,15 @@ class TuneSpec(CodeStageSpec):
 
     @model_validator(mode="after")
     def _sound(self) -> TuneSpec:
-        if self.io == "staged":
-            raise ValueError("tune takes io: direct only: its workers fetch inputs once and run many trials")
-        if self.checkpoints:
-            raise ValueError("tune keeps its finished trials by itself; remove checkpoints")
-        twice = sorted(self.search.keys() & {*self.inputs, *self.outputs, *self.params})
-        if twice:
-            raise ValueError(f"{twice[0]!r} is searched, and is the name of an input, output or param too")
-        search_space({name: search_range(found) for name, found in self.search.items()})
-        if len(self.objective) > 1 and self.pruner != "NopPruner":
-            raise ValueError("a pruner needs one objective; remove the pruner, or all objectives but one")
+        require_tune(
+            search=self.search,
+            objective=self.objective,
+            pruner=self.pruner,
+            sampler=self.sampler,
+            taken={*self.inputs, *self.outputs, *self.params},
+            io=self.io,
+            checkpoints=self.checkpoints,
+        )
         return self
 
     def output_types(self) -> dict[str, str]:

@@ -6,9 +6,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from airflow_ml_provider.decisions.stage_rules import require_branch, require_validate
 from airflow_ml_provider.spec.fields import Name, StageReference
 from airflow_ml_provider.spec.references import Reference
-from airflow_ml_provider.spec.stages import StageSpec, require_branch
+from airflow_ml_provider.spec.stages import StageSpec
 
 
 class ValidateSpec(StageSpec):
@@ -30,8 +31,7 @@ class ValidateSpec(StageSpec):
 
     @model_validator(mode="after")
     def _sound(self) -> ValidateSpec:
-        if "report" in self.inputs:
-            raise ValueError("the input must not be named 'report', which is the name of an output")
+        require_validate(self.inputs)
         require_branch(self.on_failure, self.if_failed)
         return self
 
