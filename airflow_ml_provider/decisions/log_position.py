@@ -53,6 +53,21 @@ class LogPosition:
         self._last = ""
         self._at_last = 0
         self._skip = 0
+        self._gap: tuple[str, str] | None = None
+
+    def take_gap(self) -> str | None:
+        """Return once, for people, between which times lines are missing; ``None`` while none are known to be.
+
+        A log that is read on begins with the line that was read last; when it does not, the node has thrown that line
+        away, and what came after it: https://kubernetes.io/docs/concepts/cluster-administration/logging/#log-rotation.
+        """
+        found, self._gap = self._gap, None
+        if found is None:
+            return None
+        return (
+            f"WARNING: lines of the container's log between {found[0]} and {found[1]} are missing: the node had rotated "
+            f"them away before they were read (containerLogMaxSize, containerLogMaxFiles of its kubelet)"
+        )
 
     def rewind(self, now: dt.datetime) -> int | None:
         """Return the age in seconds from which to read on, ``None`` to read from the start."""
@@ -76,6 +91,8 @@ class LogPosition:
         if stamp < self._last:
             return False
         if stamp > self._last:
+            if self._skip:
+                self._gap = (self._last, stamp)
             self._last, self._at_last, self._skip = stamp, 1, 0
             return True
         if self._skip:

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api, V1DeleteOptions
 
+from airflow_ml_provider.decisions.log_lines import LogLines
 from airflow_ml_provider.exceptions import ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_calls import CONNECT_SECONDS, READ_SECONDS
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, MissingError, cluster_error
@@ -136,8 +137,13 @@ class AsyncPods:
             )
             try:
                 await _require_success(response)
-                async for line in _lines(response):
-                    yield line.decode("utf-8", errors="replace")
+                lines = LogLines()
+                async for chunk in response.content.iter_any():
+                    for line in lines.feed(chunk):
+                        yield line
+                # A stream that is followed may have been cut within a line, which then comes again.
+                for line in lines.rest() if not follow else ():
+                    yield line
             finally:
                 response.close()
 
@@ -200,7 +206,7 @@ async def _require_success(response: Any) -> None:
 
 
 async def _lines(response: Any) -> AsyncGenerator[bytes, None]:
-    # A pod's line is longer than aiohttp's own reading by line allows.
+    # A pod is longer than aiohttp's own reading by line allows.
     rest = b""
     async for chunk in response.content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")

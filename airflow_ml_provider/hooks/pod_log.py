@@ -13,14 +13,13 @@ from typing import Any
 
 import urllib3.exceptions
 from kubernetes.client import ApiException
-from kubernetes.watch.watch import iter_resp_lines
 
+from airflow_ml_provider.decisions.log_lines import LogLines
 from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition
 from airflow_ml_provider.decisions.outage import Outage
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.pods import Pods
 
-LINE_LIMIT = 16 * 1024
 RECONNECT_SECONDS = 1.0
 RETRY_SECONDS = 0.2
 
@@ -84,20 +83,30 @@ class PodLog:
     def _read(self) -> bool:
         try:
             since = self._position.rewind(dt.datetime.now(tz=dt.UTC))
-            self._response = self._pods.log(
-                self._name, container=self._container, since_seconds=since, follow=not self._ended.is_set()
-            )
+            follow = not self._ended.is_set()
+            self._response = self._pods.log(self._name, container=self._container, since_seconds=since, follow=follow)
             self._refusal.over()
-            for line in iter_resp_lines(self._response):
-                text = self._position.new_text(line)
-                if text is not None:
-                    self.tail.append(text[:LINE_LIMIT])
-                    self._emit(text[:LINE_LIMIT])
+            lines = LogLines()
+            for chunk in self._response.stream(amt=None, decode_content=False):
+                for line in lines.feed(chunk):
+                    self._take(line)
+            if not follow:
+                # A stream that is followed may have been cut within a line, which then comes again.
+                for line in lines.rest():
+                    self._take(line)
         except ApiException as error:
             return error.status == HTTPStatus.FORBIDDEN and self._is_hopeless(error)
         except (urllib3.exceptions.HTTPError, OSError):
             return False
         return True
+
+    def _take(self, line: str) -> None:
+        text = self._position.new_text(line)
+        if (gap := self._position.take_gap()) is not None:
+            self._emit(gap)
+        if text is not None:
+            self.tail.append(text)
+            self._emit(text)
 
     def _is_hopeless(self, error: ApiException) -> bool:
         """Whether a right is missing; a server that has just started also refuses what it allows in a moment."""

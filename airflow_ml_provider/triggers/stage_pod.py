@@ -21,7 +21,7 @@ from airflow_ml_provider.decisions.pod_news import PodNews
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.async_pods import AsyncPods
-from airflow_ml_provider.hooks.pod_log import LINE_LIMIT, RECONNECT_SECONDS, RETRY_SECONDS
+from airflow_ml_provider.hooks.pod_log import RECONNECT_SECONDS, RETRY_SECONDS
 from airflow_ml_provider.triggers.namespace_watch import ClusterAccess, Follower, followed, log_streams
 
 EVENTS_EVERY_SECONDS = 30.0
@@ -220,9 +220,11 @@ class StagePodTrigger(BaseTrigger):
                 async for line in lines:
                     self._refusal.over()
                     text = self._position.new_text(line)
+                    if (gap := self._position.take_gap()) is not None:
+                        self.log.warning("%s", gap)
                     if text is not None:
-                        self._tail.append(text[:LINE_LIMIT])
-                        self.log.info("%s", text[:LINE_LIMIT])
+                        self._tail.append(text)
+                        self.log.info("%s", text)
         except ClusterError:
             return False
         return True

@@ -100,3 +100,29 @@ def test_a_server_that_has_just_started_may_refuse_what_it_allowed_before():
 def test_a_log_that_is_not_there_yet_or_any_more_is_tried_again(status):
     told, whole, _ = read(Pods(ApiException(status=status, reason="x"), Stream(stamped(1, "one"))))
     assert (told, whole) == (["one"], True)
+
+
+def test_a_last_line_without_an_end_is_a_line_and_a_cut_one_comes_again():
+    half = stamped(1, "words before a crash")[:-1]
+    pods = Pods(Stream(half[:30]), Stream(half))
+    told, whole, tail = read(pods)
+    assert (told, whole, tail) == (["words before a crash"], True, ["words before a crash"])
+
+
+def test_a_line_without_end_is_cut_with_a_mark():
+    line = stamped(1, "L" * 10_000_000)
+    told, _, _ = read(Pods(Stream(line[:1000], line[1000:5000], line[5000:], stamped(2, "after"))))
+    assert told[1] == "after"
+    assert told[0].startswith("LLLL")
+    assert len(told[0]) < 17_000
+    assert told[0].endswith("LL ... (cut, the line has 10,000,031 bytes)")
+
+
+def test_lines_that_the_node_threw_away_are_named():
+    broken, rotated = Stream(stamped(1, "one"), stamped(2, "two")), Stream(stamped(9, "nine"), stamped(10, "ten"))
+    told, whole, _ = read(Pods(broken, rotated))
+    assert whole
+    assert [told[0], told[1], told[3], told[4]] == ["one", "two", "nine", "ten"]
+    between = "2026-11-24T12:00:02.000000000Z and 2026-11-24T12:00:09.000000000Z"
+    assert told[2].startswith(f"WARNING: lines of the container's log between {between}")
+    assert len(told) == 5
