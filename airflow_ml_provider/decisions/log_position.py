@@ -65,8 +65,8 @@ class LogPosition:
         if found is None:
             return None
         return (
-            f"WARNING: lines of the container's log between {found[0]} and {found[1]} are missing: the node had rotated "
-            f"them away before they were read (containerLogMaxSize, containerLogMaxFiles of its kubelet)"
+            f"WARNING: lines of the container's log between {found[0]} and {found[1]} are missing: the node had "
+            f"rotated them away before they were read (containerLogMaxSize, containerLogMaxFiles of its kubelet)"
         )
 
     def rewind(self, now: dt.datetime) -> int | None:

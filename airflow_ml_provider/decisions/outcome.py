@@ -22,6 +22,7 @@ Verdict = Literal[
     "deadline",
     "image",
     "configuration",
+    "init_container",
     "capacity",
     "startup",
 ]

@@ -47,7 +47,7 @@ def read_pod_outcome(state: PodState | None, result: StageResult | None) -> Stag
     if result is not None and result.failure is not None:
         return read_outcome(state.exit_code or 0, result)
     if state.init_failure and state.exit_code is None:
-        return StageOutcome("configuration", _line(state.init_failure, state, "configuration"))
+        return StageOutcome("init_container", _line(state.init_failure, state, "init container"))
     if _is_disrupted(state):
         return StageOutcome("disrupted", _line(_disruption(state), state, "disrupted"))
     if state.step == MAIN and state.exit_code:
@@ -83,7 +83,7 @@ _ADVICE = {
     "step": "say io: direct, which fetches and commits with the stage's own memory",
     "start": "mend the command or the image; a stage with run: needs python3 in its image",
     "user code": "mend the code and clear the task",
-    "configuration": "mend the init container, or what it waits for",
+    "init container": "fix the init container, or what it waits for; a retry runs it again",
     "deadline": "give the stage a longer timeout, or less to do",
     "disrupted": "nothing is wrong with the stage: a retry helps",
     "out of memory": "raise resources.memory of the stage, or let it use less",

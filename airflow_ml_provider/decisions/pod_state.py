@@ -36,6 +36,7 @@ class PodState:
         unschedulable: The scheduler's message while it finds no node, empty otherwise.
         delete_by: When the pod should be gone at the latest, in RFC 3339; empty while nobody deleted it.
         init_failure: Which init container failed and how, empty when none did.
+        failed_init: That init container's name.
         started_at: When the stage's own work began, in RFC 3339; empty before.
         step: Whose turn it is in a staged pod: ``fetch``, ``main`` or ``commit``; empty in other pods.
         working: Whether the container runs now.
@@ -61,6 +62,7 @@ class PodState:
     working: bool = False
     memory_request: str = ""
     memory_limit: str = ""
+    failed_init: str = ""
 
     @classmethod
     def of(cls, pod: Mapping[str, Any], *, container: str) -> PodState:
@@ -82,6 +84,7 @@ class PodState:
         resources = next((entry.get("resources") or {} for entry in specs if entry["name"] == turn), {})
         conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
         scheduled = conditions.get("PodScheduled") or {}
+        failed, how = _init_failure(status.get("initContainerStatuses") or (), steps=(FETCH, MAIN) if staged else ())
         return cls(
             uid=pod["metadata"]["uid"],
             phase=status.get("phase") or "Unknown",
@@ -95,9 +98,8 @@ class PodState:
             scheduled=bool(spec.get("nodeName")) or scheduled.get("status") == "True",
             unschedulable=(scheduled.get("message") or "") if scheduled.get("reason") == "Unschedulable" else "",
             delete_by=pod["metadata"].get("deletionTimestamp") or "",
-            init_failure=_init_failure(
-                status.get("initContainerStatuses") or (), steps=(FETCH, MAIN) if staged else ()
-            ),
+            init_failure=how,
+            failed_init=failed,
             started_at=(own.get("terminated") or own.get("running") or {}).get("startedAt") or "",
             step="" if not staged else turn if turn in (FETCH, MAIN) else COMMIT,
             working=bool(state.get("running")),
@@ -166,9 +168,10 @@ def _whose_turn(states: Mapping[str, Mapping[str, Any]], *, last: str) -> str:
     return last
 
 
-def _init_failure(statuses: Iterable[Mapping[str, Any]], *, steps: tuple[str, ...]) -> str:
+def _init_failure(statuses: Iterable[Mapping[str, Any]], *, steps: tuple[str, ...]) -> tuple[str, str]:
     for status in statuses:
         ended = (status.get("state") or {}).get("terminated") or {}
         if ended.get("exitCode") and status["name"] not in steps:
-            return f"init container {status['name']!r} failed ({ended.get('reason')}, exit code {ended['exitCode']})"
-    return ""
+            name, how = status["name"], f"{ended.get('reason')}, exit code {ended['exitCode']}"
+            return name, f"init container {name!r} failed ({how})"
+    return "", ""

@@ -19,13 +19,12 @@ from airflow_ml_provider.artifacts.checkpoints import committed_checkpoints
 from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.decisions.another_pod import Spent, another_pod
 from airflow_ml_provider.exceptions import (
-    FAILURE_CLASSES,
     ClusterCapacityError,
     StageCapacityError,
-    StageConfigurationError,
     StageFailedError,
 )
 from airflow_ml_provider.operators.attempt import Attempt
+from airflow_ml_provider.operators.delivery import failure_of, push, summarize
 from airflow_ml_provider.operators.identity import StageIdentity
 from airflow_ml_provider.operators.local_runner import LocalRunner
 from airflow_ml_provider.operators.pod_runner import PodRunner
@@ -36,7 +35,6 @@ from airflow_ml_provider.operators.stage_request import origin_of, stage_request
 from airflow_ml_provider.operators.tracked_stage import TrackedStage
 from airflow_ml_provider.pod.resources import MAX_MEMORY, in_bytes
 from airflow_ml_provider.protocol.artifact import ArtifactRef
-from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS, all_metrics
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 
@@ -49,7 +47,6 @@ if TYPE_CHECKING:
 BACKSTOP_SECONDS = 120.0
 CHECKPOINTS_TRIED = 4
 """From how many checkpoints, the newest first, an attempt tries to go on."""
-SHOWN_METRICS = 50
 QUOTA_DELAY = timedelta(seconds=30)
 """How often a deferred task asks again for a pod that a quota refused."""
 
@@ -271,11 +268,12 @@ class StageExecution:
             spent = self._another_pod(ended, attempt.spent)
             if spent is None:
                 self._skip_on_exit_code(ended)
-                raise self._failure(ended)
+                raise failure_of(ended)
             self._operator.log.warning("%s\nAnother pod is started within this try", ended.outcome.message)
             request = request or stage_request(self._operator, self._context, self._identity)
             attempt = self._begin(request, tracked, spent=spent, before=attempt)
             ended = self._wait()
+        self._skip_on_exit_code(ended)
         return ended.result
 
     def _another_pod(self, ended: Ended, spent: Spent) -> Spent | None:
@@ -296,21 +294,15 @@ class StageExecution:
             Attempt.forget(self._context)
             raise AirflowSkipException(f"exit code {ended.exit_code} is one to skip on (skip_on_exit_code)")
 
-    def _failure(self, ended: Ended) -> AirflowException:
-        tail = "".join(f"\n  | {line}" for line in ended.tail)
-        message = f"{ended.outcome.message}{tail and chr(10) + 'Last lines of its log:' + tail}"
-        if not ended.outcome.retry_helps:
-            return StageConfigurationError(message)
-        return FAILURE_CLASSES.get(ended.outcome.verdict, StageFailedError)(message)
-
     def _discard(self, attempt: Attempt | None) -> None:
         if attempt is not None:
             self._runner.discard(attempt)
 
     def _deliver(self, result: StageResult, tracked: TrackedStage) -> Sequence[str] | None:
         operator, context = self._operator, self._context
-        self._push(result)
-        self._summarize(result)
+        if operator.do_xcom_push:
+            push(context["ti"], result)
+        summarize(operator.log, result)
         tracked.finish(result, hyperparameters=operator.tracked_params(result))
         if self._reuse is not None:
             tracked.tag(self._reuse.tags(result))
@@ -352,25 +344,3 @@ class StageExecution:
     def _result_of(self, attempt: Attempt) -> StageResult | None:
         result = read_result(attempt.uri)
         return None if result is None or result.failure is not None else result
-
-    def _summarize(self, result: StageResult) -> None:
-        """Log what the stage measured and committed."""
-        log, metrics = self._operator.log, all_metrics(result.metrics, result.values)
-        if metrics:
-            more = f" and {len(metrics) - SHOWN_METRICS:,} more" if len(metrics) > SHOWN_METRICS else ""
-            shown = ", ".join(f"{name} {value:.6g}" for name, value in list(metrics.items())[:SHOWN_METRICS])
-            log.info("Metrics: %s%s", shown, more)
-        for name, ref in result.outputs.items():
-            log.info("Output %s: %s, %s bytes, %s, in %s", name, ref.type, f"{ref.size:,}", ref.digest, ref.uri)
-
-    def _push(self, result: StageResult) -> None:
-        if not self._operator.do_xcom_push:
-            return
-        instance = self._context["ti"]
-        pushed: dict[str, Any] = {
-            **{name: ref.to_plain() for name, ref in result.outputs.items()},
-            **{name: value for name, value in result.values.items() if name != DEFAULT_PARAMS},
-            "metrics": dict(result.metrics),
-        }
-        for key, value in pushed.items():
-            instance.xcom_push(key=key, value=value)

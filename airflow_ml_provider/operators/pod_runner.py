@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,28 +15,27 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from kubernetes.client import V1Job, V1Pod
 
 from airflow_ml_provider.decisions.cleanup import deletes
-from airflow_ml_provider.decisions.log_position import rest_seconds
 from airflow_ml_provider.decisions.outcome import StageOutcome
-from airflow_ml_provider.decisions.pending import Patience, StartClock
+from airflow_ml_provider.decisions.pending import StartClock
 from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterCapacityError, ClusterError, ClusterForbiddenError, StageKilledError
 from airflow_ml_provider.hooks.cluster_errors import LoginRefusedError
 from airflow_ml_provider.hooks.jobs import create_job
-from airflow_ml_provider.hooks.pod_log import PodLog
 from airflow_ml_provider.hooks.pod_watch import pod_states
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.operators.attempt import Attempt, PodIdentity
+from airflow_ml_provider.operators.container_logs import ContainerLogs
+from airflow_ml_provider.operators.pod_callbacks import PodCallbacks
 from airflow_ml_provider.operators.pod_story import PodStory
-from airflow_ml_provider.operators.runner import Ended, read_result
-from airflow_ml_provider.operators.settings import deferral_seconds
+from airflow_ml_provider.operators.pod_waiting import deadline, patience, pod_trigger
+from airflow_ml_provider.operators.runner import Ended, ended_pod, read_result
 from airflow_ml_provider.operators.stage_pod import log_container, stage_pod
 from airflow_ml_provider.pod.compose import stage_container
 from airflow_ml_provider.pod.resources import give_memory
 from airflow_ml_provider.pod.worker_job import owned_by
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
-from airflow_ml_provider.protocol.staged import MAIN
 from airflow_ml_provider.protocol.termination import digest_in_message, result_digest, result_in_message
 
 if TYPE_CHECKING:
@@ -77,6 +76,7 @@ class PodRunner:
         self._changes: SimpleQueue[_Change] = SimpleQueue()
         self._stopped = False
         self._namespaces: dict[str, Pods] = {}
+        self._callbacks = PodCallbacks(operator, context)
 
     def prepare(self, request: StageRequest, *, secrets: Mapping[str, str], memory: int) -> PodIdentity:
         """Compose the pod.
@@ -113,12 +113,14 @@ class PodRunner:
         if self._stopped:
             raise StageKilledError("the task was told to end before its stage began")
         pods = self._pods(self._identity)
+        self._callbacks.made(self._pod)
         created = self._create(pods, self._pod) if patient else pods.create(self._pod)
         self._identity = PodIdentity(self._identity.namespace, self._identity.name, created["metadata"]["uid"])
         with ExitStack() as on_error:
             on_error.callback(self._remove, self._identity, succeeded=False, ended=False)
             self._start_companion(self._identity)
             on_error.pop_all()
+        self._callbacks.created(created)
         instance = self._context["ti"]
         instance.xcom_push(key="pod_name", value=self._identity.name)
         instance.xcom_push(key="pod_namespace", value=self._identity.namespace)
@@ -155,62 +157,62 @@ class PodRunner:
             StageKilledError: ``stop`` was called; the pod was deleted, unless ``on_kill_action`` keeps it.
         """
         assert self._identity is not None
-        identity, container = self._identity, log_container(self._operator)
+        identity = self._identity
         pods = self._pods(identity)
         story = PodStory(pods, identity, log=self._operator.log)
-        log = PodLog(pods, identity.name, container=container, emit=lambda line: self._operator.log.info("%s", line))
+        logs = self._logs(pods, identity)
         changes, followed = self._changes, threading.Event()
         watcher = threading.Thread(target=self._watch, args=(pods, identity.name, changes, followed), daemon=True)
         with ExitStack() as on_error:
             on_error.callback(followed.set)
             on_error.callback(self._remove, identity, succeeded=False, ended=False)
             watcher.start()
-            outcome, state = self._until_end(story, log)
+            outcome, state = self._until_end(story, logs)
             on_error.pop_all()
         followed.set()
         # What the watch of this pod still says is not about the next one.
         self._changes = SimpleQueue()
-        if state is not None and state.started and not log.finish(rest_seconds(state)):
+        if not logs.finish(state):
             self._operator.log.warning("The end of the container's log did not come in time: lines may be missing")
         result = self._result(state)
         if outcome is None:
             outcome = read_pod_outcome(state, result)
         if outcome.verdict != "success":
             story.tell_events()
-        self._remove(identity, succeeded=outcome.verdict == "success", ended=state is None or state.ended)
-        return _ended(outcome, result, log.tail, state)
+        self._end(identity, outcome, state)
+        return ended_pod(outcome, result, logs.tail, state)
+
+    def _logs(self, pods: Pods, identity: PodIdentity) -> ContainerLogs:
+        return ContainerLogs(
+            pods,
+            identity.name,
+            operator=self._operator,
+            container=log_container(self._operator),
+            callbacks=self._callbacks,
+        )
+
+    def _end(self, identity: PodIdentity, outcome: StageOutcome, state: PodState | None) -> None:
+        """Remove a pod that was followed to its end, with what is called around that."""
+        pod = self._pods(identity).read(identity.name) if self._operator.callbacks else None
+        with ExitStack() as stack:
+            stack.callback(self._callbacks.removed, pod)
+            stack.callback(
+                self._remove,
+                identity,
+                succeeded=outcome.verdict == "success",
+                ended=state is None or state.ended,
+                active=state is not None and state.phase in ("Pending", "Running"),
+            )
+            self._callbacks.completed(pod)
 
     def trigger(self) -> BaseTrigger:
         """Return what waits for the pod in a triggerer."""
-        from airflow_ml_provider.triggers.stage_pod import StagePodTrigger
-
         assert self._identity is not None
-        operator, patience = self._operator, self._patience()
-        return StagePodTrigger(
-            namespace=self._identity.namespace,
-            pod_name=self._identity.name,
-            container=operator.base_container_name,
-            log_container=log_container(operator),
-            access={
-                "conn_id": operator.kubernetes_conn_id,
-                "in_cluster": operator.in_cluster,
-                "config_file": operator.config_file,
-                "cluster_context": operator.cluster_context,
-            },
-            get_logs=operator.get_logs,
-            startup_seconds=patience.startup,
-            capacity_seconds=patience.capacity,
-            deadline=self.deadline(),
-            delete_on_kill=operator.on_kill_action.value != "keep_pod",
-            grace_seconds=operator.termination_grace_period,
-            not_before=time.time() + deferral_seconds(),
-        )
+        return pod_trigger(self._operator, self._context, self._identity)
 
     def deadline(self) -> float | None:
         """Return when the task's time is up, in seconds since the epoch; ``None`` without a timeout."""
-        timeout = self._operator.execution_timeout
-        started = self._context["ti"].start_date
-        return None if timeout is None or started is None else (started + timeout).timestamp()
+        return deadline(self._operator, self._context)
 
     def harvest(self, attempt: Attempt, event: Mapping[str, Any]) -> Ended:
         """Return what the trigger saw as the end of an attempt, and remove its pod.
@@ -226,15 +228,19 @@ class PodRunner:
         result = self._result(state)
         outcome = StageOutcome(**event["outcome"]) if event["outcome"] else read_pod_outcome(state, result)
         undecided = not ended and (event["timed_out"] or event["failure"])
-        succeeded = outcome.verdict == "success" and not undecided
-        self._remove(attempt.pod, succeeded=succeeded, ended=ended)
+        logs = self._logs(self._pods(attempt.pod), attempt.pod)
+        logs.show(state)
+        if undecided:
+            self._remove(attempt.pod, succeeded=False, ended=False)
+        else:
+            self._end(attempt.pod, outcome, state)
         if undecided and event["timed_out"]:
             raise AirflowTaskTimeout(f"pod {attempt.pod} was deleted: the task's execution_timeout was over")
         if undecided:
             name, message = event["failure"]
             refused = name in (ClusterForbiddenError.__name__, LoginRefusedError.__name__)
             raise (ClusterForbiddenError if refused else ClusterError)(message)
-        return _ended(outcome, result, event["tail"], state)
+        return ended_pod(outcome, result, logs.tail or event["tail"], state)
 
     def discard(self, attempt: Attempt) -> None:
         """Delete the attempt's pod."""
@@ -273,10 +279,10 @@ class PodRunner:
                 self._changes.get(timeout=QUOTA_SECONDS)
                 raise StageKilledError("the task was told to end before its stage began")
 
-    def _until_end(self, story: PodStory, log: PodLog) -> tuple[StageOutcome | None, PodState | None]:
+    def _until_end(self, story: PodStory, logs: ContainerLogs) -> tuple[StageOutcome | None, PodState | None]:
         state: PodState | None = None
         last: dict[str, Any] | None = None
-        clock = StartClock(self._patience())
+        clock = StartClock(patience(self._operator))
         while True:
             try:
                 change = self._changes.get(timeout=_TICK_SECONDS)
@@ -292,8 +298,9 @@ class PodRunner:
                 return None, state
             state, last = PodState.of(change, container=self._operator.base_container_name), change
             story.tell(state)
-            if state.started and self._operator.get_logs:
-                log.start()
+            logs.see(change, state)
+            if state.started:
+                self._callbacks.starting(change)
             if state.ended or state.is_lost(dt.datetime.now(tz=dt.UTC)):
                 return None, state
             outcome = clock.judge(state, now=time.monotonic())
@@ -318,13 +325,13 @@ class PodRunner:
             return None
         return result
 
-    def _remove(self, identity: PodIdentity, *, succeeded: bool, ended: bool) -> None:
+    def _remove(self, identity: PodIdentity, *, succeeded: bool, ended: bool, active: bool = False) -> None:
         operator = self._operator
         if self._stopped and not ended and operator.on_kill_action.value == "keep_pod":
             operator.log.info("Pod %s lives on (on_kill_action is keep_pod): the next try follows it", identity)
             return
         action = OnFinishAction(operator.on_finish_action).value
-        if not deletes(action, succeeded=succeeded, ended=ended):
+        if not deletes(action, succeeded=succeeded, ended=ended, active=active):
             operator.log.info("Pod %s is kept (on_finish_action is %s)", identity, action)
             return
         try:
@@ -332,22 +339,7 @@ class PodRunner:
         except (ClusterError, ClusterForbiddenError) as error:
             operator.log.warning("Pod %s is left behind, the next try or 'finish' removes it: %s", identity, error)
 
-    def _patience(self) -> Patience:
-        capacity = self._operator.capacity_timeout
-        return Patience(
-            startup=self._operator.startup_timeout_seconds,
-            capacity=None if capacity is None else capacity.total_seconds(),
-        )
-
     def _pods(self, identity: PodIdentity) -> Pods:
         if identity.namespace not in self._namespaces:
             self._namespaces[identity.namespace] = Pods(self._operator.client, namespace=identity.namespace)
         return self._namespaces[identity.namespace]
-
-
-def _ended(outcome: StageOutcome, result: StageResult | None, tail: Sequence[str], state: PodState | None) -> Ended:
-    if state is None:
-        return Ended(outcome, result, tuple(tail))
-    # What fetches and commits has exit codes that say nothing of the stage's own work.
-    code = state.exit_code if state.step in ("", MAIN) else None
-    return Ended(outcome, result, tuple(tail), memory_limit=state.memory_limit, exit_code=code)

@@ -9,9 +9,11 @@ from typing import Protocol
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
 from airflow_ml_provider.decisions.outcome import StageOutcome
+from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.operators.attempt import Attempt, PodIdentity
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
+from airflow_ml_provider.protocol.staged import MAIN
 
 
 @dataclass(frozen=True)
@@ -95,3 +97,12 @@ def read_result(attempt_uri: str) -> StageResult | None:
         return StageResult.from_json(read_object(join(attempt_uri, RESULT)))
     except FileNotFoundError:
         return None
+
+
+def ended_pod(outcome: StageOutcome, result: StageResult | None, tail: Sequence[str], state: PodState | None) -> Ended:
+    """Return the end of an attempt in a pod, whose last state was seen or was not."""
+    if state is None:
+        return Ended(outcome, result, tuple(tail))
+    # What fetches and commits has exit codes that say nothing of the stage's own work.
+    code = state.exit_code if state.step in ("", MAIN) else None
+    return Ended(outcome, result, tuple(tail), memory_limit=state.memory_limit, exit_code=code)

@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow_ml_provider.decisions.stage_rules import require_code, require_different_names
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.links import MlflowRunLink
+from airflow_ml_provider.operators.pod_arguments import require_effect
 from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.operators.templates import JsonTemplates
 from airflow_ml_provider.pod.resources import resource_requirements
@@ -43,8 +44,8 @@ NO_RETRY = ("bad_data", "out_of_memory", "user_code")
 class StageOperator(JsonTemplates, KubernetesPodOperator):
     """Runs one stage of a pipeline: a Python function, a command, or a built-in body.
 
-    Every argument of KubernetesPodOperator passes through; the local runner names in its log those that only
-    a pod can honour.
+    Arguments of KubernetesPodOperator pass through, or are refused with the reason
+    (docs/reference/pod-arguments.md); the local runner names in its log those that only a pod can honour.
 
     Args:
         run: ``module:function`` of plain Python code.
@@ -133,7 +134,11 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
             kwargs["container_resources"] = resource_requirements(stage_resources)
         if no_retry and kwargs.get("retry_policy") is None:
             kwargs["retry_policy"] = _no_retry(no_retry)
+        require_effect(str(kwargs.get("task_id")), kwargs, deferrable=bool(kwargs.get("deferrable")))
+        if capacity_timeout is None and kwargs.get("schedule_timeout_seconds") is not None:
+            capacity_timeout = timedelta(seconds=kwargs["schedule_timeout_seconds"])
         super().__init__(do_xcom_push=do_xcom_push, **kwargs)
+        self.progress = kwargs.get("progress_callback")
         self.run = run
         self.command = command
         self.inputs = {} if inputs is None else inputs
@@ -230,6 +235,11 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
     def has_companion(self) -> bool:
         """Whether a Job runs beside the stage's pod."""
         return False
+
+    @property
+    def asked_logs(self) -> Any:
+        """The containers whose log was asked for; KPO's own property names the stage's where none was."""
+        return self._container_logs
 
     @property
     def cache_policy(self) -> CachePolicy | None:

@@ -11,7 +11,7 @@ from kubernetes.client import V1Pod
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.pod.compose import compose, stage_container
-from airflow_ml_provider.pod.names import CONTAINER_ANNOTATION, ON_FINISH_ANNOTATION, pod_name
+from airflow_ml_provider.pod.names import CONTAINER_ANNOTATION, ON_FINISH_ANNOTATION
 from airflow_ml_provider.pod.resources import give_memory
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.staged import MAIN
@@ -40,8 +40,6 @@ def stage_pod(
     Raises:
         StageConfigurationError: The arguments give no pod that can run a stage.
     """
-    # KubernetesPodOperator logs the name it builds a pod with.
-    operator.name, operator.random_name_suffix = pod_name(request), False
     pod = operator.build_pod_request_obj(context)
     if pod.spec.active_deadline_seconds is None and operator.execution_timeout is not None:
         # Should nobody be left to delete the pod, the kubelet ends it.
@@ -56,7 +54,7 @@ def stage_pod(
             ", ".join(sorted(secrets)),
         )
     staged_by = _io_image(operator) if operator.is_staged else None
-    pod = compose(pod, request, container=operator.base_container_name, staged_by=staged_by)
+    pod = compose(pod, request, container=operator.base_container_name, staged_by=staged_by, name=operator.name or "")
     pod.metadata.annotations |= {
         CONTAINER_ANNOTATION: operator.base_container_name,
         ON_FINISH_ANNOTATION: OnFinishAction(operator.on_finish_action).value,

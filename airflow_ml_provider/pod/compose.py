@@ -20,7 +20,9 @@ from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, RUNTIME_V
 from airflow_ml_provider.protocol.request import StageRequest
 
 
-def compose(pod: V1Pod, request: StageRequest, *, container: str, staged_by: str | None = None) -> V1Pod:
+def compose(
+    pod: V1Pod, request: StageRequest, *, container: str, staged_by: str | None = None, name: str = ""
+) -> V1Pod:
     """Make a pod run a stage: its name, labels, command, request and runtime, and a security context.
 
     Args:
@@ -29,6 +31,7 @@ def compose(pod: V1Pod, request: StageRequest, *, container: str, staged_by: str
         container: The name of the container that runs the stage.
         staged_by: The image of the containers that fetch before the stage's and commit after it, ``None`` when the
             stage's own container does both.
+        name: What its name is to begin with, the stage's by default.
 
     Raises:
         StageConfigurationError: The container has no image, a command of its own, or no way to the store.
@@ -44,7 +47,7 @@ def compose(pod: V1Pod, request: StageRequest, *, container: str, staged_by: str
             f"run='module:function' or command=[...]"
         )
     _require_reachable_store(base, request)
-    pod.metadata.name = pod_name(request)
+    pod.metadata.name = pod_name(request, begin=name)
     pod.metadata.labels = {**(pod.metadata.labels or {}), **pod_labels(request)}
     pod.metadata.annotations = {**(pod.metadata.annotations or {}), **pod_annotations(request)}
     if staged_by is None:

@@ -25,13 +25,17 @@ CONTAINER_ANNOTATION = "airflow-ml/container"
 _SLUG_LENGTH = 36
 
 
-def pod_name(request: StageRequest) -> str:
+def pod_name(request: StageRequest, *, begin: str = "") -> str:
     """Return the one name that a pod for this attempt has: readable start, digest of all ids, attempt.
 
     A second create of the same attempt meets the first one's name, so an attempt never has two pods.
+
+    Args:
+        request: The attempt.
+        begin: What it is to begin with; the stage's name by default.
     """
     identity = "\0".join((request.pipeline, request.dag_run, request.stage, str(request.map_index)))
-    slug = re.sub(r"[^a-z0-9]+", "-", request.stage.lower()).strip("-")[:_SLUG_LENGTH].strip("-") or "stage"
+    slug = re.sub(r"[^a-z0-9]+", "-", (begin or request.stage).lower()).strip("-")[:_SLUG_LENGTH].strip("-") or "stage"
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     return f"{slug}-{digest}-{request.attempt.replace('.', '-')}"
 

@@ -89,7 +89,6 @@ def test_no_value_of_the_request_is_expanded_by_kubernetes():
     ("arguments", "changes", "says"),
     [
         ({}, {}, "has no image to run in"),
-        ({"image": "i", "cmds": ["sh"]}, {}, "cmds and arguments are KubernetesPodOperator's"),
         ({"image": "i"}, {"attempt_uri": "file:///tmp/store/1.1"}, "use a store such as s3://"),
         (
             {"image": "i", "base_container_name": "main"},

@@ -108,7 +108,7 @@ def test_a_pod_without_a_status_waits():
         (
             PodState("u", "Failed", init_failure="init container 'fetch' failed (Error, exit code 2)"),
             None,
-            "configuration",
+            "init_container",
             "init container 'fetch' failed",
         ),
     ],
