@@ -49,10 +49,11 @@ screenshot: env ## Take the README's picture with Chromium (needs: apt-get insta
 	@$(PYTHON_IN_ENV) -m demo screenshot
 
 .PHONY: generated
-generated: env ## Write what is generated: the JSON Schema that the wheel ships, the page of mistakes
+generated: env ## Write what is generated: the JSON Schema that the wheel ships, the pages of mistakes and of pod arguments
 	@.venv/bin/airflow-ml schema > airflow_ml_provider/spec/pipeline.schema.json.new
 	@mv airflow_ml_provider/spec/pipeline.schema.json.new airflow_ml_provider/spec/pipeline.schema.json
 	@$(PYTHON_IN_ENV) -m tests.mistakes.page
+	@$(PYTHON_IN_ENV) -m tests.mistakes.arguments_page
 
 .PHONY: constraints
 constraints: env ## Resolve constraints.txt anew

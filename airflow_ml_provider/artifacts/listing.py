@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import logging
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def fingerprint(pattern: str) -> str:
     fs, path = filesystem(pattern)
     wanted = glob_expression(path)
     lines = []
-    for name, entry in _listed(fs, literal_prefix(path), uri=pattern):
+    for name, entry in _listed(fs, literal_prefix(path), uri=pattern, depth=_depth(path)):
         if wanted.match(name):
             told = _etag(entry) or f"{entry['size']} {_when(entry)!r} {entry.get('ino', '')}"
             lines.append(f"{name}\n{told}\n".encode(errors="surrogateescape"))
@@ -59,7 +60,8 @@ def objects(pattern: str, *, partition: str | None = None, marker: str | None = 
     folder = source_folder(path)
     wanted = PathPattern(path, partition)
     # A marker need not begin as the files do.
-    for name, entry in _listed(fs, folder if marker else literal_prefix(path), uri=pattern):
+    depth = None if marker else _depth(path)
+    for name, entry in _listed(fs, folder if marker else literal_prefix(path), uri=pattern, depth=depth):
         part = wanted.match(name)
         if part is None:
             if marker is None or name.rpartition("/")[2] != marker:
@@ -75,6 +77,21 @@ def objects(pattern: str, *, partition: str | None = None, marker: str | None = 
                 continue
         uri = fs.unstrip_protocol(name)
         yield SourceObject(uri, version_of(entry), int(entry["size"]), _when(entry), part)
+
+
+def paths_of(pattern: str) -> list[str]:
+    """Return the paths of all files of a pattern with wildcards alone, links and linked folders followed.
+
+    Raises:
+        StoreError: They cannot be listed.
+    """
+    fs, path = filesystem(pattern)
+    with store_errors("list", pattern):
+        if not is_local(fs) or literal_prefix(path) == path:
+            return sorted(found for found in fs.glob(path) if fs.isfile(found))
+        wanted = glob_expression(path)
+        listed = _local_files(literal_prefix(path).rpartition("/")[0], depth=_depth(path))
+        return sorted(name for name, _ in listed if wanted.match(name))
 
 
 def names_after(folder: str, start: str) -> list[str]:
@@ -108,7 +125,7 @@ def entry_of(fs: Any, path: str) -> dict[str, Any]:
         FileNotFoundError: There is no such file.
     """
     entry: dict[str, Any] = fs.info(path)
-    return _followed(path, entry) if entry.get("islink") else entry
+    return {**entry, **_status(Path(path).stat())} if entry.get("islink") else entry
 
 
 def version_of(entry: dict[str, Any]) -> str:
@@ -121,35 +138,68 @@ def version_of(entry: dict[str, Any]) -> str:
     return f"{etag} {int(_when(entry))}" if etag else f"{entry['size']} {_when(entry)!r}"
 
 
-def _listed(fs: Any, prefix: str, *, uri: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return all files whose names begin with a prefix.
+def is_local(fs: Any) -> bool:
+    """Whether a file system is that of this machine."""
+    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
+
+
+def _depth(pattern: str) -> int | None:
+    """Return how many folders deep the files of a pattern lie below its prefix, ``None`` for any."""
+    return None if "**" in pattern else pattern.removeprefix(source_folder(pattern)).count("/")
+
+
+def _listed(fs: Any, prefix: str, *, uri: str, depth: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return all files whose names begin with a prefix, local ones not below a depth.
 
     On S3 a page of 1000 is held at a time
     (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html); other stores are listed at once.
     """
     fs.invalidate_cache()
     with store_errors("list", uri):
-        yield from _entries(fs, prefix)
+        if hasattr(fs, "call_s3"):
+            yield from _s3_entries(fs, prefix)
+        elif is_local(fs):
+            yield from _local_files(prefix.rpartition("/")[0], depth=depth)
+        else:
+            found = fs.find(prefix.rpartition("/")[0], detail=True)
+            yield from ((name, entry) for name, entry in found.items() if entry["type"] == "file")
 
 
-def _entries(fs: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    if hasattr(fs, "call_s3"):
-        yield from _s3_entries(fs, prefix)
+def _local_files(folder: str, *, depth: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the files below a folder; what cannot be read, or holds itself by a link, is told and left out."""
+    try:
+        found = sorted(os.scandir(folder or "/"), key=lambda entry: entry.name)
+    except FileNotFoundError:
         return
-    for name, listed in fs.find(prefix.rpartition("/")[0], detail=True).items():
+    except OSError as error:
+        log.warning("Folder %r is left out: %s", folder, error.strerror)
+        return
+    for entry in found:
         try:
-            entry = _followed(name, listed) if listed.get("islink") else listed
+            status = entry.stat()
         except FileNotFoundError:
+            if entry.is_symlink():
+                log.warning("%r is left out: it is a link to nothing", entry.path)
             continue
-        if entry["type"] == "file":
-            yield name, entry
+        except OSError as error:
+            log.warning("%r is left out: %s", entry.path, error.strerror)
+            continue
+        if stat.S_ISREG(status.st_mode):
+            if os.access(entry.path, os.R_OK):
+                yield entry.path, _status(status)
+            else:
+                log.warning("%r is left out: it may not be read", entry.path)
+        elif stat.S_ISDIR(status.st_mode) and depth != 0:
+            real = os.path.realpath(entry.path)
+            if entry.is_symlink() and f"{os.path.realpath(folder)}/".startswith(f"{real}/"):
+                log.warning("%r is left out: it is a link to a folder that holds it", entry.path)
+                continue
+            yield from _local_files(entry.path, depth=None if depth is None else depth - 1)
 
 
-def _followed(path: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the entry of a local link with what it leads to."""
-    found = Path(path).stat()
+def _status(found: os.stat_result) -> dict[str, Any]:
     kind = "file" if stat.S_ISREG(found.st_mode) else "other"
-    return {**entry, "type": kind, "size": found.st_size, "mtime": found.st_mtime, "ino": found.st_ino}
+    return {"type": kind, "size": found.st_size, "mtime": found.st_mtime, "ino": found.st_ino}
 
 
 def _s3_entries(fs: Any, prefix: str, **more: str) -> Iterator[tuple[str, dict[str, Any]]]:

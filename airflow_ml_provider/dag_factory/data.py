@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetWatcher, CronPartitionTimetable, PartitionedAssetTimetable, TaskGroup
 
+from airflow_ml_provider.dag_factory.partition_keys import require_each_key_once
 from airflow_ml_provider.dag_factory.source_arguments import origin_of, settle_of, source_arguments
 from airflow_ml_provider.hooks.origins import Files
 from airflow_ml_provider.hooks.watched_source import WatchedSource
@@ -65,9 +66,15 @@ def data_schedule(spec: PipelineSpec, *, base_folder: Path) -> Any:
 
 
 def partition_schedule(schedule: PartitionSchedule) -> CronPartitionTimetable:
-    """Return the timetable of a schedule whose runs have a partition each."""
+    """Return the timetable of a schedule whose runs have a partition each.
+
+    Raises:
+        StageConfigurationError: A partition would come twice, or never.
+    """
+    cron = PRESET_CRON.get(schedule.cron, schedule.cron)
+    require_each_key_once(cron=cron, timezone=schedule.timezone, offset=schedule.offset, key_format=schedule.partition)
     return CronPartitionTimetable(
-        PRESET_CRON.get(schedule.cron, schedule.cron),
+        cron,
         timezone=schedule.timezone,
         run_offset=schedule.offset or None,
         key_format=schedule.partition,

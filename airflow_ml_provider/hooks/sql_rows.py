@@ -21,6 +21,7 @@ from airflow_ml_provider.exceptions import SourceUnavailableError, StageConfigur
 from airflow_ml_provider.hooks.origins import SqlRows
 from airflow_ml_provider.protocol.manifest import NUMBER, SourceObject
 
+_SHOWN = 5
 log = logging.getLogger(__name__)
 
 _BATCH_ROWS = 1000
@@ -39,16 +40,34 @@ def list_rows(origin: SqlRows, ledger: Ledger) -> Iterator[SourceObject]:
     begin = ledger.begin(origin.lookback)
     low = None if begin is None or ledger.top is None else _below(ledger.top.version, begin)
     keys = len(origin.key)
-    left_out = 0
+    odd: list[str] = []
+    first: StageConfigurationError | None = None
+    sound = 0
     for row in _select(origin, ", ".join(columns), low=low):
-        version, changed = _version(row[keys], origin)
-        if not math.isfinite(changed):
-            left_out += 1
+        try:
+            version, changed = _version(row[keys], origin)
+        except StageConfigurationError as error:
+            if row[keys] != "" and not sound and not odd:
+                first = error
+            odd.append(_uri(origin, row[:keys]))
             continue
+        if not math.isfinite(changed):
+            odd.append(_uri(origin, row[:keys]))
+            continue
+        sound += 1
         partition = "" if origin.partition is None else str(row[-1])
         yield SourceObject(_uri(origin, row[:keys]), version, 0, changed, partition)
-    if left_out:
-        log.warning("%s rows of connection %s are left out: their watermark is no number", left_out, origin.conn_id)
+    if first is not None and not sound:
+        # Of a column in which no row has a time or a number, another one was meant.
+        raise first
+    if odd:
+        log.warning(
+            "%s rows of connection %s are left out: their watermark %s is neither a time nor a number: %s",
+            len(odd),
+            origin.conn_id,
+            origin.watermark,
+            ", ".join(odd[:_SHOWN]),
+        )
 
 
 def read_rows(origin: SqlRows, given: Sequence[SourceObject]) -> tuple[bytes, list[SourceObject]]:
@@ -67,7 +86,11 @@ def read_rows(origin: SqlRows, given: Sequence[SourceObject]) -> tuple[bytes, li
     for row in _select(origin, "*", low=low, high=high, names=names):
         at = {name.lower(): index for index, name in enumerate(names)}
         key = [row[at[_bare(column)]] for column in origin.key]
-        version, _ = _version(row[at[_bare(origin.watermark)]], origin)
+        try:
+            version, _ = _version(row[at[_bare(origin.watermark)]], origin)
+        except StageConfigurationError:
+            # It was given to no run.
+            continue
         # Rows that differ in nothing that tells rows apart are one object, and all of them are given.
         if found := wanted.get((_uri(origin, key), version)):
             kept[found] = None

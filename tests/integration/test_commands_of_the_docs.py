@@ -53,7 +53,8 @@ def test_make_ui(ports, tmp_path):
 
 
 def test_make_generated_finds_nothing_to_do():
-    files = (ROOT / "airflow_ml_provider/spec/pipeline.schema.json", ROOT / "docs/reference/errors.md")
+    docs = ROOT / "docs" / "reference"
+    files = (ROOT / "airflow_ml_provider/spec/pipeline.schema.json", docs / "errors.md", docs / "pod-arguments.md")
     before = [file.read_text() for file in files]
     typed("make", "generated")
     assert [file.read_text() for file in files] == before

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from airflow_ml_provider.artifacts.listing import fingerprint, objects
+from airflow_ml_provider.artifacts import listing
+from airflow_ml_provider.artifacts.listing import fingerprint, objects, paths_of
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.manifest import from_lines, to_lines
 from airflow_ml_provider.protocol.request import StageRequest
@@ -92,6 +93,37 @@ def test_a_link_stands_for_what_it_leads_to(raw, copied, tmp_path):
     assert fingerprint(f"{raw}/*.csv") != before
     (now,) = objects(f"{raw}/*.csv")
     assert now.version != listed[0].version
+
+
+def test_a_folder_that_is_a_link_is_seen_by_all_alike(raw, tmp_path, caplog):
+    (tmp_path / "store" / "x").mkdir(parents=True)
+    (tmp_path / "store" / "x" / "f.csv").write_text("2")
+    (raw / "day1").mkdir()
+    (raw / "day1" / "f.csv").write_text("1")
+    (raw / "day2").symlink_to(tmp_path / "store" / "x")
+    (raw / "day3").symlink_to("..")
+    (raw / "day4").symlink_to("day4")
+    (raw / "day5").symlink_to("nowhere")
+    for pattern in (f"{raw}/*/f.csv", f"{raw}/**/f.csv"):
+        caplog.clear()
+        wanted = [f"{raw}/day1/f.csv", f"{raw}/day2/f.csv"]
+        assert paths_of(pattern) == wanted
+        assert sorted(entry.uri.removeprefix("file://") for entry in objects(pattern)) == wanted
+        assert f"'{raw}/day4' is left out: Too many levels of symbolic links" in caplog.text
+        assert f"'{raw}/day5' is left out: it is a link to nothing" in caplog.text
+        assert f"'{raw}/day3' is left out: it is a link to a folder that holds it" in caplog.text
+    before = fingerprint(f"{raw}/*/f.csv")
+    (tmp_path / "store" / "x" / "f.csv").write_text("22222")
+    assert fingerprint(f"{raw}/*/f.csv") != before
+
+
+def test_a_file_that_may_not_be_read_is_named_and_the_rest_goes_on(raw, caplog, monkeypatch):
+    for name in ("a.csv", "b.csv"):
+        (raw / name).write_text("1")
+    # Tests run as root, who may read everything.
+    monkeypatch.setattr(listing.os, "access", lambda path, _: not path.endswith("b.csv"))
+    assert [entry.uri.rpartition("/")[2] for entry in objects(f"{raw}/*.csv")] == ["a.csv"]
+    assert "b.csv' is left out: it may not be read" in caplog.text
 
 
 def test_a_name_that_no_dataset_takes_is_told_and_left_out(raw, caplog):

@@ -228,3 +228,21 @@ def test_a_connection_of_no_database_is_refused(monkeypatch):
     monkeypatch.setattr(sql_rows.BaseHook, "get_connection", lambda conn_id: connection)
     with pytest.raises(StageConfigurationError, match="connection 'db' is of no database"):
         list(list_rows(ROWS, Ledger()))
+
+
+def test_a_row_without_a_readable_watermark_is_named_and_the_others_go_on(table, caplog):
+    for key, at in (("x", "2013-01-02"), ("empty", ""), ("odd", "soon"), ("y", "2013-01-03")):
+        table("INSERT INTO t VALUES (?, ?, 1)", key, at)
+    found = list(list_rows(ROWS, Ledger()))
+    assert sorted(keys(found)) == ["x", "y"]
+    assert "2 rows of connection db are left out: their watermark at is neither a time nor a number" in caplog.text
+    assert all(f"/{key}" in caplog.text for key in ("empty", "odd"))
+    content, kept = read_rows(ROWS, found)
+    assert [row["k"] for row in csv.DictReader(io.StringIO(content.decode()))] == ["x", "y"]
+    assert len(kept) == 2
+
+
+def test_a_column_without_any_watermark_is_refused(table):
+    table("INSERT INTO t VALUES ('x', 'soon', 1)")
+    with pytest.raises(StageConfigurationError, match="name a column that is"):
+        list(list_rows(ROWS, Ledger()))

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_ml_provider.artifacts.digest import require_relative
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
-from airflow_ml_provider.artifacts.listing import entry_of, version_of
+from airflow_ml_provider.artifacts.listing import entry_of, paths_of, version_of
 from airflow_ml_provider.artifacts.objects import filesystem, store_errors
 from airflow_ml_provider.artifacts.path_pattern import source_folder
 from airflow_ml_provider.protocol.artifact import ArtifactRef
@@ -26,9 +26,8 @@ def run(context: BodyContext) -> BodyOutcome:
     if "manifest" in context.request.options:
         return _of_files(context) if context.request.options["files"] else _of_manifest(context)
     uri = context.request.options["uri"]
-    fs, pattern = filesystem(uri)
-    with store_errors("list", uri):
-        found = sorted(path for path in fs.glob(pattern) if fs.isfile(path))
+    fs, _ = filesystem(uri)
+    found = paths_of(uri)
     if not found:
         raise BadDataError(f"ingest: no file matches {uri}; check the path and the pattern")
     base = _common_folder(found)
