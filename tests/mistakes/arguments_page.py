@@ -11,11 +11,11 @@ _HEAD = """\
 
 Stage operators are subclasses of `KubernetesPodOperator`. Each of its arguments passes as it is, or a stage has its own
 way with it, or it is refused when the DAG is made: then a value other than the default was passed to the stage itself.
-In a DAG's `default_args` such a value is logged as a warning, since other tasks may want it. The local runner names in its
-log the arguments that only a pod can honour.
+In a DAG's `default_args` such a value is logged as a warning, since other tasks may want it. The local runner names in
+its log the arguments that only a pod can honour.
 
-Made by `make generated` from apache-airflow-providers-cncf-kubernetes {version}; a newer one with further arguments makes
-a test fail.
+Made by `make generated` from apache-airflow-providers-cncf-kubernetes {version}; a newer one with further arguments
+makes a test fail.
 
 | argument | in a stage | |
 | --- | --- | --- |
@@ -24,11 +24,8 @@ a test fail.
 
 def page() -> str:
     """Return the page."""
-    rows = [
-        f"| `{name}` | {ARGUMENTS[name].way} | {ARGUMENTS[name].note} |"
-        for name in stock_defaults()
-        if name in ARGUMENTS
-    ]
+    known = [(name, ARGUMENTS[name]) for name in stock_defaults() if name in ARGUMENTS]
+    rows = [f"| `{name}` | {argument.way} | {argument.note} |" for name, argument in known]
     return _HEAD.format(version=version("apache-airflow-providers-cncf-kubernetes")) + "\n".join(rows) + "\n"
 
 

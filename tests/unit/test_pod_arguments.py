@@ -40,6 +40,7 @@ def test_an_argument_without_effect_is_refused_with_what_to_use_instead(name):
     TrainOperator(**STAGE, **{name: stock_defaults()[name]})
 
 
+@pytest.mark.filterwarnings("ignore:`reattach_on_restart` is deprecated")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_a_dag_says_for_all_its_tasks_is_a_warning(name, caplog):
     with caplog.at_level(logging.WARNING), DAG("d", schedule=None, default_args={name: other_value(name)}):

@@ -1,11 +1,13 @@
 """A stage for each argument of KubernetesPodOperator that has an effect of its own; what they do is noted in XComs."""
 
+import json
 import os
 from datetime import timedelta
+from pathlib import Path
 
 from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
 from airflow.sdk import DAG
-from kubernetes.client import V1Container, V1Pod, V1PodSpec
+from kubernetes.client import V1Container
 
 from airflow_ml_provider.operators import TrainOperator
 
@@ -57,13 +59,10 @@ def progress(line):
     print("PROGRESS", line)
 
 
-SIDECAR = V1Pod(
-    spec=V1PodSpec(
-        containers=[
-            V1Container(name="base", image=IMAGE),
-            V1Container(name="side", image=IMAGE, command=["sh", "-c", "echo from the sidecar; sleep 30"]),
-        ]
-    )
+# With what every stage needs to reach the store.
+SIDECAR = json.loads(Path(os.environ["AIRFLOW__ML__POD_TEMPLATE"]).read_text())
+SIDECAR["spec"]["containers"].append(
+    {"name": "side", "image": IMAGE, "command": ["sh", "-c", "echo from the sidecar; sleep 30"]}
 )
 CASES = {
     "callbacks": {"callbacks": [Noted]},
@@ -71,7 +70,7 @@ CASES = {
     "progress": {"progress_callback": progress},
     "init": {"init_containers": [say("prep", "from the init container")], "init_container_logs": True},
     "init_fails": {"init_containers": [say("prep", "init says no", 7)], "retries": 1},
-    "sidecar": {"full_pod_spec": SIDECAR, "container_logs": True},
+    "sidecar": {"pod_template_dict": SIDECAR, "container_logs": True},
     "named": {"name": "my-own-name"},
     "skip_success": {"skip_on_exit_code": 0},
     "no_room_for_it": {"stage_resources": {"cpu": 900}, "schedule_timeout_seconds": 5},
