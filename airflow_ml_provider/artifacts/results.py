@@ -5,7 +5,7 @@ An entry is written whole or not at all, and refers to artifacts that were commi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,6 +88,15 @@ class ResultStore:
             return self._read(self._last_uri(pipeline, stage))
         except UnusableResultError:
             return None
+
+    def newest(self, fits: Callable[[KeptResult], bool]) -> KeptResult | None:
+        """Return the newest of all kept results that fits, ``None`` for none; it reads every entry.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+        found = (kept for _, kept in self.all() if isinstance(kept, KeptResult) and fits(kept))
+        return max(found, key=lambda kept: kept.kept_at, default=None)
 
     def keep(self, kept: KeptResult) -> None:
         """Keep a result under its key, in the place of an older one, and as the stage's last.

@@ -22,7 +22,9 @@ from airflow_ml_provider.decisions.provenance import Provenance, by_content, unr
 from airflow_ml_provider.decisions.reuse import CachePolicy, Reuse, verdict
 from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.stage_request import stage_request
+from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.names import BODIES, REUSE_PARAM
+from airflow_ml_provider.spec.code_defaults import code_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -113,6 +115,8 @@ class StageReuse:
             kept = self._results.find(provenance.key)
         except UnusableResultError as error:
             flaw = str(error)
+        if kept is None and not flaw and self._policy.ignore:
+            kept = self._with_more(provenance, before)
         if kept is not None:
             flaw = _flaw(kept.result)
         reuse = verdict(
@@ -123,7 +127,26 @@ class StageReuse:
             policy=self._policy,
             now=time.time(),
         )
+        if not reuse.reused and before is not None and (told := self._changed_default(before)):
+            reuse = Reuse(False, f"{told}, {reuse.reason}")
         return Considered(reuse, kept if reuse.reused else None, provenance)
+
+    def _changed_default(self, before: KeptResult) -> str:
+        """Say which param that the code takes by default has another value than in the last result; empty for none."""
+        operator, old = self._operator, before.result.values.get(DEFAULT_PARAMS, {})
+        if not (old and operator.run and operator.code):
+            return ""
+        new = code_defaults(Path(operator.path_beside(self._context, operator.code)), operator.run)
+        names = [name for name in old if name in new and new[name] != old[name]]
+        return f"params.{names[0]} {old[names[0]]!r} -> {new[names[0]]!r} by default" if names else ""
+
+    def _with_more(self, provenance: Provenance, before: KeptResult | None) -> KeptResult | None:
+        """Return a result that was kept when less was ignored, of work that is the same without what is ignored now."""
+
+        def fits(kept: KeptResult) -> bool:
+            return Provenance.of(kept.components, ignore=self._policy.ignore).key == provenance.key
+
+        return before if before is not None and fits(before) else self._results.newest(fits)
 
     def provenance(self, request: StageRequest) -> Provenance | str:
         """Return what the result depends on, or why that is not known."""
@@ -213,7 +236,11 @@ class StageReuse:
         """
         considered, identity, noted = self._considered, self._identity, self._noted
         if considered is not None and (kept := considered.kept) is not None:
-            reason = str(considered.reuse)
+            reason, provenance = str(considered.reuse), considered.provenance
+            if provenance is not None and kept.key != provenance.key:
+                # Found next time without a look at all results.
+                same = replace(kept, key=provenance.key, components=provenance.components)
+                self._store(lambda: self._results.keep(same), same.key)
             self._store(
                 lambda: self._results.deliver(kept, pipeline=identity.pipeline, stage=identity.label, reason=reason),
                 kept.key,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
 from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.registered import fetch_version
+from airflow_ml_provider.runtime.stages.serve.answers import undefined_in
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -51,6 +52,11 @@ def answered_offline(context: BodyContext) -> BodyOutcome:
             raise ContractError(f"serve: {shown} does not answer its example: {error.message[:500]}") from error
     if answer.status != 200:
         raise ContractError(f"serve: {shown} does not answer its example: {_said(answer.response)}")
+    if odd := undefined_in(answer.response):
+        raise ContractError(
+            f"serve: {shown} answers its own example with {odd}, which is no prediction: does it need values that the "
+            f"example lacks? {answer.response[:200]}"
+        )
     target = context.outputs["smoke"]
     target.mkdir()
     (target / REQUEST).write_text(text, encoding="utf-8")

@@ -20,6 +20,7 @@ from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES
 from airflow_ml_provider.runtime.errors import StageError
 from airflow_ml_provider.runtime.stages.registered import fetch_version
+from airflow_ml_provider.runtime.stages.serve.answers import valid_json
 from airflow_ml_provider.runtime.stages.serve.counters import Counters
 from airflow_ml_provider.runtime.stages.serve.request_log import RequestLog
 from airflow_ml_provider.runtime.workspace import Workspace
@@ -134,6 +135,17 @@ def _leave_slowly(server: Any, app: Observed) -> None:
     server.handle_exit, server.on_tick = told, on_tick
 
 
+def _as_json(begun: Message, message: Message) -> tuple[Message, Message]:
+    """Return an answer that begins, and its body, as JSON that every reader takes."""
+    body = message.get("body", b"")
+    valid = body if message.get("more_body") else valid_json(body)
+    if valid is body:
+        return begun, message
+    others = [(name, value) for name, value in begun.get("headers", ()) if name != b"content-length"]
+    headers = [*others, (b"content-length", str(len(valid)).encode())]
+    return {**begun, "headers": headers}, {**message, "body": valid}
+
+
 class Observed:
     """An ASGI application around another: counts its answers, adds ``/metrics``, keeps samples.
 
@@ -173,14 +185,21 @@ class Observed:
                 asked.extend(message.get("body", b""))
             return message
 
+        begun: Message | None = None
+
         async def sent(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
                 status = 500 if failed else message["status"]
-                message = {**message, "status": status}
+                begun = {**message, "status": status}
                 if self.leaving:
-                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
-            elif sampled:
+                    begun = {**begun, "headers": [*begun.get("headers", ()), (b"connection", b"close")]}
+                return
+            if begun is not None:
+                begun, message = _as_json(begun, message)
+                await send(begun)
+                begun = None
+            if sampled:
                 said.extend(message.get("body", b""))
             await send(message)
 

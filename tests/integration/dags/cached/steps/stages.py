@@ -9,7 +9,7 @@ def features(data: Path, train: Path) -> dict[str, int]:
     return {"rows": len(numbers)}
 
 
-def train(train: Path, model: Path, *, slope: int, threads: int) -> dict[str, int]:
+def train(train: Path, model: Path, *, slope: int, threads: int, bias: int = 0) -> dict[str, int]:
     model.write_text(str(slope))
     return {"slope": slope}
 

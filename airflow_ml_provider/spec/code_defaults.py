@@ -1,0 +1,44 @@
+"""What a function takes by default, read from its text: nothing of it is imported or run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+SOURCE_LIMIT_BYTES = 2 * 1024 * 1024
+
+
+def code_defaults(root: Path, run: str) -> Mapping[str, Any]:
+    """Return the defaults of a function by argument, those that are written out as JSON values.
+
+    Args:
+        root: The folder of code, by whose name it is imported.
+        run: ``module:function``.
+    """
+    module, _, name = run.partition(":")
+    path = root.joinpath(*module.split(".")[1:])
+    with suppress(OSError, SyntaxError, ValueError, RecursionError):
+        file = path.with_suffix(".py") if path.with_suffix(".py").is_file() else path / "__init__.py"
+        if file.stat().st_size > SOURCE_LIMIT_BYTES:
+            return {}
+        for node in ast.parse(file.read_bytes()).body:
+            if isinstance(node, ast.FunctionDef) and node.name == name:
+                return _defaults(node.args)
+    return {}
+
+
+def _defaults(arguments: ast.arguments) -> dict[str, Any]:
+    positional = [*arguments.posonlyargs, *arguments.args]
+    written = [
+        *zip(positional[len(positional) - len(arguments.defaults) :], arguments.defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    found: dict[str, Any] = {}
+    for argument, default in written:
+        if default is not None:
+            with suppress(ValueError, TypeError):
+                found[argument.arg] = ast.literal_eval(default)
+    return found
