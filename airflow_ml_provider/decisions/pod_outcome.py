@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from airflow_ml_provider.decisions.outcome import StageOutcome, read_outcome
 from airflow_ml_provider.decisions.pod_state import PodState
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.staged import MAIN
+from airflow_ml_provider.protocol.termination import digest_in_message, result_in_message
 
 # https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions and what kubelets say.
 _DISRUPTING_REASONS = (
@@ -18,6 +21,9 @@ _DISRUPTING_REASONS = (
     "NodeAffinity",
     "UnexpectedAdmissionError",
 )
+_SAID_LENGTH = 500
+"""Characters of a termination message that stand in the task's error."""
+
 # A container whose program the runtime could not start.
 _NOT_STARTED = ("StartError", "ContainerCannotRun")
 
@@ -51,8 +57,17 @@ def read_pod_outcome(state: PodState | None, result: StageResult | None) -> Stag
     if _is_disrupted(state):
         return StageOutcome("disrupted", _line(_disruption(state), state, "disrupted"))
     if state.step == MAIN and state.exit_code:
-        return StageOutcome("user_code", _line("the command failed", state, "user code"))
-    return read_outcome(0 if state.exit_code is None else state.exit_code, result)
+        return StageOutcome("user_code", _line("the command failed", state, "user code") + _said(state))
+    outcome = read_outcome(0 if state.exit_code is None else state.exit_code, result)
+    return outcome if outcome.verdict == "success" else replace(outcome, message=outcome.message + _said(state))
+
+
+def _said(state: PodState) -> str:
+    """Return the termination message of a stage that left no result in it: its own program wrote it."""
+    said = " ".join(state.termination_message.split())
+    if not said or digest_in_message(said) is not None or result_in_message(state.termination_message) is not None:
+        return ""
+    return f"; its termination message: {said[:_SAID_LENGTH]}"
 
 
 def _is_disrupted(state: PodState) -> bool:

@@ -23,10 +23,12 @@ class Argument(NamedTuple):
     Attributes:
         way: ``passed`` as it is; ``ours``, with what a stage makes of it; ``refused``, unless it has its default.
         note: What a stage makes of it, or why it is refused and what there is instead.
+        always: What a stage always does: this value is no mistake either.
     """
 
     way: Way
     note: str = ""
+    always: Any = None
 
 
 _WATCHED = "a stage's pod is watched, and nothing is polled"
@@ -61,8 +63,8 @@ ARGUMENTS: Mapping[str, Argument] = {
     "cmds": Argument("refused", "a stage says what it runs with run='module:function' or command=[...]"),
     "arguments": Argument("refused", "a stage says what it runs with run='module:function' or command=[...]"),
     "random_name_suffix": Argument("refused", "the name of a pod belongs to one attempt, which is found again by it"),
-    "reattach_on_restart": Argument("refused", _ALWAYS_FOUND),
-    "durable": Argument("refused", _ALWAYS_FOUND),
+    "reattach_on_restart": Argument("refused", _ALWAYS_FOUND, always=True),
+    "durable": Argument("refused", _ALWAYS_FOUND, always=True),
     "startup_check_interval_seconds": Argument("refused", _WATCHED),
     "base_container_status_polling_interval": Argument("refused", _WATCHED),
     "poll_interval": Argument("refused", _WATCHED),
@@ -98,10 +100,11 @@ def require_effect(task_id: str, given: Mapping[str, Any], *, deferrable: bool) 
         refused = argument.way == "refused" or (deferrable and name in _IN_WORKER)
         if not refused:
             continue
-        if name in given and given[name] != stock_defaults()[name]:
+        harmless = (stock_defaults()[name], argument.always)
+        if given.get(name, harmless[0]) not in harmless:
             where = "a deferrable stage" if name in _IN_WORKER else "a stage"
             raise StageConfigurationError(
                 f"stage {task_id!r}: {name} has no effect in {where}: {argument.note}; remove it"
             )
-        if (given.get("default_args") or {}).get(name, stock_defaults()[name]) != stock_defaults()[name]:
+        if (given.get("default_args") or {}).get(name, harmless[0]) not in harmless:
             log.warning("Stage %r: %s of default_args has no effect: %s", task_id, name, argument.note)

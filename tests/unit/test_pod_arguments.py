@@ -15,6 +15,8 @@ REFUSED = [name for name, argument in ARGUMENTS.items() if argument.way == "refu
 OTHER = {
     "random_name_suffix": False,
     "log_events_on_startup": False,
+    "durable": False,
+    "reattach_on_restart": False,
     "termination_message_policy": "FallbackToLogsOnError",
 }
 
@@ -38,6 +40,12 @@ def test_an_argument_without_effect_is_refused_with_what_to_use_instead(name):
     assert str(caught.value) == f"stage 'train': {name} has no effect in a stage: {ARGUMENTS[name].note}; remove it"
     # Its default says nothing.
     TrainOperator(**STAGE, **{name: stock_defaults()[name]})
+
+
+@pytest.mark.filterwarnings("ignore:`reattach_on_restart` is deprecated")
+@pytest.mark.parametrize("name", ["durable", "reattach_on_restart"])
+def test_what_a_stage_always_does_may_be_asked_for(name):
+    TrainOperator(**STAGE, **{name: True})
 
 
 @pytest.mark.filterwarnings("ignore:`reattach_on_restart` is deprecated")

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from airflow_ml_provider.decisions.pod_news import PodNews
 from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pod_state import PodState, describe
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
+from airflow_ml_provider.protocol.termination import termination_message
 
 OK = StageResult(status="success", attempt="1.1")
 BAD = StageResult(status="failed", attempt="1.1", failure=StageFailure("bad_data", "BadDataError", "no rows"))
@@ -273,3 +275,14 @@ def test_a_log_that_another_followed_before_is_told_again_within_bounds(started_
 def test_the_rest_of_a_log_is_awaited_longer_when_its_container_ended():
     assert rest_seconds(PodState("u", "Running", exit_code=0)) == 10
     assert rest_seconds(PodState("u", "Running", delete_by="2026-11-24T12:00:00Z")) == rest_seconds(None) == 2
+
+
+@pytest.mark.parametrize("step", ["", "main"])
+def test_what_a_program_left_as_its_termination_message_stands_in_the_error(step):
+    ended = PodState("u", "Failed", exit_code=3, step=step, termination_message="disk\n  quota used up " + "x" * 600)
+    message = read_pod_outcome(ended, None).message
+    assert message.endswith("; its termination message: disk quota used up " + "x" * (500 - len("disk quota used up ")))
+    told = replace(ended, termination_message=termination_message(OK))
+    assert "termination message" not in read_pod_outcome(told, None).message
+    elsewhere = replace(ended, termination_message='{"result_digest": "sha256:1"}')
+    assert "termination message" not in read_pod_outcome(elsewhere, None).message

@@ -1,0 +1,1 @@
+"""What upstream's tests import of Airflow's development tools, which no package has."""
