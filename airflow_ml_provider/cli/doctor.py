@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
 import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import typer
 from airflow import __version__ as airflow_version
@@ -14,6 +17,7 @@ from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import (
     AuthorizationV1Api,
+    V1Pod,
     V1ResourceAttributes,
     V1SelfSubjectAccessReview,
     V1SelfSubjectAccessReviewSpec,
@@ -25,12 +29,21 @@ from urllib3.exceptions import HTTPError
 from airflow_ml_provider import __version__
 from airflow_ml_provider.artifacts.errors import AlreadyExistsError, StoreError
 from airflow_ml_provider.artifacts.layout import join
-from airflow_ml_provider.artifacts.objects import create_object, read_object
+from airflow_ml_provider.artifacts.listing import is_local
+from airflow_ml_provider.artifacts.objects import create_object, filesystem, read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.cli.manifests import RULES
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.settings import MlSettings
+from airflow_ml_provider.operators.stage_pod import read_pod_template
+
+# What the clients of stores read keys from; a role or workload identity needs none of them.
+_KEYS = {
+    "s3://": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    "gs://": ("GOOGLE_APPLICATION_CREDENTIALS",),
+    "abfs": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_SAS_TOKEN"),
+}
 
 Verdict = Literal["ok", "to do", "skipped"]
 
@@ -70,6 +83,7 @@ def _findings(*, namespace: str | None, connection: str, mlflow_connection: str)
     yield Finding("config", "ok", f"runner {settings.runner}, store {settings.store}")
     yield _store(settings.store)
     yield _mlflow(mlflow_connection)
+    yield from _in_pods(settings, mlflow_connection=mlflow_connection, asked=namespace is not None)
     if settings.runner != "kubernetes" and namespace is None:
         yield Finding("cluster", "skipped", "stages run in processes ([ml] runner); --namespace looks all the same")
         return
@@ -105,6 +119,86 @@ def _mlflow(connection: str) -> Finding:
         remedy = f"set AIRFLOW_CONN_{connection.upper()}, or add it under Admin > Connections"
         return Finding("MLflow", "to do", f"connection {connection!r}: {error}; {remedy}")
     return Finding("MLflow", "ok" if well else "to do", f"connection {connection!r}: {message}")
+
+
+def _in_pods(settings: MlSettings, *, mlflow_connection: str, asked: bool) -> Iterator[Finding]:
+    """Look at what answers here and may not answer in a pod: addresses, the template, keys."""
+    if settings.runner != "kubernetes" and not asked:
+        return
+    try:
+        path = settings.pod_template
+        template = read_pod_template(path, named="[ml] pod_template") if path else None
+    except StageConfigurationError as error:
+        yield Finding("pod template", "to do", str(error))
+        return
+    problems = [*_addresses(settings.store, _mlflow_address(mlflow_connection), template), *_keys(settings, template)]
+    for problem in problems:
+        yield Finding("pods", "to do", problem)
+    if not problems:
+        yield Finding("pods", "ok", "nothing that only this machine has is given to them")
+
+
+def _mlflow_address(connection: str) -> str:
+    try:
+        return MlflowHook(connection).uri
+    except AirflowException:
+        return ""
+
+
+def _addresses(store: str, mlflow: str, template: V1Pod | None) -> Iterator[str]:
+    if is_loopback(mlflow):
+        yield (
+            f"MLflow's address {mlflow} is this machine's own, a pod that is sent there finds nobody: give connection "
+            f"and pods an address that both reach"
+        )
+    if is_local(filesystem(store)[0]) and not any(container.volume_mounts for container in _containers(template)):
+        yield (
+            f"the store {store} is on this machine's disk, a pod looks on its own: use a store such as s3://bucket/ml, "
+            f"or mount one folder in workers and pods ([ml] pod_template)"
+        )
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    given = [variable.value or "" for variable in _variables(template) if variable.name.startswith("AWS_ENDPOINT_URL")]
+    if store.startswith("s3://") and endpoint and not given and not _whole_secrets(template):
+        yield (
+            f"the store answers at {endpoint} (AWS_ENDPOINT_URL), which pods are not told: put AWS_ENDPOINT_URL into "
+            f"the env of [ml] pod_template, or of pod: in each pipeline"
+        )
+    for address in filter(is_loopback, given if store.startswith("s3://") else ()):
+        yield f"[ml] pod_template sends pods to {address} for the store, which in a pod is the pod itself"
+
+
+def _keys(settings: MlSettings, template: V1Pod | None) -> Iterator[str]:
+    """Look for keys of the store that this process has in its environment, and no pod gets."""
+    for scheme, prefixes in _KEYS.items():
+        here = sorted(name for name in os.environ if settings.store.startswith(scheme) and name.startswith(prefixes))
+        there = {variable.name for variable in _variables(template)}
+        account = template is not None and template.spec.service_account_name
+        if here and not there.intersection(here) and not account and not _whole_secrets(template):
+            yield (
+                f"the store's keys {', '.join(here)} are in this environment alone: give them to pods from a "
+                f"Kubernetes Secret (envFrom in [ml] pod_template, pod: secrets: in each pipeline), or a service account"
+            )
+
+
+def _containers(template: V1Pod | None) -> list[Any]:
+    return [] if template is None or template.spec is None else template.spec.containers or []
+
+
+def _variables(template: V1Pod | None) -> list[Any]:
+    return [variable for container in _containers(template) for variable in container.env or ()]
+
+
+def _whole_secrets(template: V1Pod | None) -> bool:
+    return any(container.env_from for container in _containers(template))
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address of HTTP is this machine's own."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _image(image: str) -> Finding:

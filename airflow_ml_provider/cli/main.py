@@ -48,6 +48,9 @@ def validate(
     style: Annotated[str, typer.Option("--format", help="text, json, github or sarif")] = "text",
     as_json: Annotated[bool, typer.Option("--json", help="Short for --format json")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are mistakes")] = False,
+    airflow: Annotated[
+        bool, typer.Option("--airflow", help="Check against Airflow's configuration too: its [ml] runner")
+    ] = False,
 ) -> None:
     """Check pipelines: every mistake of every file, with line, column and what to do. User code is read, never run."""
     from airflow_ml_provider.cli import pipelines
@@ -57,7 +60,8 @@ def validate(
     if chosen not in list(command.Format):
         pipelines.fail(f"--format {chosen!r}: allowed are {', '.join(command.Format)}")
     files = pipelines.files_of(paths or [HERE])
-    checked = [command.check(file, environment=env) for file in files]
+    runner = command.runner_of_airflow() if airflow else None
+    checked = [command.check(file, environment=env, runner=runner) for file in files]
     if not any(file.mistakes for file in checked):
         pipelines.require_environment(files, env)
     checked = command.with_names_taken_once(checked)

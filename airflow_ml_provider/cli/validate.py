@@ -12,8 +12,9 @@ from typing import Any
 import typer
 
 from airflow_ml_provider import __version__
+from airflow_ml_provider.cli.pipelines import fail
 from airflow_ml_provider.spec.discovery import PIPELINE_STEM, base_of, dag_id_of
-from airflow_ml_provider.spec.load import known_environments, load
+from airflow_ml_provider.spec.load import LoadedPipeline, known_environments, load
 from airflow_ml_provider.spec.problems import Problem, SpecError
 
 
@@ -48,25 +49,30 @@ class Checked:
         return sum(problem.severity == "error" for problem in self.problems)
 
 
-def check(file: Path, *, environment: str | None) -> Checked:
+def check(file: Path, *, environment: str | None, runner: str | None = None) -> Checked:
     """Read a file and return what is wrong with it, in every environment unless one is named.
 
     An environment's file is read with the pipeline that it changes.
+
+    Args:
+        file: The pipeline's file, or an environment's.
+        environment: The environment; ``None`` for each.
+        runner: ``[ml] runner`` of an Airflow, to check the pipeline against.
     """
     base = base_of(file)
     if base is not None and not base.is_file():
         message = f"a dot in the name says that the file changes {base} for an environment, and that is not there"
         return Checked(str(file), "", 0, (Problem(str(file), 0, 0, "", message),))
     if base is not None:
-        return _checked(file, base, [file.stem.partition(".")[2]])
+        return _checked(file, base, [file.stem.partition(".")[2]], runner=runner)
     try:
         names: list[str | None] = [None, *known_environments(file)] if environment is None else [environment]
     except SpecError as error:
         return Checked(str(file), "", 0, error.problems)
-    return _checked(file, file, names)
+    return _checked(file, file, names, runner=runner)
 
 
-def _checked(file: Path, pipeline: Path, environments: Sequence[str | None]) -> Checked:
+def _checked(file: Path, pipeline: Path, environments: Sequence[str | None], *, runner: str | None) -> Checked:
     problems: dict[Problem, None] = {}
     spec = None
     for environment in environments:
@@ -77,9 +83,42 @@ def _checked(file: Path, pipeline: Path, environments: Sequence[str | None]) -> 
         else:
             spec = spec or loaded.spec
             problems.update(dict.fromkeys(loaded.warnings))
+            problems.update(dict.fromkeys(_seen_by_pods(loaded, runner=runner)))
     if spec is None or any(problem.severity == "error" for problem in problems):
         return Checked(str(file), "", 0, tuple(sorted(problems)))
     return Checked(str(file), spec.pipeline, len(spec.stages), tuple(sorted(problems)))
+
+
+def runner_of_airflow() -> str:
+    """Return ``[ml] runner`` of the Airflow that is configured here.
+
+    Raises:
+        typer.Exit: It is none of the runners.
+    """
+    # Airflow is imported for this alone.
+    from airflow_ml_provider.exceptions import StageConfigurationError
+    from airflow_ml_provider.operators.settings import MlSettings
+
+    try:
+        return MlSettings.read().runner
+    except StageConfigurationError as error:
+        fail(str(error))
+
+
+def _seen_by_pods(loaded: LoadedPipeline, *, runner: str | None) -> Iterator[Problem]:
+    """Warn of files of this machine that an ingest stage would look for in its pod."""
+    spec = loaded.spec
+    for name, stage in spec.stages.items():
+        uri: str | None = getattr(stage, "uri", None) if stage.kind == "ingest" else None
+        in_pod = runner is not None and (stage.runner or spec.runner or runner) == "kubernetes"
+        mounts = any(pod is not None and (pod.volumes or pod.template) for pod in (spec.pod, stage.pod))
+        if not in_pod or not uri or mounts or "://" in uri.removeprefix("file://") or uri.startswith("{{"):
+            continue
+        message = (
+            f"{uri} is a path of this machine, and with runner kubernetes the stage's pod looks on its own disk: use a "
+            f"URI such as s3://bucket/folder, or mount the folder with pod: volumes"
+        )
+        yield loaded.document.problem(("stages", name, "uri"), message, severity="warning")
 
 
 def with_names_taken_once(checked: Sequence[Checked]) -> list[Checked]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
 from kubernetes.client import V1Pod
 
@@ -40,6 +43,10 @@ def stage_pod(
     Raises:
         StageConfigurationError: The arguments give no pod that can run a stage.
     """
+    template = operator.pod_template_file or MlSettings.read(store=operator.store).pod_template
+    if template and not (operator.pod_template_dict or operator.full_pod_spec):
+        # KubernetesPodOperator goes on without a template that is not there.
+        read_pod_template(template, named=f"stage {operator.task_id!r}: pod_template_file")
     pod = operator.build_pod_request_obj(context)
     if pod.spec.active_deadline_seconds is None and operator.execution_timeout is not None:
         # Should nobody be left to delete the pod, the kubelet ends it.
@@ -60,6 +67,27 @@ def stage_pod(
         ON_FINISH_ANNOTATION: OnFinishAction(operator.on_finish_action).value,
     }
     return pod
+
+
+def read_pod_template(path: str, *, named: str) -> V1Pod:
+    """Read a pod template.
+
+    Args:
+        path: The file.
+        named: Where it is asked for, for messages.
+
+    Raises:
+        StageConfigurationError: It is not there, or holds no pod.
+    """
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            content = yaml.safe_load(file)
+        spec = content.get("spec") if isinstance(content, dict) else None
+        if not isinstance(spec, dict) or not isinstance(spec.get("containers"), list):
+            raise StageConfigurationError(f"{named} {path!r} holds no pod: there are no containers in its spec")
+        return PodGenerator.deserialize_model_dict(content)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise StageConfigurationError(f"{named} {path!r} is no pod that can be read: {error}") from error
 
 
 def log_container(operator: StageOperator) -> str:

@@ -22,7 +22,7 @@ def doctor(airflow, *arguments):
 def test_all_is_well_under_the_rights_of_the_manifests(airflow, kubernetes):
     code, printed, lines = doctor(airflow)
     assert code == 0, printed
-    assert [line[:2] for line in lines.values()] == ["ok"] * 6
+    assert [line[:2] for line in lines.values()] == ["ok"] * 7
     assert f"has every right it needs in namespace '{kubernetes.namespace}'" in lines["cluster"]
     assert "keeps two writers apart" in lines["store"]
     assert "MLflow answers at http://" in lines["MLflow"]

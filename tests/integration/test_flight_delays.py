@@ -20,7 +20,7 @@ def test_two_runs_leave_two_of_each_run_and_one_version(airflow, mlflow):
     assert evaluated["rmse"] < evaluated["baseline_rmse"]
     assert evaluated["mae"] < evaluated["baseline_mae"]
     train = runs["stage"]["train"]
-    assert train.params == {"max_depth": "6", "learning_rate": "0.06", "max_iter": "250"}
+    assert train.params == {"max_depth": "6", "learning_rate": "0.06", "max_iter": "250", "seed": "0"}
     assert train.metrics.keys() == {"train_rmse", "train_loss"}
     steps = [step for step, _ in mlflow.history(train.id, "train_loss")]
     assert steps == list(range(0, 10 * len(steps), 10))

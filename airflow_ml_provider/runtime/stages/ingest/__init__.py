@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,10 @@ def run(context: BodyContext) -> BodyOutcome:
     fs, _ = filesystem(uri)
     found = paths_of(uri)
     if not found:
-        raise BadDataError(f"ingest: no file matches {uri}; check the path and the pattern")
+        remedy = "check the path and the pattern"
+        if "://" not in uri.removeprefix("file://") and "KUBERNETES_SERVICE_HOST" in os.environ:
+            remedy = "the pod looks on its own disk: use a URI such as s3://bucket/folder, or mount the folder"
+        raise BadDataError(f"ingest: no file matches {uri}; {remedy}")
     base = _common_folder(found)
     total = 0
     for path in found:
