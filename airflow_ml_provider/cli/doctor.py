@@ -176,7 +176,7 @@ def _keys(settings: MlSettings, template: V1Pod | None) -> Iterator[str]:
         if here and not there.intersection(here) and not account and not _whole_secrets(template):
             yield (
                 f"the store's keys {', '.join(here)} are in this environment alone: give them to pods from a "
-                f"Kubernetes Secret (envFrom in [ml] pod_template, pod: secrets: in each pipeline), or a service account"
+                f"Kubernetes Secret (envFrom in [ml] pod_template, pod: secrets: in pipelines), or a service account"
             )
 
 
