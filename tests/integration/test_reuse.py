@@ -115,6 +115,15 @@ def test_an_ignored_param(first, folder, outcome):
     assert ran(verdicts) == {}
 
 
+def test_a_default_of_the_code(airflow, mlflow, first, folder, outcome):
+    assert mlflow.runs(DAG, first)["stage"]["train"].params["bias"] == "0"
+    replace(folder / "steps" / "stages.py", "bias: int = 0", "bias: int = 1")
+    run_id, verdicts = outcome()
+    assert ran(verdicts)["train"].startswith("params.bias 0 -> 1 by default, code sha256:")
+    assert mlflow.runs(DAG, run_id)["stage"]["train"].params["bias"] == "1"
+    replace(folder / "steps" / "stages.py", "bias: int = 1", "bias: int = 0")
+
+
 def test_what_is_ignored_from_now_on_makes_nothing_run(first, folder, outcome):
     replace(folder / "pipeline.yaml", "ignore: [params.threads]", "ignore: [params.threads, code]")
     _, verdicts = outcome()
@@ -123,15 +132,6 @@ def test_what_is_ignored_from_now_on_makes_nothing_run(first, folder, outcome):
     _, verdicts = outcome()
     assert ran(verdicts) == {}
     replace(folder / "pipeline.yaml", "ignore: [params.threads, code]", "ignore: [params.threads]")
-
-
-def test_a_default_of_the_code(airflow, mlflow, first, folder, outcome):
-    assert mlflow.runs(DAG, first)["stage"]["train"].params["bias"] == "0"
-    replace(folder / "steps" / "stages.py", "bias: int = 0", "bias: int = 1")
-    run_id, verdicts = outcome()
-    assert ran(verdicts)["train"].startswith("params.bias 0 -> 1 by default, code sha256:")
-    assert mlflow.runs(DAG, run_id)["stage"]["train"].params["bias"] == "1"
-    replace(folder / "steps" / "stages.py", "bias: int = 1", "bias: int = 0")
 
 
 def test_a_line_of_code(first, folder, outcome):
