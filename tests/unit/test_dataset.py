@@ -204,3 +204,14 @@ def test_a_column_that_does_not_fit_the_reference_stays_as_it_is(write):
     reference = standard(read_dataset(write("r.csv", "a,b\n1,x\n2,y\n"), name="reference"))
     current = like(read_dataset(write("c.csv", "a,b\n1,5\nmany,6\n"), name="current"), reference)
     assert records(current) == [{"a": "1", "b": "5"}, {"a": "many", "b": "6"}]
+
+
+@pytest.mark.parametrize("beyond", ["1e999", "9" * 400, "9" * 5000, "9007199254740993", "-1E+0400"])
+def test_a_number_that_floating_point_does_not_hold_leaves_its_column_text(beyond, tmp_path):
+    (tmp_path / "d.csv").write_text(f"x\n0.5\n{beyond}\n")
+    assert list(read_dataset(tmp_path, name="d").inferred()["x"]) == ["0.5", beyond]
+
+
+def test_infinity_is_a_number(tmp_path):
+    (tmp_path / "d.csv").write_text("x\n0.5\n-inf\n1e300\n9007199254740992\n")
+    assert list(read_dataset(tmp_path, name="d").inferred()["x"]) == [0.5, float("-inf"), 1e300, 2.0**53]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ MARKS = ("NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 """How a text format says that a number, a boolean or a time is missing; in a column of text these are texts."""
 INTEGER = r"^-?(?:0|[1-9][0-9]*)$"
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?$|^-?\.[0-9]+(?:[eE][+-]?[0-9]+)?$|^-?inf$"
+_LARGE_EXPONENT = r"[eE]\+?[0-9]{3}"
 _BOOLEANS = {"true": True, "false": False, "True": True, "False": False, "TRUE": True, "FALSE": False}
 
 
@@ -199,9 +201,21 @@ def _unmarked(text: Any) -> Any:
     return pc.if_else(pc.is_in(text, pa.array(MARKS)), pa.scalar(None, pa.string()), text)
 
 
+def is_held(text: str) -> bool:
+    """Whether floating point holds what a text of a number says: all digits of a whole one, no infinity for ``1e999``.
+
+    Args:
+        text: Digits, or a number with a fraction or an exponent.
+    """
+    value = float(text)
+    if math.isinf(value):
+        return not any(character.isdigit() for character in text)
+    return not text.lstrip("+-").isdigit() or int(text) == int(value)
+
+
 def _loses_digits(there: Any) -> bool:
-    """Whether whole numbers among these are beyond what floating point holds."""
+    """Whether numbers among these are beyond what floating point holds."""
     import pyarrow.compute as pc
 
-    long = there.filter(pc.and_(pc.match_substring_regex(there, INTEGER), pc.greater(pc.utf8_length(there), 15)))
-    return any(abs(int(value)) > EXACT and int(float(value)) != int(value) for value in long.to_pylist())
+    large = pc.match_substring_regex(there, f"^-?[0-9]{{16,}}$|[0-9]{{300}}|{_LARGE_EXPONENT}")
+    return not all(map(is_held, there.filter(large).to_pylist()))

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_ml_provider.runtime.stages.dataset.columns import EXACT, MARKS, arrow_text, usual
+from airflow_ml_provider.runtime.stages.dataset.columns import EXACT, MARKS, arrow_text, is_held, usual
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -35,6 +35,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-
 _TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?",
 )
+_MOST_DIGITS = 30
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -60,7 +61,7 @@ def to_numbers(column: Series[Any], *, untyped: bool, bits: int = 64) -> Convert
     column = _plain(column, untyped=untyped)
     dtype = "float32" if bits == 32 else "float64"
     wrong: ndarray[Any, Any] = np.zeros(len(column), bool)
-    if column.dtype.kind in "fb":
+    if column.dtype.kind in "fb" or (column.dtype.kind in "iu" and column.between(-EXACT, EXACT).all()):
         values = column.astype("float64")
     elif _is_text(column):
         values, wrong = _text_numbers(column)
@@ -200,10 +201,8 @@ def _python_values(column: Series[Any]) -> list[Any]:
 
 def _number(value: Any) -> float:
     if isinstance(value, str):
-        if not _NUMBER.fullmatch(value):
+        if not _NUMBER.fullmatch(value) or not is_held(value):
             raise ValueError(value)
-        if _INTEGER.fullmatch(value):
-            return _exactly(int(value))
         return float(value)
     if isinstance(value, bool):
         return float(value)
@@ -228,6 +227,9 @@ def _whole(value: Any) -> int:
         if not _NUMBER.fullmatch(value):
             raise ValueError(value)
         value = decimal.Decimal(value)
+        if value.adjusted() > _MOST_DIGITS:
+            # 1e999999999 is short to write and long to count.
+            raise ValueError(value)
     if isinstance(value, bool):
         raise TypeError(value)
     if value != int(value):
@@ -277,8 +279,7 @@ def _text_numbers(column: Series[Any]) -> tuple[Series[Any], Any]:
     values = pc.cast(digits, pa.float64()).to_numpy()
     wrong = (pc.is_valid(text).to_numpy()) & ~sound.to_numpy()
     for index in np.flatnonzero(np.abs(values) >= EXACT):
-        whole = digits[int(index)].as_py()
-        wrong[index] = _INTEGER.fullmatch(whole) is not None and int(whole) != int(values[index])
+        wrong[index] = not is_held(digits[int(index)].as_py())
     return pd.Series(np.where(wrong, np.nan, values), index=column.index, name=column.name), wrong
 
 
