@@ -57,4 +57,4 @@ def test_what_does_not_answer_is_told_without_a_traceback(airflow):
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     told = [line.partition(":")[0] for line in done.stdout.splitlines() if line.startswith("to do")]
-    assert told == ["to do    store", "to do    MLflow", "to do    image"]
+    assert told == ["to do    store", "to do    MLflow", "to do    pods", "to do    image"]
