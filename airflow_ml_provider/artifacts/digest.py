@@ -46,7 +46,7 @@ def scan(path: Path) -> list[FileEntry]:
 
 
 def _files(folder: Path, root: Path, above: tuple[Path, ...]) -> Iterator[tuple[str, Path]]:
-    here = folder.resolve()
+    holding = [folder.resolve(), *(part.parent.resolve() for part in above)]
     for found in sorted(folder.iterdir()):
         relative = "/".join([*(part.name for part in above), found.name])
         shown = f"{root.name}/{relative}"
@@ -56,7 +56,7 @@ def _files(folder: Path, root: Path, above: tuple[Path, ...]) -> Iterator[tuple[
             yield relative, found
         elif not found.is_dir():
             raise InvalidArtifactError(f"{shown}: is no regular file")
-        elif here.is_relative_to(found.resolve()):
+        elif any(here.is_relative_to(found.resolve()) for here in holding):
             raise InvalidArtifactError(f"{shown}: is a symbolic link to a folder that holds it; remove it")
         else:
             yield from _files(found, root, (*above, found))

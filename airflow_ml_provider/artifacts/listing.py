@@ -165,8 +165,11 @@ def _listed(fs: Any, prefix: str, *, uri: str, depth: int | None) -> Iterator[tu
             yield from ((name, entry) for name, entry in found.items() if entry["type"] == "file")
 
 
-def _local_files(folder: str, *, depth: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the files below a folder; what cannot be read, or holds itself by a link, is told and left out."""
+def _local_files(
+    folder: str, *, depth: int | None, above: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the files below a folder; what cannot be read, or holds itself by links, is told and left out."""
+    within = above | {os.path.realpath(folder)}
     try:
         found = sorted(os.scandir(folder or "/"), key=lambda entry: entry.name)
     except FileNotFoundError:
@@ -191,10 +194,10 @@ def _local_files(folder: str, *, depth: int | None) -> Iterator[tuple[str, dict[
                 log.warning("%r is left out: it may not be read", entry.path)
         elif stat.S_ISDIR(status.st_mode) and depth != 0:
             real = os.path.realpath(entry.path)
-            if entry.is_symlink() and f"{os.path.realpath(folder)}/".startswith(f"{real}/"):
+            if entry.is_symlink() and any(f"{each}/".startswith(f"{real}/") for each in within):
                 log.warning("%r is left out: it is a link to a folder that holds it", entry.path)
                 continue
-            yield from _local_files(entry.path, depth=None if depth is None else depth - 1)
+            yield from _local_files(entry.path, depth=None if depth is None else depth - 1, above=within)
 
 
 def _status(found: os.stat_result) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def _addresses(store: str, mlflow: str, template: V1Pod | None) -> Iterator[str]
             f"MLflow's address {mlflow} is this machine's own, a pod that is sent there finds nobody: give connection "
             f"and pods an address that both reach"
         )
-    if is_local(filesystem(store)[0]) and not any(container.volume_mounts for container in _containers(template)):
+    if _is_on_disk(store) and not any(container.volume_mounts for container in _containers(template)):
         yield (
             f"the store {store} is on this machine's disk, a pod looks on its own: use a store such as s3://bucket/ml, "
             f"or mount one folder in workers and pods ([ml] pod_template)"
@@ -165,6 +165,14 @@ def _addresses(store: str, mlflow: str, template: V1Pod | None) -> Iterator[str]
         )
     for address in filter(is_loopback, given if store.startswith("s3://") else ()):
         yield f"[ml] pod_template sends pods to {address} for the store, which in a pod is the pod itself"
+
+
+def _is_on_disk(store: str) -> bool:
+    try:
+        return is_local(filesystem(store)[0])
+    except StoreError:
+        # What is wrong with it is told where it is tried.
+        return False
 
 
 def _keys(settings: MlSettings, template: V1Pod | None) -> Iterator[str]:
@@ -194,7 +202,10 @@ def _whole_secrets(template: V1Pod | None) -> bool:
 
 def is_loopback(address: str) -> bool:
     """Whether an address of HTTP is this machine's own."""
-    host = urlsplit(address).hostname or ""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

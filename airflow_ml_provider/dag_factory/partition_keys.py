@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from airflow_ml_provider.exceptions import StageConfigurationError
 
 if TYPE_CHECKING:
+    from airflow.timetables.trigger import CronPartitionTimetable
     from pendulum import DateTime
 
 YEARS = range(2016, 2036)
@@ -53,10 +54,13 @@ def _odd_keys(day: dt.date, *, cron: str, timezone: str, offset: int, key_format
     from airflow.timetables.trigger import CronPartitionTimetable
 
     timetable = CronPartitionTimetable(cron, timezone=timezone, run_offset=offset or None, key_format=key_format)
-    reach, begin, end = abs(offset) + _MORE_TICKS, _noon(day, -2), _noon(day, 2)
+    begin, end = _noon(day, -2), _noon(day, 2)
     run = timetable._align_to_next(begin)
     if run > end:
         return "", ""
+    # Beyond the days around the change one tick follows another: how many of those lie between changes nothing.
+    steps = min(abs(offset), _ticks(timetable, run, end) + _MORE_TICKS)
+    reach = steps + _MORE_TICKS
     for _ in range(reach):
         run = timetable._get_prev(run)
     runs = [run]
@@ -64,11 +68,11 @@ def _odd_keys(day: dt.date, *, cron: str, timezone: str, offset: int, key_format
         runs.append(timetable._get_next(runs[-1]))
     for _ in range(reach):
         runs.append(timetable._get_next(runs[-1]))
-    step = timetable._get_next if offset > 0 else timetable._get_prev
+    step = cache(timetable._get_next if offset > 0 else timetable._get_prev)
     keys = []
     for each in runs:
         partition = each
-        for _ in range(abs(offset)):
+        for _ in range(steps):
             partition = step(partition)
         keys.append(timetable._format_key(partition))
     counted = Counter(keys)
@@ -76,6 +80,13 @@ def _odd_keys(day: dt.date, *, cron: str, timezone: str, offset: int, key_format
     inner = runs[reach:-reach]
     never = next((key for key in map(timetable._format_key, inner) if key not in counted), "")
     return twice, never
+
+
+def _ticks(timetable: CronPartitionTimetable, run: DateTime, end: DateTime) -> int:
+    count = 0
+    while run <= end:
+        run, count = timetable._get_next(run), count + 1
+    return count
 
 
 def _noon(day: dt.date, days: int) -> DateTime:

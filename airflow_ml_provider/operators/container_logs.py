@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.decisions.log_position import TAIL_LINES, rest_seconds
 from airflow_ml_provider.decisions.pod_state import PodState
+from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.pod_log import PodLog
 
 if TYPE_CHECKING:
@@ -72,12 +73,21 @@ class ContainerLogs:
         """Log what containers beside the stage's own said, of a pod whose own log was followed elsewhere."""
         asked = self._operator.asked_logs or self._operator.init_container_logs
         wanted = asked or (state is not None and state.failed_init)
-        pod = self._pods.read(self._pod) if wanted else None
+        if not wanted:
+            return
+        try:
+            pod = self._pods.read(self._pod)
+        except (ClusterError, ClusterForbiddenError) as error:
+            self._operator.log.warning("The logs of further containers cannot be shown: %s", error)
+            return
         if pod is None:
             return
         self._seen = pod
+        failed = "" if state is None else state.failed_init
         for name in self._wanted(pod):
-            for line in self._pods.last_lines(self._pod, container=name, count=_FAILED_LINES):
+            if name == failed:
+                continue
+            for line in self._last_lines(name):
                 self._emit(line, name)
         self._show_failed_init(state)
 
@@ -86,10 +96,17 @@ class ContainerLogs:
         if not name:
             return
         known = self._logs.get(name)
-        lines = list(known.tail) if known else self._pods.last_lines(self._pod, container=name, count=_FAILED_LINES)
+        lines = list(known.tail) if known else self._last_lines(name)
         for line in () if known else lines:
             self._emit(line, name)
         self._failed.extend(lines)
+
+    def _last_lines(self, name: str) -> list[str]:
+        try:
+            return self._pods.last_lines(self._pod, container=name, count=_FAILED_LINES)
+        except ClusterForbiddenError as error:
+            self._operator.log.warning("The log of container %r cannot be shown: %s", name, error)
+            return []
 
     def _wanted(self, pod: Mapping[str, Any]) -> list[str]:
         spec = pod["spec"]
@@ -109,8 +126,11 @@ class ContainerLogs:
 
     def _emit(self, line: str, container: str) -> None:
         operator = self._operator
+        formatted = None
         if operator.log_formatter is not None:
-            text = operator.log_formatter(container, line)
+            formatted = self._callbacks.guarded("log_formatter", operator.log_formatter, container, line)
+        if formatted is not None:
+            text = formatted
         elif container != self._container and operator.container_name_log_prefix_enabled:
             text = f"[{container}] {line}"
         else:

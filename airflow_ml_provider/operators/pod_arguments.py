@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 import logging
 from collections.abc import Mapping
@@ -85,6 +86,13 @@ def stock_defaults() -> Mapping[str, Any]:
     return {found.name: found.default for found in parameters if found.name not in ("self", "kwargs")}
 
 
+def schedule_timeout(given: Mapping[str, Any]) -> dt.timedelta | None:
+    """Return how long a pod waits for a node by ``schedule_timeout_seconds``, also that of ``default_args``."""
+    name = "schedule_timeout_seconds"
+    seconds = given.get(name, (given.get("default_args") or {}).get(name))
+    return None if seconds is None else dt.timedelta(seconds=seconds)
+
+
 def require_effect(task_id: str, given: Mapping[str, Any], *, deferrable: bool) -> None:
     """Refuse arguments that would have no effect; what a DAG's ``default_args`` say for all its tasks is only logged.
 
@@ -101,7 +109,7 @@ def require_effect(task_id: str, given: Mapping[str, Any], *, deferrable: bool) 
         if not refused:
             continue
         harmless = (stock_defaults()[name], argument.always)
-        if given.get(name, harmless[0]) not in harmless:
+        if given.get(name, harmless[0]) not in harmless and given[name] != []:
             where = "a deferrable stage" if name in _IN_WORKER else "a stage"
             raise StageConfigurationError(
                 f"stage {task_id!r}: {name} has no effect in {where}: {argument.note}; remove it"

@@ -6,7 +6,7 @@ See https://airflow.apache.org/docs/apache-airflow-providers-cncf-kubernetes/sta
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 class PodCallbacks:
     """Calls them with the pod as it is at that moment; a stage without callbacks costs nothing.
 
+    What one raises before there is a pod ends the task; later it is logged, and neither the log nor the stage's work is
+    lost for it.
+
     Args:
         operator: The stage.
         context: The task's context.
@@ -30,10 +33,12 @@ class PodCallbacks:
         self._operator = operator
         self._context = context
         self._started = False
+        self._failed: set[str] = set()
 
     def made(self, pod: V1Pod) -> None:
         """The pod is composed, and not created yet."""
-        self._call("on_pod_manifest_created", pod_request=pod)
+        for callback in self._operator.callbacks:
+            callback.on_pod_manifest_created(pod_request=pod, **self._about())
 
     def created(self, pod: Mapping[str, Any]) -> None:
         """The pod was created."""
@@ -58,21 +63,32 @@ class PodCallbacks:
     def line(self, text: str, *, container: str, pod: Mapping[str, Any] | None) -> None:
         """A container logged a line."""
         if self._operator.progress is not None:
-            self._operator.progress(text)
+            self.guarded("progress_callback", self._operator.progress, text)
         if self._operator.callbacks and pod is not None:
+            about = {"client": self._operator.client, "mode": self._mode}
+            given = {**about, "container_name": container, "timestamp": None, "pod": self._model(pod)}
             for callback in self._operator.callbacks:
-                callback.progress_callback(
-                    line=text,
-                    client=self._operator.client,
-                    mode=self._mode,
-                    container_name=container,
-                    timestamp=None,
-                    pod=self._model(pod),
+                self.guarded("progress_callback", callback.progress_callback, line=text, **given)
+
+    def guarded(self, name: str, function: Callable[..., Any], *values: Any, **given: Any) -> Any:
+        """Call a function of the DAG's author; an error of it is logged the first time, and ``None`` returned."""
+        try:
+            return function(*values, **given)
+        except Exception:
+            if name not in self._failed:
+                self._failed.add(name)
+                self._operator.log.exception(
+                    "%s failed; the stage goes on, and later failures of it are not told", name
                 )
+            return None
 
     @property
     def _mode(self) -> str:
         return "async" if self._operator.deferrable else "sync"
+
+    def _about(self) -> dict[str, Any]:
+        operator = self._operator
+        return {"client": operator.client, "mode": self._mode, "operator": operator, "context": self._context}
 
     def _tell(self, name: str, pod: Mapping[str, Any] | None) -> None:
         if self._operator.callbacks and pod is not None:
@@ -80,13 +96,7 @@ class PodCallbacks:
 
     def _call(self, name: str, **given: Any) -> None:
         for callback in self._operator.callbacks:
-            getattr(callback, name)(
-                **given,
-                client=self._operator.client,
-                mode=self._mode,
-                operator=self._operator,
-                context=self._context,
-            )
+            self.guarded(name, getattr(callback, name), **given, **self._about())
 
     @staticmethod
     def _model(pod: Mapping[str, Any]) -> V1Pod:

@@ -193,7 +193,10 @@ class PodRunner:
 
     def _end(self, identity: PodIdentity, outcome: StageOutcome, state: PodState | None) -> None:
         """Remove a pod that was followed to its end, with what is called around that."""
-        pod = self._pods(identity).read(identity.name) if self._operator.callbacks else None
+        pod: dict[str, Any] | None = None
+        if self._operator.callbacks:
+            with suppress(ClusterError, ClusterForbiddenError):
+                pod = self._pods(identity).read(identity.name)
         with ExitStack() as stack:
             stack.callback(self._callbacks.removed, pod)
             stack.callback(

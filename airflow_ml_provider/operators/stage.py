@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow_ml_provider.decisions.stage_rules import require_code, require_different_names
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.links import MlflowRunLink
-from airflow_ml_provider.operators.pod_arguments import require_effect
+from airflow_ml_provider.operators.pod_arguments import require_effect, schedule_timeout
 from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.operators.templates import JsonTemplates
 from airflow_ml_provider.pod.resources import resource_requirements
@@ -134,11 +134,12 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
             kwargs["container_resources"] = resource_requirements(stage_resources)
         if no_retry and kwargs.get("retry_policy") is None:
             kwargs["retry_policy"] = _no_retry(no_retry)
-        require_effect(str(kwargs.get("task_id")), kwargs, deferrable=bool(kwargs.get("deferrable")))
-        if capacity_timeout is None and kwargs.get("schedule_timeout_seconds") is not None:
-            capacity_timeout = timedelta(seconds=kwargs["schedule_timeout_seconds"])
+        if capacity_timeout is None:
+            capacity_timeout = schedule_timeout(kwargs)
         super().__init__(do_xcom_push=do_xcom_push, **kwargs)
-        self.progress = kwargs.get("progress_callback")
+        # What default_args and Airflow's configuration say is known from here on.
+        require_effect(str(kwargs.get("task_id")), kwargs, deferrable=self.deferrable)
+        self.progress = self._progress_callback
         self.run = run
         self.command = command
         self.inputs = {} if inputs is None else inputs

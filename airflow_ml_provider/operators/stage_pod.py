@@ -10,6 +10,7 @@ import yaml
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
 from kubernetes.client import V1Pod
+from kubernetes.client.exceptions import ApiException
 
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators.settings import MlSettings
@@ -83,10 +84,11 @@ def read_pod_template(path: str, *, named: str) -> V1Pod:
         with Path(path).open(encoding="utf-8") as file:
             content = yaml.safe_load(file)
         spec = content.get("spec") if isinstance(content, dict) else None
-        if not isinstance(spec, dict) or not isinstance(spec.get("containers"), list):
+        containers = spec.get("containers") if isinstance(spec, dict) else None
+        if not isinstance(containers, list) or not containers or not all(isinstance(each, dict) for each in containers):
             raise StageConfigurationError(f"{named} {path!r} holds no pod: there are no containers in its spec")
         return PodGenerator.deserialize_model_dict(content)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, ApiException, yaml.YAMLError) as error:
         raise StageConfigurationError(f"{named} {path!r} is no pod that can be read: {error}") from error
 
 

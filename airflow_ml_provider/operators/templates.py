@@ -71,11 +71,17 @@ class JsonTemplates(_Base):
 def _worth(text: str, context: Context, environment: Environment) -> Any:
     """Return what a text's only expression is worth as a JSON value; a mark of its own where it is rendered as text."""
     from jinja2 import Undefined
+    from jinja2.exceptions import TemplateSyntaxError
 
     expression = _expression(text, environment)
     if expression is None:
         return _AS_TEXT
-    found = environment.compile_expression(expression, undefined_to_none=False)(**context)
+    try:
+        compiled = environment.compile_expression(expression, undefined_to_none=False)
+    except TemplateSyntaxError:
+        # A tuple without parentheses is a template, and no expression.
+        return _AS_TEXT
+    found = compiled(**context)
     return _AS_TEXT if isinstance(found, Undefined) else _plain(found)
 
 

@@ -35,10 +35,18 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], folde
         # Not the command's failure: whoever ended this process knows why.
         raise SystemExit(SIGTERM_EXIT_CODE)
     if code != 0:
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         raise UserCodeError(
-            f"command {command[0]!r} {how}", type="CommandFailed", exit_code=code if code > 0 else 128 - code
+            f"command {command[0]!r} {how_it_ended(code)}",
+            type="CommandFailed",
+            exit_code=code if code > 0 else 128 - code,
         )
+
+
+def how_it_ended(code: int) -> str:
+    """Return what an exit code of :mod:`subprocess` says."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    return f"was killed by {signal.Signals(-code).name if -code in set(signal.Signals) else f'signal {-code}'}"
 
 
 def _started(command: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> subprocess.Popen[bytes]:

@@ -49,7 +49,8 @@ class PlacedParams:
             for part in first.value
         ]
         places = {path: place for path, place in first.places.items() if len(path) < 2 or path[1] not in changes.value}
-        given = {name: value for name, value in changes.value.items() if value is not None}
+        own = {name: value for part in first.value if isinstance(part, Mapping) for name, value in part.items()}
+        given = {name: _patched(own.get(name), value) for name, value in changes.value.items() if value is not None}
         return PlacedParams(kept, places).then(PlacedParams(given, changes.places))
 
     def _as_list(self) -> PlacedParams:
@@ -57,3 +58,16 @@ class PlacedParams:
             return self
         below = {(0, *path): place for path, place in self.places.items()}
         return PlacedParams([self.value], below | {path: place for path, place in self.places.items() if not path})
+
+
+def _patched(target: Any, patch: Any) -> Any:
+    """Return a value with a JSON Merge Patch applied (https://www.rfc-editor.org/rfc/rfc7396)."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _patched(merged.get(name), value)
+    return merged

@@ -4,6 +4,8 @@ import gzip
 import json
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
@@ -215,3 +217,44 @@ def test_a_number_that_floating_point_does_not_hold_leaves_its_column_text(beyon
 def test_infinity_is_a_number(tmp_path):
     (tmp_path / "d.csv").write_text("x\n0.5\n-inf\n1e300\n9007199254740992\n")
     assert list(read_dataset(tmp_path, name="d").inferred()["x"]) == [0.5, float("-inf"), 1e300, 2.0**53]
+
+
+def columns_of(path, how="inferred"):
+    table = getattr(read_dataset(path, name="d"), how)()
+    return {name: [None if pd.isna(value) else value for value in table[name].tolist()] for name in table}
+
+
+@pytest.mark.parametrize("how", ["inferred", "as_written"])
+def test_whole_numbers_of_parquet_keep_their_digits_and_may_all_be_missing(tmp_path, how):
+    whole = pa.table({"none": pa.array([None, None], pa.int64()), "hash": pa.array([2**63 + 1, None], pa.uint64())})
+    pq.write_table(whole, tmp_path / "d.parquet")
+    assert columns_of(tmp_path, how) == {"none": [None, None], "hash": [2**63 + 1, None]}
+
+
+def test_an_index_of_pandas_that_has_a_name_is_a_column(tmp_path):
+    for number, values in enumerate(([7, 8], ["x", "y"])):
+        path = tmp_path / f"{number}.parquet"
+        pd.DataFrame({"id": values, "x": [1, 2]}).set_index("id").to_parquet(path)
+        assert columns_of(path) == {"id": values, "x": [1, 2]}
+    pd.DataFrame({"x": [1, 2, 3]}).iloc[1:].to_parquet(tmp_path / "rows.parquet")
+    assert columns_of(tmp_path / "rows.parquet") == {"x": [2, 3]}
+
+
+def test_columns_of_json_are_put_together_by_the_index_of_their_rows(tmp_path):
+    (tmp_path / "d.json").write_text('{"a": {"0": 1, "2": 3}, "b": {"0": 10, "1": 20}}')
+    assert columns_of(tmp_path) == {"a": [1, 3, None], "b": [10, None, 20]}
+
+
+def test_a_row_of_csv_may_be_longer_than_a_block_of_the_reader(tmp_path):
+    (tmp_path / "d.csv").write_text(f"a,b\n1,{'x' * 20_000_000}\n2,y\n")
+    found = columns_of(tmp_path)
+    assert found["a"] == [1, 2]
+    assert [len(text) for text in found["b"]] == [20_000_000, 1]
+
+
+def test_empty_lines_before_the_header_are_passed_over_and_an_endless_header_is_bad_data(tmp_path):
+    (tmp_path / "d.csv").write_text("\n\r\na,b\n1,2\n")
+    assert columns_of(tmp_path) == {"a": [1], "b": [2]}
+    (tmp_path / "d.csv").write_text(f'"{"h" * 140_000}",b\n1,2\n')
+    with pytest.raises(BadDataError, match="cannot be read as csv: Error: field larger than field limit"):
+        read_dataset(tmp_path, name="d")

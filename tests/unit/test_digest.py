@@ -91,6 +91,15 @@ def test_other_links_are_refused(tmp_path, target, says):
         scan(folder)
 
 
+def test_folders_that_hold_each_other_by_links_are_refused_at_once(tmp_path):
+    folder = write(tmp_path / "x", {"a/f": "1", "b/f": "2"})
+    for here, there in (("a", "b"), ("b", "a")):
+        for number in (1, 2):
+            (folder / here / f"l{number}").symlink_to(f"../{there}")
+    with pytest.raises(InvalidArtifactError, match="x/a/l1/l1: is a symbolic link to a folder that holds it"):
+        scan(folder)
+
+
 def test_code_that_is_a_link_is_packed_under_the_links_name(tmp_path):
     real = write(tmp_path / "v7", {"stages.py": "x = 1"})
     (tmp_path / "flights").symlink_to(real)

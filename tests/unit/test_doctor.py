@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from airflow_ml_provider.cli.doctor import is_loopback
+from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.operators.stage_pod import read_pod_template
 
 AIRFLOW_ML = Path(sys.executable).parent / "airflow-ml"
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "word", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
@@ -81,6 +83,30 @@ def test_a_store_on_this_machine_and_a_template_that_is_not_there_are_told(tmp_p
         assert done.returncode == 1
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "spec: {containers: [{name: base, ports: 7}]}",
+        "spec: {containers: [{name: base, resources: {limits: 5}}]}",
+        "{metadata: {creationTimestamp: xx}, spec: {containers: [{name: base}]}}",
+        "spec: {containers: []}",
+        "spec: {containers: [null]}",
+        "[]",
+    ],
+)
+def test_what_is_no_pod_is_a_mistake_of_configuration(tmp_path, content):
+    (tmp_path / "pod.yaml").write_text(content)
+    with pytest.raises(StageConfigurationError, match=r"^pod_template_file '.*pod.yaml' (is|holds) no pod"):
+        read_pod_template(str(tmp_path / "pod.yaml"), named="pod_template_file")
+
+
+def test_a_store_that_cannot_be_opened_is_told_once(tmp_path):
+    done = airflow_ml(tmp_path, "doctor", AIRFLOW__ML__STORE="gs://bucket/ml")
+    assert "to do    store: " in done.stdout
+    assert "cluster: " in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_stages_in_processes_need_nothing_of_it(tmp_path):
     done = airflow_ml(tmp_path, "doctor", AIRFLOW__ML__STORE=f"file://{tmp_path}/store", AIRFLOW__ML__RUNNER="local")
     assert of_pods(done) == []
@@ -97,6 +123,7 @@ def test_stages_in_processes_need_nothing_of_it(tmp_path):
         ("http://localhost.example.org", False),
         ("http://10.0.0.1:5000", False),
         ("", False),
+        ("http://[::1", False),
     ],
 )
 def test_an_address_of_this_machine_alone_is_known(address, own):

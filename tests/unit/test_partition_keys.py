@@ -56,6 +56,23 @@ def test_each_key_comes_once_or_the_schedule_is_refused(zone, offset):
     assert accepted >= 1
 
 
+@pytest.mark.parametrize("offset", [-12, -1000, 1000])
+@pytest.mark.parametrize(("cron", "sound"), [("0 0 * * 1-5", True), ("30 2 * * *", False), ("0 4 * * 1", True)])
+def test_how_many_partitions_lie_between_changes_no_verdict(cron, sound, offset, monkeypatch):
+    steps = []
+    for name in ("_get_prev", "_get_next"):
+        real = getattr(CronPartitionTimetable, name)
+        monkeypatch.setattr(CronPartitionTimetable, name, lambda *given, real=real: (steps.append(1), real(*given))[1])
+    given = {"cron": cron, "timezone": "Europe/Lisbon", "key_format": "%Y-%m-%d"}
+    for near in (offset, 1 if offset > 0 else -1):
+        if sound:
+            require_each_key_once(offset=near, **given)
+        else:
+            with pytest.raises(StageConfigurationError):
+                require_each_key_once(offset=near, **given)
+    assert len(steps) < 10_000
+
+
 @pytest.mark.parametrize(
     ("cron", "key_format", "says"),
     [

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
 from airflow.sdk import DAG
 
 from airflow_ml_provider.exceptions import StageConfigurationError
@@ -33,6 +34,7 @@ def test_the_table_has_every_argument_of_the_installed_version():
     assert PAGE.read_text() == page(), "make generated writes it anew"
 
 
+@pytest.mark.filterwarnings("ignore:`reattach_on_restart` is deprecated")
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_argument_without_effect_is_refused_with_what_to_use_instead(name):
     with pytest.raises(StageConfigurationError) as caught:
@@ -63,9 +65,66 @@ def test_functions_of_the_worker_are_refused_where_a_triggerer_writes_the_log(na
         TrainOperator(**STAGE, deferrable=True, **{name: print})
 
 
+def test_default_args_of_a_dag_have_their_effect():
+    from datetime import timedelta
+
+    with DAG("d", schedule=None, default_args={"progress_callback": print, "schedule_timeout_seconds": 77}):
+        stage = TrainOperator(**STAGE)
+    assert stage.progress is print
+    assert stage.capacity_timeout == timedelta(seconds=77)
+    refused = pytest.raises(StageConfigurationError, match="log_formatter has no effect in a deferrable stage")
+    with refused, DAG("d", schedule=None, default_args={"deferrable": True}):
+        TrainOperator(**STAGE, log_formatter=print)
+
+
 def test_a_timeout_of_scheduling_is_how_long_a_pod_waits_for_a_node():
     from datetime import timedelta
 
     assert TrainOperator(**STAGE, schedule_timeout_seconds=7).capacity_timeout == timedelta(seconds=7)
     own = TrainOperator(**STAGE, schedule_timeout_seconds=7, capacity_timeout=timedelta(hours=1))
     assert own.capacity_timeout == timedelta(hours=1)
+
+
+def test_a_callback_that_raises_costs_neither_the_log_nor_the_stage(caplog, monkeypatch):
+    from airflow_ml_provider.operators.container_logs import ContainerLogs
+    from airflow_ml_provider.operators.pod_callbacks import PodCallbacks
+
+    seen = []
+
+    class Callback(KubernetesPodOperatorCallback):
+        @staticmethod
+        def progress_callback(*, line, **given):
+            seen.append(line)
+            raise OSError("no network")
+
+        @staticmethod
+        def on_pod_completion(*, pod, **given):
+            raise ValueError("nor here")
+
+        @staticmethod
+        def on_pod_manifest_created(*, pod_request, **given):
+            raise ValueError("not this pod")
+
+    def formatted(container, line):
+        raise KeyError(line)
+
+    stage = TrainOperator(**STAGE, callbacks=Callback, log_formatter=formatted, progress_callback=seen.index)
+    stage.__dict__["client"] = None
+    monkeypatch.setattr(TrainOperator, "log", logging.getLogger("stage"))
+    callbacks = PodCallbacks(stage, {})
+    logs = ContainerLogs(None, "p", operator=stage, container="base", callbacks=callbacks)
+    logs._seen = {"metadata": {"name": "p"}}
+    with caplog.at_level(logging.INFO):
+        for line in ("one", "two"):
+            logs._emit(line, "base")
+        callbacks.completed(logs._seen)
+    assert seen == ["one", "two"]
+    told = [record.message for record in caplog.records]
+    assert [line for line in told if line in ("one", "two")] == ["one", "two"]
+    assert [line.partition(" ")[0] for line in told if " failed; " in line] == [
+        "log_formatter",
+        "progress_callback",
+        "on_pod_completion",
+    ]
+    with pytest.raises(ValueError, match="not this pod"):
+        callbacks.made(None)

@@ -68,6 +68,14 @@ def test_a_param_that_is_changed_leaves_references_and_other_params_as_they_are(
     assert after[-1] == {name: value}
 
 
+def test_a_param_that_is_a_mapping_is_changed_key_by_key():
+    params = ["tune.best_params", {"opt": {"name": "adam", "lr": 1, "decay": 2}, "x": 1}]
+    before = {"stages": {"train": {"kind": "train", "params": params}}}
+    change = {"opt": {"lr": 5, "decay": None}, "new": {"a": None, "b": 1}}
+    after = patched(before, {"stages": {"train": {"params": change}}})["stages"]["train"]["params"]
+    assert after == ["tune.best_params", {"x": 1}, {"opt": {"name": "adam", "lr": 5}, "new": {"b": 1}}]
+
+
 TUNED = """
 pipeline: p
 defaults: {params: {seed: 1}}

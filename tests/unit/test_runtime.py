@@ -153,6 +153,7 @@ def test_a_command_in_another_language_speaks_through_files_and_environment(atte
     [
         (("sh", "-c", "exit 3"), "user_code", "command 'sh' ended with exit code 3"),
         (("sh", "-c", "kill -9 $$"), "user_code", "command 'sh' was killed by SIGKILL"),
+        (("sh", "-c", "kill -40 $$"), "user_code", "command 'sh' was killed by signal 40"),
         (("no-such-program",), "contract", "command 'no-such-program' cannot be started"),
         (("sh", "-c", "echo hi > $AIRFLOW_ML_RESULT"), "contract", "is no JSON"),
         (("sh", "-c", "echo '{\"rmse\": 1}' > $AIRFLOW_ML_RESULT"), "contract", "must be an object like"),

@@ -117,6 +117,16 @@ def test_a_folder_that_is_a_link_is_seen_by_all_alike(raw, tmp_path, caplog):
     assert fingerprint(f"{raw}/*/f.csv") != before
 
 
+def test_folders_that_hold_each_other_by_links_are_listed_once_each(raw):
+    for here, there in (("a", "b"), ("b", "a")):
+        (raw / here).mkdir()
+        (raw / here / "f.csv").write_text(here)
+        for number in (1, 2):
+            (raw / here / f"l{number}").symlink_to(f"../{there}")
+    wanted = [f"{here}/f.csv" for here in ("a", "a/l1", "a/l2", "b", "b/l1", "b/l2")]
+    assert paths_of(f"{raw}/**/f.csv") == [f"{raw}/{path}" for path in wanted]
+
+
 def test_a_file_that_may_not_be_read_is_named_and_the_rest_goes_on(raw, caplog, monkeypatch):
     for name in ("a.csv", "b.csv"):
         (raw / name).write_text("1")

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.runtime.errors import ContractError
 from airflow_ml_provider.runtime.stage import run_stage
 from airflow_ml_provider.runtime.stages.evaluate.predicting import predicted
 from airflow_ml_provider.runtime.stages.task_metrics import task_metrics
@@ -192,3 +193,32 @@ def test_the_space_is_named_where_code_predicts(tmp_path, space):
     )
     assert result.failure is None, result.failure
     assert result.metrics["silhouette"] > 0.9
+
+
+class Plain(mlflow.pyfunc.PythonModel):
+    """Answers with what it was made with, cut to the rows."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def predict(self, context, model_input, params=None):
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [[[1.0], [2.0]], [1.0, 2.0], np.array([[1.0], [2.0]]), pd.Series([1.0, 2.0])])
+def test_a_model_may_answer_with_a_list_or_one_column(tmp_path, request_of, answer):
+    table = plain_model(tmp_path, request_of, answer)
+    assert list(table["prediction"]) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("answer", [[[1.0], [2.0, 3.0]], [1.0], 7.0, pd.DataFrame()])
+def test_an_answer_that_is_no_column_is_the_models_fault(tmp_path, request_of, answer):
+    with pytest.raises(ContractError, match="evaluate: model gives no column of predictions, one a row"):
+        plain_model(tmp_path, request_of, answer)
+
+
+def plain_model(tmp_path, request_of, answer):
+    mlflow.pyfunc.save_model(tmp_path / "model", python_model=Plain(answer), pip_requirements=["mlflow"])
+    (tmp_path / "data.csv").write_text("x,target\n1,1\n2,2\n")
+    inputs = {"model": tmp_path / "model", "data": tmp_path / "data.csv"}
+    return predicted(request_of(task="regression"), inputs, "model")

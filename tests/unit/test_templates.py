@@ -41,6 +41,7 @@ def test_any_json_value_reaches_the_code_as_it_is(value):
         ("{{ [params.n, 'a'] }}", [4, "a"]),
         ("{{ '1_1' }}", "1_1"),
         ("{{ params.n }} ", "4 "),
+        ("{{ params.n, 2 }}", "(4, 2)"),
         ("{{ params.n }}{{ params.n }}", "44"),
         ("{% if true %}{{ params.n }}{% endif %}", "4"),
         ("{{ '}}' }}", "}}"),

@@ -66,7 +66,7 @@ def exact(column: Series[Any]) -> Series[Any]:
     """Return a column in the type that pandas' users expect, and in a nullable one where it has missing values."""
     import pandas as pd
 
-    nullable = isinstance(column.dtype, pd.Int64Dtype | pd.BooleanDtype) and column.hasnans
+    nullable = isinstance(column.dtype, pd.Int64Dtype | pd.UInt64Dtype | pd.BooleanDtype) and column.hasnans
     return column if nullable else usual(column)
 
 
@@ -76,13 +76,13 @@ def usual(column: Series[Any]) -> Series[Any]:
 
     if isinstance(column.dtype, pd.ArrowDtype):
         return pd.Series(column.array.__arrow_array__().to_pandas(), index=column.index, name=column.name)
-    if not isinstance(column.dtype, pd.Int64Dtype | pd.BooleanDtype):
+    if not isinstance(column.dtype, pd.Int64Dtype | pd.UInt64Dtype | pd.BooleanDtype):
         return column
     if not column.hasnans:
         return column.astype(column.dtype.numpy_dtype)
     if isinstance(column.dtype, pd.BooleanDtype):
         return column.astype(object).where(column.notna(), None)
-    return column.astype("float64") if bool(column.abs().max() <= EXACT) else column
+    return column.astype("float64") if bool((column.dropna().abs() <= EXACT).all()) else column
 
 
 def inferred_type(column: Series[Any]) -> Series[Any]:
@@ -210,7 +210,8 @@ def is_held(text: str) -> bool:
     value = float(text)
     if math.isinf(value):
         return not any(character.isdigit() for character in text)
-    return not text.lstrip("+-").isdigit() or int(text) == int(value)
+    digits = text.lstrip("+-").lstrip("0") or "0"
+    return not digits.isdigit() or int(digits) == abs(int(value))
 
 
 def _loses_digits(there: Any) -> bool:

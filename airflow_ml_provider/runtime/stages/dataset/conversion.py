@@ -146,7 +146,7 @@ def _plain(column: Series[Any], *, untyped: bool) -> Series[Any]:
     if untyped:
         text = usual(column)
         return text.mask(text.isin(MARKS))
-    if isinstance(column.dtype, pd.Int64Dtype | pd.BooleanDtype) and not column.hasnans:
+    if isinstance(column.dtype, pd.Int64Dtype | pd.UInt64Dtype | pd.BooleanDtype) and not column.hasnans:
         return column.astype(column.dtype.numpy_dtype)
     return column
 
@@ -208,6 +208,8 @@ def _number(value: Any) -> float:
         return float(value)
     if isinstance(value, int):
         return _exactly(value)
+    if isinstance(value, decimal.Decimal) and value == value.to_integral_value():
+        return _exactly(int(value))
     if isinstance(value, float | decimal.Decimal) or hasattr(value, "__float__"):
         return float(value)
     raise TypeError(value)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _JSON = ("json", "jsonl")
+_UNREADABLE = (OSError, EOFError, ValueError, RecursionError, csv.Error, zlib.error, lzma.LZMAError)
+_BLOCK_BYTES = 1 << 20
+_LARGEST_BLOCK_BYTES = 1 << 30
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
@@ -90,7 +93,7 @@ def _read(file: DataFile) -> tuple[DataFrame, frozenset[str]]:
         else:
             frame = _delimited(file)
             untyped = frozenset(frame.columns)
-    except (pa.ArrowException, OSError, EOFError, ValueError, RecursionError, zlib.error, lzma.LZMAError) as error:
+    except (*_UNREADABLE, pa.ArrowException) as error:
         if isinstance(error, UnicodeDecodeError) or "UTF8" in str(error):
             raise BadDataError(f"{file.shown} cannot be read as {file.format}: it is not UTF-8") from None
         # What a parser quotes of a file is its data.
@@ -125,25 +128,43 @@ def _parquet(file: DataFile) -> DataFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    whole = {
-        pa.int8(): pd.Int64Dtype(), pa.int16(): pd.Int64Dtype(), pa.int32(): pd.Int64Dtype(),
-        pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(),
-    }  # fmt: skip
+    signed = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32())
+    whole = {**dict.fromkeys(signed, pd.Int64Dtype()), pa.uint64(): pd.UInt64Dtype(), pa.bool_(): pd.BooleanDtype()}
     # Its own schema alone: pyarrow would take the names of the folders for columns too.
     table = pq.ParquetFile(file.path).read()
     _require_different(table.column_names)
-    return table.to_pandas(types_mapper=whole.get).reset_index(drop=True)
+    frame = table.to_pandas(types_mapper=whole.get)
+    # An index of pandas that has a name is a column like others; one without numbers the rows.
+    frame = frame.reset_index(drop=not any(frame.index.names))
+    return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 
 def _delimited(file: DataFile) -> DataFrame:
     import pandas as pd
     import pyarrow as pa
-    import pyarrow.csv as pc
 
     delimiter = _DELIMITERS[file.format]
     with opened(file.path) as content, io.TextIOWrapper(content, "utf-8-sig", newline="") as text:
-        header = next(csv.reader(text, delimiter=delimiter), [])
+        # As Arrow does, lines before the header that are empty are passed over.
+        header = next((row for row in csv.reader(text, delimiter=delimiter) if row), [])
     _require_different(header)
+    block = _BLOCK_BYTES
+    while (table := _delimited_table(file, header, delimiter, block)) is None:
+        block *= 16
+    names = [name or f"Unnamed: {number}" for number, name in enumerate(header)]
+    as_text = pd.ArrowDtype(pa.string())
+    return table.rename_columns(names).to_pandas(types_mapper=lambda _: as_text)
+
+
+def _delimited_table(file: DataFile, header: Sequence[str], delimiter: str, block: int) -> Any:
+    """Return the rows as Arrow reads them, ``None`` where one is longer than a block.
+
+    Raises:
+        ValueError: The rows do not fit.
+    """
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
     odd: list[Any] = []
 
     def refuse(row: Any) -> str:
@@ -152,25 +173,23 @@ def _delimited(file: DataFile) -> DataFrame:
 
     with opened(file.path) as content:
         try:
-            table = pc.read_csv(
+            return pc.read_csv(
                 content,
                 # Rows have numbers only where one thread reads them.
-                read_options=pc.ReadOptions(use_threads=False),
+                read_options=pc.ReadOptions(use_threads=False, block_size=block),
                 parse_options=pc.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse),
                 convert_options=pc.ConvertOptions(
                     column_types=dict.fromkeys(header, pa.string()), null_values=[""], strings_can_be_null=True
                 ),
             )
-        except pa.ArrowInvalid:
-            if not odd:
-                raise
-            row = odd[0]
-            raise _RowsError(
-                f"row {row.number} has {row.actual_columns} cells, the header {row.expected_columns}"
-            ) from None
-    names = [name or f"Unnamed: {number}" for number, name in enumerate(header)]
-    as_text = pd.ArrowDtype(pa.string())
-    return table.rename_columns(names).to_pandas(types_mapper=lambda _: as_text)
+        except pa.ArrowInvalid as error:
+            if odd:
+                row = odd[0]
+                what = f"row {row.number} has {row.actual_columns} cells, the header {row.expected_columns}"
+                raise _RowsError(what) from None
+            if "block size" in str(error) and block < _LARGEST_BLOCK_BYTES:
+                return None
+            raise
 
 
 def _json(file: DataFile) -> DataFrame:
@@ -190,9 +209,12 @@ def _rows(text: io.TextIOWrapper, format_name: str) -> list[dict[str, Any]] | di
     value = json.load(text, object_pairs_hook=_unique)
     if isinstance(value, list):
         return [_row(each, number) for number, each in enumerate(value, start=1)]
+    columns = dict(value) if isinstance(value, dict) else {}
+    # By the index of the rows, as pandas writes it.
+    index = dict.fromkeys(key for values in columns.values() if isinstance(values, dict) for key in values)
     columns = {
-        name: list(values.values()) if isinstance(values, dict) else values
-        for name, values in (value.items() if isinstance(value, dict) else ())
+        name: [values.get(key) for key in index] if isinstance(values, dict) else values
+        for name, values in columns.items()
     }
     if not columns or not all(isinstance(values, list) for values in columns.values()):
         raise _RowsError("it is neither a list of objects nor an object of columns")

@@ -76,32 +76,39 @@ class _Asked:
         import pandas as pd
 
         answer = self._call(self._loaded.predict, rows)
+        try:
+            found = {name: np.asarray(values) for name, values in self._said(answer, rows).items()}
+            for values in found.values():
+                # pandas would give one value to all rows.
+                if values.shape != (len(rows),):
+                    raise ValueError(f"for {len(rows):,} rows an array of shape {values.shape}")
+            return pd.DataFrame(found, index=rows.index)
+        except (TypeError, ValueError, IndexError) as error:
+            raise ContractError(f"evaluate: {self._name} gives no column of predictions, one a row: {error}") from error
+
+    def _said(self, answer: Any, rows: DataFrame) -> dict[str, Any]:
+        import numpy as np
+        import pandas as pd
+
         task, column = self._options["task"], self._options["prediction"]
         found: dict[str, Any] = {}
+        if not isinstance(answer, pd.DataFrame | pd.Series):
+            answer = np.asarray(answer)
         if isinstance(answer, pd.DataFrame):
             names = list(answer.columns)
-            found[column] = answer[column if column in names else names[0]] if names else answer
+            found[column] = answer[column if column in names else names[0]]
             if PROBABILITY in names:
                 found[PROBABILITY] = answer[PROBABILITY]
-        elif task == "classification" and np.ndim(answer) == 2 and np.shape(answer)[1] > 1:
+        elif task == "classification" and answer.ndim == 2 and answer.shape[1] > 1:
             # The model was saved to answer with the probabilities of its classes.
-            shares = np.asarray(answer)
-            classes = np.asarray(getattr(self._own, "classes_", np.arange(shares.shape[1])))
-            found[column] = classes[shares.argmax(axis=1)]
-            found |= _second(shares)
+            classes = np.asarray(getattr(self._own, "classes_", np.arange(answer.shape[1])))
+            found[column] = classes[answer.argmax(axis=1)]
+            found |= _second(answer)
         else:
-            found[column] = answer[:, 0] if np.ndim(answer) == 2 and np.shape(answer)[1] == 1 else answer
+            found[column] = answer[:, 0] if answer.ndim == 2 and answer.shape[1] == 1 else answer
             if task == "classification" and hasattr(self._own, "predict_proba"):
                 found |= _second(np.asarray(self._call(self._own.predict_proba, rows)))
-        if task == "clustering":
-            found |= self._space(rows)
-        try:
-            return pd.DataFrame(
-                {name: getattr(values, "to_numpy", lambda values=values: values)() for name, values in found.items()},
-                index=rows.index,
-            )
-        except (TypeError, ValueError) as error:
-            raise ContractError(f"evaluate: {self._name} gives no column of predictions, one a row: {error}") from error
+        return found | self._space(rows) if task == "clustering" else found
 
     def _space(self, rows: DataFrame) -> dict[str, Any]:
         """Return the coordinates that the last step of scikit-learn's pipeline is given, else the model's own columns.

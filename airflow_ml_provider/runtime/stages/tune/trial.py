@@ -20,6 +20,7 @@ from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.tune import REPORT_ARGUMENT, REPORT_VARIABLE
 from airflow_ml_provider.runtime.binding import bind, default_params
 from airflow_ml_provider.runtime.code_outcome import command_outcome, is_strict
+from airflow_ml_provider.runtime.command import how_it_ended
 from airflow_ml_provider.runtime.errors import ContractError, UserCodeError
 from airflow_ml_provider.runtime.function import call
 from airflow_ml_provider.runtime.metrics import as_metrics
@@ -148,8 +149,7 @@ class Trial:
                 raise ContractError(told["message"])
             raise UserCodeError(told["message"], type=told["type"], traceback=told["traceback"])
         if code != 0:
-            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            raise UserCodeError(f"the trial's process {how}", type="TrialDied")
+            raise UserCodeError(f"the trial's process {how_it_ended(code)}", type="TrialDied")
         if self._function is not None:
             found = json.loads(self._result.read_text(encoding="utf-8"))
             return BodyOutcome(found["metrics"], found["values"])
