@@ -137,7 +137,6 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         if capacity_timeout is None:
             capacity_timeout = schedule_timeout(kwargs)
         super().__init__(do_xcom_push=do_xcom_push, **kwargs)
-        # What default_args and Airflow's configuration say is known from here on.
         require_effect(str(kwargs.get("task_id")), kwargs, deferrable=self.deferrable)
         self.progress = self._progress_callback
         self.run = run
