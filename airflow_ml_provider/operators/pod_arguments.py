@@ -45,7 +45,7 @@ PASSED = (
     *("host_aliases", "tolerations", "security_context", "container_security_context", "dnspolicy", "dns_config"),
     *("hostname", "subdomain", "schedulername", "full_pod_spec", "init_containers", "pod_template_file"),
     *("pod_template_dict", "priority_class_name", "pod_runtime_info_envs", "termination_grace_period"),
-    *("configmaps", "deferrable", "on_finish_action", "on_kill_action", "active_deadline_seconds", "callbacks"),
+    *("configmaps", "deferrable", "on_finish_action", "on_kill_action", "active_deadline_seconds"),
     *("is_delete_operator_pod",),
 )
 ARGUMENTS: Mapping[str, Argument] = {
@@ -58,6 +58,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "container_logs": Argument("ours", "further containers whose log is shown, the stage's own always is"),
     "init_container_logs": Argument("ours", "init containers whose log is shown; that of one that failed always is"),
     "container_name_log_prefix_enabled": Argument("ours", "of lines of other containers than the stage's own"),
+    "callbacks": Argument("ours", "one that raises is logged; before there is a pod it ends the task"),
     "log_formatter": Argument("ours", "with `deferrable` it is refused: the triggerer writes the log"),
     "progress_callback": Argument("ours", "gets each line of the log; with `deferrable` it is refused"),
     "log_pod_spec_on_failure": Argument("ours", "never: a pod's spec holds the packed runtime and the request"),
