@@ -115,6 +115,13 @@ def test_an_ignored_param(first, folder, outcome):
     assert ran(verdicts) == {}
 
 
+def test_a_line_of_code(first, folder, outcome):
+    replace(folder / "steps" / "stages.py", "model.write_text(str(slope))", "model.write_text(str(slope + 0))")
+    _, verdicts = outcome()
+    assert ran(verdicts).keys() == {"features", "train", "evaluate"}
+    assert all(reason.startswith("code sha256:") for reason in ran(verdicts).values())
+
+
 def test_a_default_of_the_code(airflow, mlflow, first, folder, outcome):
     assert mlflow.runs(DAG, first)["stage"]["train"].params["bias"] == "0"
     replace(folder / "steps" / "stages.py", "bias: int = 0", "bias: int = 1")
@@ -122,23 +129,6 @@ def test_a_default_of_the_code(airflow, mlflow, first, folder, outcome):
     assert ran(verdicts)["train"].startswith("params.bias 0 -> 1 by default, code sha256:")
     assert mlflow.runs(DAG, run_id)["stage"]["train"].params["bias"] == "1"
     replace(folder / "steps" / "stages.py", "bias: int = 1", "bias: int = 0")
-
-
-def test_what_is_ignored_from_now_on_makes_nothing_run(first, folder, outcome):
-    replace(folder / "pipeline.yaml", "ignore: [params.threads]", "ignore: [params.threads, code]")
-    _, verdicts = outcome()
-    assert ran(verdicts) == {}
-    # And it is found by its own key the next time.
-    _, verdicts = outcome()
-    assert ran(verdicts) == {}
-    replace(folder / "pipeline.yaml", "ignore: [params.threads, code]", "ignore: [params.threads]")
-
-
-def test_a_line_of_code(first, folder, outcome):
-    replace(folder / "steps" / "stages.py", "model.write_text(str(slope))", "model.write_text(str(slope + 0))")
-    _, verdicts = outcome()
-    assert ran(verdicts).keys() == {"features", "train", "evaluate"}
-    assert all(reason.startswith("code sha256:") for reason in ran(verdicts).values())
 
 
 def test_an_input_file_and_the_early_cut_off(first, folder, outcome):
@@ -185,3 +175,13 @@ def test_two_runs_that_do_the_same_work_at_once(airflow, first, folder, outcome)
     assert xcoms(airflow, runs[0])["train"][0]["digest"] == xcoms(airflow, runs[1])["train"][0]["digest"]
     _, verdicts = outcome()
     assert ran(verdicts) == {}
+
+
+def test_what_is_ignored_from_now_on_makes_nothing_run(first, folder, outcome):
+    replace(folder / "pipeline.yaml", "ignore: [params.threads]", "ignore: [params.threads, code]")
+    _, verdicts = outcome()
+    assert ran(verdicts) == {}
+    # And it is found by its own key the next time.
+    _, verdicts = outcome()
+    assert ran(verdicts) == {}
+    replace(folder / "pipeline.yaml", "ignore: [params.threads, code]", "ignore: [params.threads]")
