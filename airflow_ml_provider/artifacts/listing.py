@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_ml_provider.artifacts.digest import require_relative
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
-from airflow_ml_provider.artifacts.objects import filesystem, store_errors
+from airflow_ml_provider.artifacts.objects import filesystem, is_local, store_errors
 from airflow_ml_provider.artifacts.path_pattern import PathPattern, glob_expression, literal_prefix, source_folder
 from airflow_ml_provider.protocol.manifest import SourceObject
 
@@ -136,11 +136,6 @@ def version_of(entry: dict[str, Any]) -> str:
     """
     etag = _etag(entry)
     return f"{etag} {int(_when(entry))}" if etag else f"{entry['size']} {_when(entry)!r}"
-
-
-def is_local(fs: Any) -> bool:
-    """Whether a file system is that of this machine."""
-    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
 def _depth(pattern: str) -> int | None:

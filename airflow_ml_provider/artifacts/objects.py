@@ -84,7 +84,7 @@ def create_object(uri: str, content: bytes) -> None:
     fs, path = filesystem(uri)
     with store_errors("create", uri):
         try:
-            if _is_local(fs):
+            if is_local(fs):
                 temporary = _write_beside(Path(path), content)
                 try:
                     os.link(temporary, path)
@@ -144,7 +144,7 @@ def write_object(uri: str, content: bytes) -> None:
     """
     fs, path = filesystem(uri)
     with store_errors("write", uri):
-        if _is_local(fs):
+        if is_local(fs):
             _write_beside(Path(path), content).replace(path)
         else:
             fs.pipe_file(path, content)
@@ -152,12 +152,13 @@ def write_object(uri: str, content: bytes) -> None:
 
 def upload_file(fs: Any, path: Path, target: str) -> None:
     """Copy one local file to a path of a file system; parents are made where the store has folders."""
-    if _is_local(fs):
+    if is_local(fs):
         Path(target).parent.mkdir(parents=True, exist_ok=True)
     fs.put_file(str(path), target)
 
 
-def _is_local(fs: Any) -> bool:
+def is_local(fs: Any) -> bool:
+    """Whether a file system is that of this machine."""
     from fsspec.implementations.local import LocalFileSystem
 
     return isinstance(fs, LocalFileSystem)

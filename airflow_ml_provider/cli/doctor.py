@@ -29,8 +29,7 @@ from urllib3.exceptions import HTTPError
 from airflow_ml_provider import __version__
 from airflow_ml_provider.artifacts.errors import AlreadyExistsError, StoreError
 from airflow_ml_provider.artifacts.layout import join
-from airflow_ml_provider.artifacts.listing import is_local
-from airflow_ml_provider.artifacts.objects import create_object, filesystem, read_object
+from airflow_ml_provider.artifacts.objects import create_object, filesystem, is_local, read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.cli.manifests import RULES
 from airflow_ml_provider.exceptions import StageConfigurationError
@@ -148,7 +147,7 @@ def _mlflow_address(connection: str) -> str:
 def _addresses(store: str, mlflow: str, template: V1Pod | None) -> Iterator[str]:
     if is_loopback(mlflow):
         yield (
-            f"MLflow's address {mlflow} is this machine's own, a pod that is sent there finds nobody: give connection "
+            f"MLflow's address {mlflow} is a loopback address, which in a pod is the pod itself: give connection "
             f"and pods an address that both reach"
         )
     if _is_on_disk(store) and not any(container.volume_mounts for container in _containers(template)):

@@ -24,7 +24,7 @@ class Argument(NamedTuple):
     Attributes:
         way: ``passed`` as it is; ``ours``, with what a stage makes of it; ``refused``, unless it has its default.
         note: What a stage makes of it, or why it is refused and what there is instead.
-        always: What a stage always does: this value is no mistake either.
+        always: The value that says what every stage does anyway; it is accepted too.
     """
 
     way: Way

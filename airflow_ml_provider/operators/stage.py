@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.protocol.result import StageResult
 
 _POD_ARGUMENTS = frozenset(inspect.signature(KubernetesPodOperator.__init__).parameters) - {
-    *("self", "kwargs", "name", "do_xcom_push", "deferrable", "on_kill_action", "poll_interval"),
-    "skip_on_exit_code",
+    *("self", "kwargs", "name", "do_xcom_push", "deferrable", "on_kill_action", "poll_interval", "skip_on_exit_code")
 }
 
 NO_RETRY = ("bad_data", "out_of_memory", "user_code")

@@ -78,7 +78,7 @@ def read_pod_template(path: str, *, named: str) -> V1Pod:
         named: Where it is asked for, for messages.
 
     Raises:
-        StageConfigurationError: It is not there, or holds no pod.
+        StageConfigurationError: It is missing, or not a pod.
     """
     try:
         with Path(path).open(encoding="utf-8") as file:
@@ -86,10 +86,10 @@ def read_pod_template(path: str, *, named: str) -> V1Pod:
         spec = content.get("spec") if isinstance(content, dict) else None
         containers = spec.get("containers") if isinstance(spec, dict) else None
         if not isinstance(containers, list) or not containers or not all(isinstance(each, dict) for each in containers):
-            raise StageConfigurationError(f"{named} {path!r} holds no pod: there are no containers in its spec")
+            raise StageConfigurationError(f"{named} {path!r} is not a pod: its spec has no containers")
         return PodGenerator.deserialize_model_dict(content)
     except (OSError, ValueError, TypeError, AttributeError, ApiException, yaml.YAMLError) as error:
-        raise StageConfigurationError(f"{named} {path!r} is no pod that can be read: {error}") from error
+        raise StageConfigurationError(f"{named} {path!r} cannot be read as a pod: {error}") from error
 
 
 def log_container(operator: StageOperator) -> str:

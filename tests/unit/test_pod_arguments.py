@@ -47,7 +47,7 @@ def test_an_argument_without_effect_is_refused_with_what_to_use_instead(name):
 @pytest.mark.filterwarnings("ignore:`reattach_on_restart` is deprecated")
 @pytest.mark.parametrize("name", ["durable", "reattach_on_restart"])
 def test_what_a_stage_always_does_may_be_asked_for(name):
-    TrainOperator(**STAGE, **{name: True})
+    assert TrainOperator(**STAGE, **{name: True}).task_id == "train"
 
 
 @pytest.mark.filterwarnings("ignore:`reattach_on_restart` is deprecated")

@@ -188,7 +188,7 @@ def test_a_pod_template_that_is_not_there_is_refused(tmp_path):
     gone = str(tmp_path / "gone.yaml")
     operator = TrainOperator(task_id="s", namespace="ml", image="any:1", run="m:f", pod_template_file=gone)
     request = StageRequest("train", "p", "s", "r", "1.1", "s3://b/1.1", run="m:f")
-    with pytest.raises(StageConfigurationError, match=f"stage 's': pod_template_file '{gone}' is no pod that can be"):
+    with pytest.raises(StageConfigurationError, match=f"stage 's': pod_template_file '{gone}' cannot be read as a pod"):
         stage_pod(operator, {}, request, secrets={}, memory=0)
 
 

@@ -48,7 +48,7 @@ def template(folder, **container):
 def test_what_only_this_machine_has_is_named(tmp_path):
     told = of_pods(airflow_ml(tmp_path, "doctor", AIRFLOW__ML__STORE="s3://bucket/ml", **KEYS))
     begins = (
-        "pods: MLflow's address http://127.0.0.1:9 is this machine's own",
+        "pods: MLflow's address http://127.0.0.1:9 is a loopback address",
         "pods: the store answers at http://127.0.0.1:9 (AWS_ENDPOINT_URL), which pods are not told",
         "pods: the store's keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY are in this environment alone",
     )
@@ -74,7 +74,7 @@ def test_a_store_on_this_machine_and_a_template_that_is_not_there_are_told(tmp_p
     store = f"file://{tmp_path}/store"
     told = of_pods(airflow_ml(tmp_path, "doctor", AIRFLOW__ML__STORE=store))
     assert told[1].startswith(f"pods: the store {store} is on this machine's disk, a pod looks on its own")
-    for content, why in ((None, "is no pod that can be read: "), ("words", "holds no pod"), ("a: [", "is no pod that")):
+    for content, why in ((None, "cannot be read as a pod: "), ("words", "is not a pod"), ("a: [", "cannot be read")):
         if content:
             (tmp_path / "gone.yaml").write_text(content)
         done = airflow_ml(tmp_path, "doctor", AIRFLOW__ML__STORE=store, AIRFLOW__ML__POD_TEMPLATE="gone.yaml")
@@ -96,7 +96,9 @@ def test_a_store_on_this_machine_and_a_template_that_is_not_there_are_told(tmp_p
 )
 def test_what_is_no_pod_is_a_mistake_of_configuration(tmp_path, content):
     (tmp_path / "pod.yaml").write_text(content)
-    with pytest.raises(StageConfigurationError, match=r"^pod_template_file '.*pod.yaml' (is|holds) no pod"):
+    with pytest.raises(
+        StageConfigurationError, match=r"^pod_template_file '.*pod.yaml' (is not|cannot be read as) a pod"
+    ):
         read_pod_template(str(tmp_path / "pod.yaml"), named="pod_template_file")
 
 
