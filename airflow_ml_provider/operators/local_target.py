@@ -126,6 +126,7 @@ class LocalTarget:
             mark = {"TMPDIR": str(temporary), _FOLDER_VARIABLE: str(self._folder), _REVISION_VARIABLE: revision.name}
             log = self._folder / _SERVERS / f"{name}.log"
             process = _started(replace(command, environment={**command.environment, **mark}), log)
+            _await_environment(process)
             about = {"revision": revision.name, "port": port, "pid": process.pid}
             _replace(self._folder / _SERVERS / f"{name}.json", json.dumps(about))
 
@@ -271,6 +272,15 @@ def _started(command: ServerCommand, log: Path) -> subprocess.Popen[bytes]:
             # It outlives the task.
             start_new_session=True,
         )
+
+
+def _await_environment(process: subprocess.Popen[bytes]) -> None:
+    """Return once the process shows its environment, by which it is found: Linux shows none for the time of an exec."""
+    while process.poll() is None:
+        with suppress(psutil.Error):
+            if psutil.Process(process.pid).environ():
+                return
+        time.sleep(0.01)
 
 
 def _answers(port: int) -> bool:

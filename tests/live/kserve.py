@@ -46,10 +46,13 @@ class Resources:
         connection = config.new_client_from_config(str(kubeconfig))
         self._definitions = client.ApiextensionsV1Api(connection)
         self._apis = client.ApisApi(connection)
+        self._custom = client.CustomObjectsApi(connection)
+        self._core = client.CoreV1Api(connection)
 
     @contextlib.contextmanager
     def having(self, group, plural, kind):
         definition = resource(group, plural, kind)
+        self._remove_left_behind(group, plural)
         self._definitions.create_custom_resource_definition(definition)
         try:
             wait_until(lambda: group in self._groups(), what=f"the API group {group}", seconds=30, every=0.2)
@@ -57,6 +60,42 @@ class Resources:
         finally:
             self._definitions.delete_custom_resource_definition(definition["metadata"]["name"])
             wait_until(lambda: group not in self._groups(), what=f"the end of {group}", seconds=60, every=0.2)
+
+    def _remove_left_behind(self, group, plural):
+        """Remove the kind of a run that was killed: its objects wait for a controller that is gone."""
+        name = f"{plural}.{group}"
+        if name not in self._names():
+            return
+        self._definitions.delete_custom_resource_definition(name)
+        wait_until(
+            lambda: name not in self._names() or self._let_go(group, plural), what=f"the end of {name}", seconds=60
+        )
+
+    def _let_go(self, group, plural):
+        body = {"metadata": {"finalizers": []}}
+        # The kind may be gone between two calls.
+        with contextlib.suppress(client.ApiException):
+            for one in self._custom.list_cluster_custom_object(group, VERSION, plural)["items"]:
+                with self._namespace(one["metadata"]["namespace"]) as namespace:
+                    self._custom.patch_namespaced_custom_object(
+                        group, VERSION, namespace, plural, one["metadata"]["name"], body
+                    )
+        return False
+
+    @contextlib.contextmanager
+    def _namespace(self, name):
+        """Give a namespace that is gone back for as long as an object in it is changed."""
+        if name in {one.metadata.name for one in self._core.list_namespace().items}:
+            yield name
+            return
+        self._core.create_namespace({"metadata": {"name": name}})
+        try:
+            yield name
+        finally:
+            self._core.delete_namespace(name)
+
+    def _names(self):
+        return {one.metadata.name for one in self._definitions.list_custom_resource_definition().items}
 
     def _groups(self):
         return {group.name for group in self._apis.get_api_versions().groups}
