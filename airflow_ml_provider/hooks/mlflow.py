@@ -157,6 +157,10 @@ class MlflowHook(BaseHook):
             body["end_time"] = _now_ms()
         self.call("POST", "runs/update", json=body)
 
+    def rename_run(self, run_id: str, name: str) -> None:
+        """Give a run another name."""
+        self.call("POST", "runs/update", json={"run_id": run_id, "run_name": name})
+
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove a tag of a run; that there is none is no error."""
         try:

@@ -75,7 +75,7 @@ class Attempt:
             attempt=noted["attempt"],
             uri=noted["uri"],
             work=noted["work"],
-            runs=None if noted["runs"] is None else StageRuns(**noted["runs"]),
+            runs=None if noted["runs"] is None else StageRuns.from_plain(noted["runs"]),
             pod=None if noted["pod"] is None else PodIdentity(**noted["pod"]),
             spent=Spent(**noted["spent"]),
             waiting_since=noted["waiting_since"],

@@ -104,10 +104,11 @@ class StageExecution:
             experiment=operator.experiment or self._identity.pipeline,
             identity=self._identity,
             kind=operator.kind,
+            run_per_attempt=operator.run_per_attempt,
             settings=self._settings,
             context=self._context,
             needed=operator.needs_tracking,
-            attempt_run="" if kept else None if taken is None else "" if taken.runs is None else taken.runs.attempt,
+            attempt_run="" if kept else None if taken is None else "" if taken.runs is None else taken.runs.child,
         )
         with tracked:
             if found is not None:
@@ -232,6 +233,7 @@ class StageExecution:
             experiment=self._operator.experiment or self._identity.pipeline,
             identity=self._identity,
             kind=self._operator.kind,
+            run_per_attempt=self._operator.run_per_attempt,
             context=self._context,
         )
 
@@ -270,6 +272,7 @@ class StageExecution:
                 self._skip_on_exit_code(ended)
                 raise failure_of(ended)
             self._operator.log.warning("%s\nAnother pod is started within this try", ended.outcome.message)
+            tracked.another(ended.outcome.message)
             request = request or stage_request(self._operator, self._context, self._identity)
             attempt = self._begin(request, tracked, spent=spent, before=attempt)
             ended = self._wait()

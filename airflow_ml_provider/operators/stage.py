@@ -86,6 +86,8 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
     body_calls_code: bool = False
     """Whether the body runs also where there is code, and calls it."""
     needs_tracking: bool = False
+    run_per_attempt: ClassVar[bool] = True
+    """Whether each attempt has an MLflow run of its own."""
     default_outputs: ClassVar[Mapping[str, str]] = {}
     default_trial_outputs: ClassVar[Mapping[str, str]] = {}
     """What trials of the code write, where the kind has trials."""
@@ -170,13 +172,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
             StageFailedError: The stage's process failed; Airflow's retries apply.
             MlflowUnavailableError: MLflow did not answer before the work began, or when it was closed.
         """
-        # Not imported with the module: parsing a DAG needs nothing of what running a stage needs.
-        from airflow_ml_provider.operators.execution import StageExecution
-
-        self._execution = StageExecution(self, context)
-        if self._killed:
-            self._execution.stop()
-        self._execution.run()
+        self._begin_execution(context).run()
 
     def resume(self, context: Context, event: Any) -> None:
         """Go on after a deferral.
@@ -185,12 +181,16 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
             context: The task's context.
             event: What the trigger saw.
         """
+        self._begin_execution(context).resume(event)
+
+    def _begin_execution(self, context: Context) -> StageExecution:
+        # Not imported with the module: parsing a DAG needs nothing of what running a stage needs.
         from airflow_ml_provider.operators.execution import StageExecution
 
         self._execution = StageExecution(self, context)
         if self._killed:
             self._execution.stop()
-        self._execution.resume(event)
+        return self._execution
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral, or see to what is left when Airflow ended the wait: a timeout, a lost trigger."""

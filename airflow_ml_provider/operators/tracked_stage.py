@@ -48,11 +48,12 @@ class TrackedStage:
         runs: StageRuns | None,
         *,
         hook: MlflowHook | None,
-        closes_parent: bool,
+        context: Context,
     ) -> None:
         self._stage = stage
+        self._hook = hook
+        self._context = context
         self.runs = runs
-        self._closes_parent = closes_parent
         self._result: StageResult | None = None
         self._hyperparameters: Mapping[str, Any] = {}
         self._more_tags: dict[str, str] = {}
@@ -67,6 +68,7 @@ class TrackedStage:
         experiment: str,
         identity: StageIdentity,
         kind: str,
+        run_per_attempt: bool,
         settings: MlSettings,
         context: Context,
         needed: bool,
@@ -79,6 +81,7 @@ class TrackedStage:
             experiment: The experiment's name.
             identity: The stage.
             kind: The stage's kind.
+            run_per_attempt: Whether each attempt has a run of its own.
             settings: The section ``[ml]``.
             context: The task's context.
             needed: The stage cannot work untracked, whatever the settings say.
@@ -90,20 +93,21 @@ class TrackedStage:
             MlflowError: MLflow refused the request.
         """
         if mlflow_conn_id is None:
-            return cls(None, None, hook=None, closes_parent=False)
+            return cls(None, None, hook=None, context=context)
         hook = MlflowHook(mlflow_conn_id)
-        stage = StageTracking(hook=hook, identity=identity, experiment=experiment, kind=kind)
+        stage = StageTracking(
+            hook=hook, identity=identity, experiment=experiment, kind=kind, run_per_attempt=run_per_attempt
+        )
         try:
             runs = stage.open(attempt_run=attempt_run)
         except MlflowUnavailableError as error:
             if needed or settings.on_tracking_unavailable == "fail":
                 raise
             log.warning("THIS STAGE RUNS UNTRACKED, nothing of it will be in MLflow: %s", error)
-            return cls(None, None, hook=None, closes_parent=False)
-        url = hook.run_url(experiment_id=runs.experiment_id, run_id=runs.child)
-        log.info("MLflow run %s", url)
-        context["ti"].xcom_push(key=MLFLOW_RUN_URL, value=url)
-        return cls(stage, runs, hook=hook, closes_parent=not _has_finish(context))
+            return cls(None, None, hook=None, context=context)
+        tracked = cls(stage, runs, hook=hook, context=context)
+        tracked._tell()
+        return tracked
 
     @classmethod
     def resume(
@@ -114,6 +118,7 @@ class TrackedStage:
         experiment: str,
         identity: StageIdentity,
         kind: str,
+        run_per_attempt: bool,
         context: Context,
     ) -> TrackedStage:
         """Take up the runs that an earlier part of the same try opened; nothing is asked of MLflow.
@@ -124,13 +129,32 @@ class TrackedStage:
             experiment: The experiment's name.
             identity: The stage.
             kind: The stage's kind.
+            run_per_attempt: Whether each attempt has a run of its own.
             context: The task's context.
         """
         if mlflow_conn_id is None or runs is None:
-            return cls(None, None, hook=None, closes_parent=False)
+            return cls(None, None, hook=None, context=context)
         hook = MlflowHook(mlflow_conn_id)
-        stage = StageTracking(hook=hook, identity=identity, experiment=experiment, kind=kind)
-        return cls(stage, runs, hook=hook, closes_parent=not _has_finish(context))
+        stage = StageTracking(
+            hook=hook, identity=identity, experiment=experiment, kind=kind, run_per_attempt=run_per_attempt
+        )
+        return cls(stage, runs, hook=hook, context=context)
+
+    def another(self, failure: str) -> None:
+        """Go on with another attempt of the same try, in a run of its own.
+
+        Args:
+            failure: Why there is another one.
+        """
+        if self._stage is None or self.runs is None:
+            return
+        try:
+            self.runs = self._stage.another(self.runs, failure=_line(failure))
+        except (MlflowError, MlflowAuthorizationError) as error:
+            log.warning("The next attempt logs to the same MLflow run, which may show a step twice: %s", error)
+            return
+        self.tracking = self._stage.request_part(self.runs)
+        self._tell()
 
     def finish(self, result: StageResult, *, hyperparameters: Mapping[str, Any]) -> None:
         """Say what the stage made; it is logged when the block ends."""
@@ -162,7 +186,7 @@ class TrackedStage:
                 hyperparameters=self._hyperparameters,
                 tags=self._tags(None if skipped else error),
             )
-            if self._closes_parent:
+            if not _has_finish(self._context):
                 self._stage.close_parent(self.runs)
         except (MlflowError, MlflowAuthorizationError) as closing:
             if kind is None:
@@ -177,9 +201,19 @@ class TrackedStage:
                 tags[f"airflow_ml.output.{name}"] = ref.uri
                 tags[f"airflow_ml.digest.{name}"] = ref.digest
         if error is not None:
-            lines = str(error).splitlines() or [type(error).__name__]
-            tags[FAILURE_TAG] = lines[0][:MESSAGE_LIMIT]
+            tags[FAILURE_TAG] = _line(str(error)) or type(error).__name__
         return tags
+
+    def _tell(self) -> None:
+        assert self._hook is not None
+        assert self.runs is not None
+        url = self._hook.run_url(experiment_id=self.runs.experiment_id, run_id=self.runs.child)
+        log.info("MLflow run %s", url)
+        self._context["ti"].xcom_push(key=MLFLOW_RUN_URL, value=url)
+
+
+def _line(message: str) -> str:
+    return message.partition("\n")[0][:MESSAGE_LIMIT]
 
 
 def _has_finish(context: Context) -> bool:

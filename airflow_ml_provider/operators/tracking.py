@@ -1,4 +1,7 @@
-"""The MLflow runs of a stage: one parent a DagRun, one child a stage, opened and closed by the operator."""
+"""The MLflow runs of a stage: one parent a DagRun, one child a stage, opened and closed by the operator.
+
+The child is the run of the stage's latest attempt; those of earlier attempts lie below it (docs/adr/0010).
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,14 @@ import json
 import math
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_ml_provider.artifacts.layout import join
-from airflow_ml_provider.exceptions import MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.claimed_run import claimed_run_id, published_run_id
 from airflow_ml_provider.operators.identity import StageIdentity
+from airflow_ml_provider.operators.metric_curves import complete_curves
 from airflow_ml_provider.protocol.metrics import all_metrics, mark
 from airflow_ml_provider.protocol.request import Tracking
 from airflow_ml_provider.protocol.result import StageResult
@@ -27,19 +29,28 @@ FAILURE_TAG = "airflow_ml.failure"
 
 @dataclass(frozen=True)
 class StageRuns:
-    """The runs of one attempt.
+    """The runs of one stage.
 
     Attributes:
         experiment_id: The experiment of all of them.
         parent: The DagRun's run.
-        child: The stage's run.
-        attempt: Where user code logs: the child itself, or a nested run from the second try on.
+        child: The stage's run, where user code of its latest attempt logs.
+        earlier: The runs of earlier attempts, the newest first.
     """
 
     experiment_id: str
     parent: str
     child: str
-    attempt: str
+    earlier: tuple[str, ...] = ()
+
+    @classmethod
+    def from_plain(cls, noted: Mapping[str, Any]) -> StageRuns:
+        """Return the runs of a note; one of version 0.1 names an attempt's own run below the child."""
+        child, earlier = str(noted["child"]), tuple(noted.get("earlier", ()))
+        attempt = str(noted.get("attempt", child))
+        if attempt != child:
+            child, earlier = attempt, (child, *earlier)
+        return cls(experiment_id=noted["experiment_id"], parent=noted["parent"], child=child, earlier=earlier)
 
 
 class StageTracking:
@@ -50,19 +61,24 @@ class StageTracking:
         identity: The stage.
         experiment: The experiment's name.
         kind: The stage's kind, a tag of its run.
+        run_per_attempt: Whether each attempt has a run of its own; otherwise a retry goes on in the one there is.
     """
 
-    def __init__(self, *, hook: MlflowHook, identity: StageIdentity, experiment: str, kind: str) -> None:
+    def __init__(
+        self, *, hook: MlflowHook, identity: StageIdentity, experiment: str, kind: str, run_per_attempt: bool = True
+    ) -> None:
         self._hook = hook
         self._identity = identity
         self._experiment = experiment
         self._kind = kind
+        self._run_per_attempt = run_per_attempt
 
     def open(self, *, attempt_run: str | None) -> StageRuns:
         """Create or reopen the runs and return them.
 
         Args:
-            attempt_run: The run of an earlier try whose result is taken, so that no new one is needed.
+            attempt_run: The run of an earlier attempt whose result is taken, so that no new one is needed; empty
+                where nothing will run.
 
         Raises:
             MlflowError: MLflow refused or did not answer.
@@ -71,29 +87,46 @@ class StageTracking:
         identity = self._identity
         experiment_id = self._hook.experiment_id(self._experiment)
         parent = self._claim(parent_uri(identity), experiment_id, name=identity.dag_run, role="pipeline", parent=None)
-        child = self._claim(
-            join(identity.stage_uri, "_mlflow"),
-            experiment_id,
-            name=identity.label,
-            role="stage",
-            parent=parent,
-        )
+        there = self._attempts(experiment_id) if identity.try_number > 1 or attempt_run else []
+        if attempt_run:
+            child = attempt_run
+        elif there and attempt_run is None and self._run_per_attempt:
+            child = self._create(experiment_id, parent)
+        elif there:
+            child = there[0]
+        else:
+            uri = join(identity.stage_uri, "_mlflow")
+            child = self._claim(uri, experiment_id, name=identity.label, role="stage", parent=parent)
         for run_id in (parent, child):
             if self._status(run_id) != "RUNNING":
                 self._hook.set_status(run_id, "RUNNING")
-        attempt = attempt_run or child
-        if identity.try_number > 1 and attempt_run is None:
-            try:
-                attempt = self._open_attempt(experiment_id, child)
-            except MlflowError:
-                with suppress(MlflowError):
-                    self._hook.set_status(child, "FAILED")
-                raise
-        return StageRuns(experiment_id=experiment_id, parent=parent, child=child, attempt=attempt)
+        earlier = tuple(run_id for run_id in there if run_id != child)
+        runs = StageRuns(experiment_id=experiment_id, parent=parent, child=child, earlier=earlier)
+        self._put_below(runs)
+        return runs
+
+    def another(self, runs: StageRuns, *, failure: str) -> StageRuns:
+        """Open a run for the next attempt of the same try, and end the one before as failed.
+
+        Args:
+            runs: The runs so far.
+            failure: Why there is another attempt.
+
+        Raises:
+            MlflowError: MLflow refused or did not answer.
+        """
+        if not self._run_per_attempt:
+            return runs
+        child = self._create(runs.experiment_id, runs.parent)
+        self._hook.log_batch(runs.child, tags={FAILURE_TAG: failure})
+        self._hook.set_status(runs.child, "FAILED")
+        opened = replace(runs, child=child, earlier=(runs.child, *runs.earlier))
+        self._put_below(opened)
+        return opened
 
     def request_part(self, runs: StageRuns) -> Tracking:
         """Return what the stage's request says about tracking."""
-        return Tracking(uri=self._hook.uri, run_id=runs.attempt, experiment_id=runs.experiment_id)
+        return Tracking(uri=self._hook.uri, run_id=runs.child, experiment_id=runs.experiment_id)
 
     def close(
         self,
@@ -106,21 +139,20 @@ class StageTracking:
     ) -> None:
         """Write what the stage made to its run and end it with ``status``.
 
-        The child shows the winner's values: metrics and params that an attempt run of its own holds are
-        copied when that attempt succeeded.
+        A run that succeeded gets the steps that only earlier attempts logged, so that its curves are whole.
 
         Raises:
             MlflowError: MLflow refused or did not answer.
         """
         try:
-            if runs.attempt != runs.child and status == "FINISHED":
-                self._copy_attempt(runs)
+            self._put_below(runs)
+            if status == "FINISHED":
+                complete_curves(self._hook, into=runs.child, earlier=runs.earlier)
             self._write(runs.child, result, hyperparameters, tags)
             if FAILURE_TAG not in tags:
                 self._hook.delete_tag(runs.child, FAILURE_TAG)
         finally:
-            for run_id in {runs.attempt, runs.child}:
-                self._hook.set_status(run_id, status)
+            self._hook.set_status(runs.child, status)
 
     def close_parent(self, runs: StageRuns) -> None:
         """End the parent from its children's states, unless one of them still runs."""
@@ -139,27 +171,30 @@ class StageTracking:
         metrics = {} if result is None else all_metrics(result.metrics, result.values)
         params, changed = new_params({key: _text(value) for key, value in hyperparameters.items()}, data)
         self._hook.log_batch(
-            run_id, metrics=new_metrics(metrics, data), steps=shown_steps(data), params=params, tags={**changed, **tags}
+            run_id, metrics=new_metrics(metrics, data), steps=next_steps(data), params=params, tags={**changed, **tags}
         )
 
-    def _copy_attempt(self, runs: StageRuns) -> None:
-        winner = self._hook.get_run(runs.attempt)["data"]
-        child = self._hook.get_run(runs.child)["data"]
-        metrics = {entry["key"]: entry["value"] for entry in winner.get("metrics", [])}
-        before, won = shown_steps(child), shown_steps(winner)
-        steps = {key: max(before.get(key, 0), won[key]) for key in metrics}
-        params, changed = new_params({p["key"]: p["value"] for p in winner.get("params", [])}, child)
-        tags = {**changed, "airflow_ml.winner_run": runs.attempt}
-        self._hook.log_batch(runs.child, metrics=new_metrics(metrics, child), steps=steps, params=params, tags=tags)
+    def _attempts(self, experiment_id: str) -> list[str]:
+        """Return the runs of all attempts at this stage, the newest first."""
+        wanted = f"tags.`{KEY_TAG}` = '{self._key('stage')}'"
+        found = [run["info"] for run in self._hook.search_runs(experiment_id=experiment_id, filter_string=wanted)]
+        return [str(info["run_id"]) for info in sorted(found, key=lambda info: -int(info["start_time"]))]
 
-    def _open_attempt(self, experiment_id: str, child: str) -> str:
-        for run_id, state in child_states(self._hook, experiment_id=experiment_id, parent=child).items():
-            if state == "RUNNING":
+    def _create(self, experiment_id: str, parent: str) -> str:
+        tags = self._tags("stage", self._key("stage"), parent)
+        return self._hook.create_run(experiment_id=experiment_id, name=self._identity.label, tags=tags)
+
+    def _put_below(self, runs: StageRuns) -> None:
+        """Show earlier attempts below the stage's run."""
+        if not runs.earlier:
+            return
+        self._hook.log_batch(runs.child, tags=self._tags("stage", self._key("stage"), runs.parent))
+        self._hook.rename_run(runs.child, self._identity.label)
+        for number, run_id in enumerate(reversed(runs.earlier), start=1):
+            self._hook.log_batch(run_id, tags={ROLE_TAG: "attempt", PARENT_TAG: runs.child})
+            self._hook.rename_run(run_id, f"{self._identity.label} attempt {number}")
+            if self._status(run_id) == "RUNNING":
                 self._hook.set_status(run_id, "KILLED")
-        number = self._identity.try_number
-        tags = self._tags("attempt", f"{self._key('attempt')}#{number}", child)
-        name = f"{self._identity.label} try {number}"
-        return self._hook.create_run(experiment_id=experiment_id, name=name, tags=tags)
 
     def _claim(self, uri: str, experiment_id: str, *, name: str, role: str, parent: str | None) -> str:
         key = self._key(role)
@@ -231,19 +266,15 @@ def _as_kept(value: float) -> float | str:
     return max(-sys.float_info.max, min(sys.float_info.max, value))
 
 
-def shown_steps(data: Mapping[str, Any]) -> dict[str, int]:
-    """Return the step of each metric that a run shows.
-
-    MLflow shows the value of the highest step, and of the latest time among equal steps; a value that is to be
-    shown goes to no lower step.
-    """
-    return {entry["key"]: int(entry.get("step", 0)) for entry in data.get("metrics", [])}
+def next_steps(data: Mapping[str, Any]) -> dict[str, int]:
+    """Return the step after the last one of each metric that a run shows; MLflow shows the value of the last."""
+    return {entry["key"]: int(entry.get("step", 0)) + 1 for entry in data.get("metrics", [])}
 
 
 def new_params(params: Mapping[str, str], data: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the params that a run lacks, and tags for those that it holds with another value.
 
-    MLflow refuses to change a param, so a param that a retry changed is told as a tag.
+    MLflow refuses to change a param, so one that the code logged with another value is told as a tag.
     """
     shown = {entry["key"]: entry["value"] for entry in data.get("params", [])}
     fresh = {key: value for key, value in params.items() if key not in shown}

@@ -48,6 +48,7 @@ class TuneOperator(StageOperator):
     kind: ClassVar[str] = "tune"
     body: ClassVar[str | None] = "tune"
     body_calls_code: bool = True
+    run_per_attempt: ClassVar[bool] = False
     default_outputs: ClassVar[Mapping[str, str]] = {"report": "report"}
     default_trial_outputs: ClassVar[Mapping[str, str]] = {"model": "model"}
 

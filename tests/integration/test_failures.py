@@ -93,9 +93,10 @@ def test_a_killed_stage_is_tried_again_as_one_logical_run(airflow, mlflow, tmp_p
     assert (list(runs["pipeline"]), list(runs["stage"]), list(runs["attempt"])) == (
         [run_id],
         ["train"],
-        ["train try 2"],
+        ["train attempt 1"],
     )
-    assert {run.status for role in runs.values() for run in role.values()} == {"FINISHED"}
+    assert runs["attempt"]["train attempt 1"].status == "FAILED"
+    assert {run.status for role in ("pipeline", "stage") for run in runs[role].values()} == {"FINISHED"}
     train = runs["stage"]["train"]
     assert mlflow.history(train.id, "loss") == [(0, 1.0), (1, 0.5), (2, 1 / 3)]
     assert train.metrics["loss_at_end"] == 1 / 3

@@ -12,7 +12,7 @@ from airflow_ml_provider.artifacts.objects import create_object
 from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.operators.identity import StageIdentity
-from airflow_ml_provider.operators.tracking import StageTracking
+from airflow_ml_provider.operators.tracking import StageRuns, StageTracking
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.testing.server_process import free_port
 
@@ -80,24 +80,105 @@ def test_the_childs_values_are_the_winners_whatever_was_logged_before(connect, m
     hook = connect(mlflow.uri)
     first = tracking(hook, identity)
     runs = first.open(attempt_run=None)
-    hook.log_batch(runs.attempt, metrics={"rmse": 9.0, "loss": 0.5}, steps={"rmse": 50}, params={"depth": "4"})
+    hook.log_batch(runs.child, metrics={"rmse": 9.0, "loss": 0.5}, steps={"rmse": 50}, params={"depth": "4"})
     close(first, runs, status="FAILED", tags={"airflow_ml.failure": "killed"})
 
     second = tracking(hook, replace(identity, try_number=2))
     again = second.open(attempt_run=None)
-    assert again.child == runs.child != again.attempt
-    hook.log_batch(again.attempt, metrics={"loss": 0.5}, params={"depth": "5"})
-    close(second, again, metrics={"rmse": 7.0}, hyperparameters={"rate": 0.1})
+    assert (again.child != runs.child, again.earlier) == (True, (runs.child,))
+    hook.log_batch(again.child, metrics={"loss": 0.5}, params={"depth": "5"})
+    close(second, again, metrics={"rmse": 7.0}, hyperparameters={"rate": 0.1, "depth": 6})
 
-    child = mlflow.runs(identity.pipeline, "run")["stage"]["train"]
-    assert (child.status, child.metrics, child.params) == (
+    found = mlflow.runs(identity.pipeline, "run")
+    child = found["stage"]["train"]
+    assert (child.id, child.status, child.metrics, child.params) == (
+        again.child,
         "FINISHED",
         {"rmse": 7.0, "loss": 0.5},
-        {"depth": "4", "rate": "0.1"},
+        {"depth": "5", "rate": "0.1"},
     )
-    assert child.tags["airflow_ml.changed_param.depth"] == "5"
+    assert child.tags["airflow_ml.changed_param.depth"] == "6"
     assert "airflow_ml.failure" not in child.tags
-    assert len(mlflow.history(runs.child, "loss")) == 1
+    assert mlflow.history(again.child, "loss") == [(0, 0.5)]
+    before = found["attempt"]["train attempt 1"]
+    assert (before.id, before.status, before.params) == (runs.child, "FAILED", {"depth": "4"})
+    assert before.tags["mlflow.parentRunId"] == again.child
+
+
+def test_a_curve_is_whole_and_has_each_step_once_from_the_last_attempt_that_reached_it(connect, mlflow, identity):
+    """Three attempts: killed at step 5, evicted at step 8 in the next try, and one that goes on from step 7."""
+    hook = connect(mlflow.uri)
+
+    def log(run_id, attempt, steps):
+        for step in steps:
+            hook.log_batch(run_id, metrics={"loss": attempt * 100.0 + step}, steps={"loss": step})
+
+    first = tracking(hook, identity)
+    runs = first.open(attempt_run=None)
+    log(runs.child, 1, range(6))
+    hook.log_batch(runs.child, metrics={"warmup": 0.5, "auc": 0.1})
+    close(first, runs, status="FAILED", tags={"airflow_ml.failure": "killed"})
+    second = tracking(hook, replace(identity, try_number=2))
+    runs = second.open(attempt_run=None)
+    log(runs.child, 2, range(3, 9))
+    runs = second.another(runs, failure="evicted")
+    log(runs.child, 3, range(7, 10))
+    hook.log_batch(runs.child, metrics={"auc": 0.3, "diverged": float("nan")}, steps={"auc": 0})
+    close(second, runs)
+
+    found = mlflow.runs(identity.pipeline, "run")
+    child = found["stage"]["train"]
+    whole = [100.0, 101.0, 102.0, 203.0, 204.0, 205.0, 206.0, 307.0, 308.0, 309.0]
+    assert mlflow.history(child.id, "loss") == list(enumerate(whole))
+    assert (child.metrics["loss"], child.metrics["warmup"], child.metrics["auc"]) == (309.0, 0.5, 0.3)
+    assert mlflow.history(child.id, "auc") == [(0, 0.3)]
+    assert {name: (run.status, run.tags.get("airflow_ml.failure")) for name, run in found["attempt"].items()} == {
+        "train attempt 1": ("FAILED", "killed"),
+        "train attempt 2": ("FAILED", "evicted"),
+    }
+    assert mlflow.history(found["attempt"]["train attempt 2"].id, "loss")[0] == (3, 203.0)
+
+    # Delivered once more, because Airflow did not hear of it: nothing comes twice.
+    third = tracking(hook, replace(identity, try_number=3))
+    close(third, third.open(attempt_run=child.id))
+    assert mlflow.history(child.id, "loss") == list(enumerate(whole))
+
+
+def test_a_long_curve_is_copied_in_pieces(connect, mlflow, identity):
+    hook = connect(mlflow.uri)
+    first = tracking(hook, identity)
+    runs = first.open(attempt_run=None)
+    points = [
+        {"key": "loss", "value": "NaN" if step == 7 else step, "timestamp": 5, "step": step} for step in range(2500)
+    ]
+    for start in range(0, 2500, 1000):
+        hook.call("POST", "runs/log-batch", json={"run_id": runs.child, "metrics": points[start : start + 1000]})
+    close(first, runs, status="FAILED")
+    second = tracking(hook, replace(identity, try_number=2))
+    runs = second.open(attempt_run=None)
+    hook.log_batch(runs.child, metrics={"loss": 1.0}, steps={"loss": 2499})
+    close(second, runs)
+    history = mlflow.history(runs.child, "loss")
+    assert [step for step, _ in history] == list(range(2500))
+    assert (history[7][1], history[-1]) == ("NaN", (2499, 1.0))
+
+
+def test_a_study_goes_on_in_its_run(connect, mlflow, identity):
+    hook = connect(mlflow.uri)
+
+    def study(number):
+        return StageTracking(
+            hook=hook,
+            identity=replace(identity, try_number=number),
+            experiment=identity.pipeline,
+            kind="tune",
+            run_per_attempt=False,
+        )
+
+    first = study(1).open(attempt_run=None)
+    again = study(2).open(attempt_run=None)
+    assert study(2).another(again, failure="evicted") == again
+    assert again.child == first.child
 
 
 def test_a_try_that_died_leaves_no_open_run(connect, mlflow, identity):
@@ -107,22 +188,39 @@ def test_a_try_that_died_leaves_no_open_run(connect, mlflow, identity):
     close(tracking(hook, replace(identity, try_number=3)), runs)
     found = mlflow.runs(identity.pipeline, "run")
     assert {name: run.status for name, run in found["attempt"].items()} == {
-        "train try 2": "KILLED",
-        "train try 3": "FINISHED",
+        "train attempt 1": "KILLED",
+        "train attempt 2": "KILLED",
     }
+    assert found["stage"]["train"].status == "FINISHED"
 
 
 def test_a_result_that_is_taken_keeps_the_run_it_was_logged_to(connect, mlflow, identity):
     hook = connect(mlflow.uri)
     tracking(hook, identity).open(attempt_run=None)
     second = tracking(hook, replace(identity, try_number=2)).open(attempt_run=None)
-    hook.log_batch(second.attempt, metrics={"loss": 0.25})
+    hook.log_batch(second.child, metrics={"loss": 0.25})
     third = tracking(hook, replace(identity, try_number=3))
-    close(third, third.open(attempt_run=second.attempt))
+    close(third, third.open(attempt_run=second.child))
     found = mlflow.runs(identity.pipeline, "run")
-    assert list(found["attempt"]) == ["train try 2"]
-    assert found["stage"]["train"].metrics == {"loss": 0.25}
-    assert {run.status for role in ("stage", "attempt") for run in found[role].values()} == {"FINISHED"}
+    assert list(found["attempt"]) == ["train attempt 1"]
+    assert (found["stage"]["train"].id, found["stage"]["train"].metrics) == (second.child, {"loss": 0.25})
+    assert found["stage"]["train"].status == "FINISHED"
+
+
+def test_an_attempt_that_an_earlier_version_began_becomes_the_stages_run(connect, mlflow, identity):
+    """It logged to a run of its own below the stage's."""
+    hook = connect(mlflow.uri)
+    first = tracking(hook, identity).open(attempt_run=None)
+    hook.log_batch(first.child, metrics={"loss": 0.5})
+    tags = {"airflow_ml.role": "attempt", "airflow_ml.dag_run": "run", "mlflow.parentRunId": first.child}
+    own = hook.create_run(experiment_id=first.experiment_id, name="train try 2", tags=tags)
+    noted = {"experiment_id": first.experiment_id, "parent": first.parent, "child": first.child, "attempt": own}
+    runs = StageRuns.from_plain(noted)
+    close(tracking(hook, replace(identity, try_number=2)), runs, metrics={"rmse": 2.0})
+    found = mlflow.runs(identity.pipeline, "run")
+    assert found["stage"]["train"].id == own
+    assert found["stage"]["train"].metrics == {"rmse": 2.0, "loss": 0.5}
+    assert found["attempt"]["train attempt 1"].id == first.child
 
 
 def test_a_hand_written_dags_parent_follows_its_children(connect, mlflow, identity):

@@ -34,7 +34,7 @@ class TaskStateStore(dict):
             "2.3",
             "s3://artifacts/store/2.3",
             "sha256:w",
-            runs=StageRuns(experiment_id="1", parent="p", child="c", attempt="a"),
+            runs=StageRuns(experiment_id="1", parent="p", child="c", earlier=("b", "a")),
             pod=PodIdentity("ml", "train-1-1", "uid"),
             spent=Spent(disruptions=2, memory=1024),
             waiting_since=1.5,
