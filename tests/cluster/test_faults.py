@@ -67,7 +67,7 @@ def run_cell(airflow, kubernetes, mlflow, world, *, name, mode):
 
 
 @pytest.mark.parametrize(("name", "mode"), CELLS, ids=[f"{name}-{mode}" for name, mode in CELLS])
-def test_a_fault(cells, name, mode):
+def test_a_fault(cells, mlflow, name, mode):
     fault = FAULTS[name]
     stage, task, log, ref, runs = cells(name, mode)
     assert task["state"] == fault.ends, log
@@ -80,6 +80,11 @@ def test_a_fault(cells, name, mode):
         assert [int(number) for number in re.findall(r"^step (\d+)$", log, re.MULTILINE)] == list(
             range(2 * fault.seconds)
         )
+    if fault.curve:
+        (before,) = runs["attempt"].values()
+        assert mlflow.history(before.id, "progress")
+        whole = [(number, float(number)) for number in range(2 * fault.seconds)]
+        assert mlflow.history(runs["stage"]["work"].id, "progress") == whole
     states = {run.status for role in ("pipeline", "stage", "attempt") for run in runs[role].values()}
     assert "RUNNING" not in states
     status = runs["stage"]["work"].status

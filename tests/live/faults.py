@@ -24,6 +24,7 @@ class Fault:
     marked: bool = False
     reaches_others: bool = False
     every_line_once: bool = False
+    curve: bool = False
 
 
 FAULTS = {
@@ -179,6 +180,7 @@ FAULTS = {
         case="resuming",
         pods=2,
         says="Resumed from checkpoint",
+        curve=True,
         means="the new pod goes on where the old one was",
     ),
     "out_of_memory": Fault(
