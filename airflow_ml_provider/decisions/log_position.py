@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
 
 from airflow_ml_provider.decisions.pod_state import PodState
@@ -34,8 +33,12 @@ def lines_to_repeat(started_at: str, now: dt.datetime) -> int | None:
     return REPEATED_LINES if now - _moment(started_at) > _TAKEN_UP_AFTER else None
 
 
+LONGEST_REST_SECONDS = 120.0
+"""How long a log may still be read once its container ended, as KubernetesPodOperator does."""
+
+
 def rest_seconds(state: PodState | None) -> float:
-    """Return how long the rest of a log is awaited, in seconds, once there is nothing more to wait for of its pod.
+    """Return how long no line may come, in seconds, before the rest of a log is given up, once its pod is over.
 
     Args:
         state: The pod's last state. Of a pod that was deleted before its container ended there is seldom a rest.
@@ -47,40 +50,57 @@ class LogPosition:
     """How far a log was read: the time of its last line, and how many lines have that very time.
 
     Kubernetes can start a log at a second only, so lines that were read already come again and are told apart here.
+
+    Attributes:
+        lines: How many lines were looked at.
     """
 
     def __init__(self) -> None:
+        self.lines = 0
         self._last = ""
         self._at_last = 0
         self._skip = 0
-        self._gap: tuple[str, str] | None = None
+        self._held = ""
+        self._lost: list[str] = []
 
-    def take_gap(self) -> str | None:
-        """Return once, for people, between which times lines are missing; ``None`` while none are known to be.
+    def since(self) -> str | None:
+        """Begin to read on: return the time of the last line in whole seconds, ``None`` to read from the start."""
+        self._skip = self._at_last
+        return f"{self._last[:19]}{_zone(self._last)}" if self._last else None
+
+    def hold(self, line: str) -> None:
+        """Keep the beginning of a line within which a stream was cut; it counts if the line does not come again."""
+        stamp, _, text = line.partition(" ")
+        self._held = text if _STAMP.match(stamp) and stamp >= self._last else ""
+
+    def ended(self) -> None:
+        """Note that a log without further lines was read to its end."""
+        if self._skip:
+            self._lose(f"after {self._last}", "may be")
+
+    def take_lost(self) -> list[str]:
+        """Return once, for people, what is lost: the beginning of a line that was cut, and where lines are missing.
 
         A log that is read on begins with the line that was read last; when it does not, the node has thrown that line
         away, and what came after it: https://kubernetes.io/docs/concepts/cluster-administration/logging/#log-rotation.
         """
-        found, self._gap = self._gap, None
-        if found is None:
-            return None
-        return (
-            f"WARNING: lines of the container's log between {found[0]} and {found[1]} are missing: the node had "
-            f"rotated them away before they were read (containerLogMaxSize, containerLogMaxFiles of its kubelet)"
-        )
+        found, self._lost = self._lost, []
+        return found
 
-    def rewind(self, now: dt.datetime) -> int | None:
-        """Return the age in seconds from which to read on, ``None`` to read from the start."""
-        self._skip = self._at_last
-        if not self._last:
-            return None
-        return max(1, math.ceil((now - _moment(self._last)).total_seconds()) + 1)
+    def _lose(self, where: str, are: str) -> None:
+        if self._held:
+            self._lost.append(f"{self._held} ... (cut, its end is missing)")
+        self._lost.append(
+            f"WARNING: lines of the container's log {where} {are} missing: the node had rotated them away before they "
+            f"were read (containerLogMaxSize, containerLogMaxFiles of its kubelet)"
+        )
 
     def new_text(self, line: str) -> str | None:
         """Return what a line says when it was not told yet, ``None`` when it was.
 
         The kubelet's own errors come without a time; they are told and change nothing.
         """
+        self.lines += 1
         stamp, _, text = line.partition(" ")
         if not _STAMP.match(stamp):
             return line
@@ -92,8 +112,8 @@ class LogPosition:
             return False
         if stamp > self._last:
             if self._skip:
-                self._gap = (self._last, stamp)
-            self._last, self._at_last, self._skip = stamp, 1, 0
+                self._lose(f"between {self._last} and {stamp}", "are")
+            self._last, self._at_last, self._skip, self._held = stamp, 1, 0, ""
             return True
         if self._skip:
             self._skip -= 1
@@ -103,5 +123,8 @@ class LogPosition:
 
 
 def _moment(stamp: str) -> dt.datetime:
-    zone = "+00:00" if stamp.endswith("Z") else stamp[-6:]
-    return dt.datetime.fromisoformat(stamp[:19] + zone)
+    return dt.datetime.fromisoformat(stamp[:19] + _zone(stamp))
+
+
+def _zone(stamp: str) -> str:
+    return "+00:00" if stamp.endswith("Z") else stamp[-6:]

@@ -16,6 +16,7 @@ from airflow_ml_provider.decisions.log_lines import LogLines
 from airflow_ml_provider.exceptions import ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_calls import CONNECT_SECONDS, READ_SECONDS
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, MissingError, cluster_error
+from airflow_ml_provider.hooks.log_request import request_log
 from airflow_ml_provider.hooks.pods import PAGE, WATCH_SECONDS
 
 
@@ -103,16 +104,24 @@ class AsyncPods:
                 response.close()
 
     async def log(
-        self, name: str, *, container: str, since_seconds: int | None, tail_lines: int | None, follow: bool
+        self,
+        name: str,
+        *,
+        container: str,
+        since: str | None,
+        tail_lines: int | None,
+        follow: bool,
+        lines: LogLines,
     ) -> AsyncGenerator[str, None]:
         """Yield the lines of a container's log, each with its time before it.
 
         Args:
             name: The pod.
             container: The container.
-            since_seconds: How old lines may be, ``None`` for any age.
+            since: The time of the first line, in RFC 3339 with whole seconds; ``None`` for all lines.
             tail_lines: How many of the last lines there are to begin with, ``None`` for all.
             follow: Whether to wait for further lines until the container ends.
+            lines: Puts chunks together; it holds the rest of a stream that did not end with a line's end.
 
         Raises:
             MissingError: Kubernetes has no such container.
@@ -122,28 +131,21 @@ class AsyncPods:
             held.enter_context(_cluster_errors("get", "pods/log", f"{self.namespace}/{name}"))
             if follow:
                 await held.enter_async_context(self.streams)
-            response = await self._api.read_namespaced_pod_log(
+            response = await request_log(
+                self._api,
                 name,
                 self.namespace,
                 container=container,
+                since=since,
                 follow=follow,
-                timestamps=True,
-                _preload_content=False,
-                _request_timeout=aiohttp.ClientTimeout(
-                    sock_connect=CONNECT_SECONDS, sock_read=None if follow else READ_SECONDS
-                ),
-                **({} if since_seconds is None else {"since_seconds": since_seconds}),
-                **({} if tail_lines is None else {"tail_lines": tail_lines}),
+                tail_lines=tail_lines,
+                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=None if follow else READ_SECONDS),
             )
             try:
                 await _require_success(response)
-                lines = LogLines()
                 async for chunk in response.content.iter_any():
                     for line in lines.feed(chunk):
                         yield line
-                # A stream that is followed may have been cut within a line, which then comes again.
-                for line in lines.rest() if not follow else ():
-                    yield line
             finally:
                 response.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 import time
 from collections import deque
@@ -15,7 +14,7 @@ import urllib3.exceptions
 from kubernetes.client import ApiException
 
 from airflow_ml_provider.decisions.log_lines import LogLines
-from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition
+from airflow_ml_provider.decisions.log_position import LONGEST_REST_SECONDS, TAIL_LINES, LogPosition
 from airflow_ml_provider.decisions.outage import Outage
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.pods import Pods
@@ -57,18 +56,29 @@ class PodLog:
             self._thread.start()
 
     def finish(self, seconds: float) -> bool:
-        """The container ended: wait for the rest of its log, and return whether all of it came."""
+        """The container ended: read the rest of its log, and return whether all of it came.
+
+        Args:
+            seconds: How long no line may come before the rest is given up.
+        """
         self._ended.set()
         if self._thread is None:
             return True
-        self._thread.join(seconds / 2)
+        deadline = time.monotonic() + LONGEST_REST_SECONDS
+        self._await_thread(self._thread, quiet=seconds / 2, deadline=deadline)
         if self._thread.is_alive():
             # A stream that hangs is cut, and what it held back is read once more without following.
             with suppress(OSError, AttributeError, ValueError, RuntimeError):
                 self._response.shutdown()
-            self._thread.join(seconds / 2)
+            self._await_thread(self._thread, quiet=seconds / 2, deadline=deadline)
         self._given_up.set()
         return not self._thread.is_alive()
+
+    def _await_thread(self, thread: threading.Thread, *, quiet: float, deadline: float) -> None:
+        seen = -1
+        while thread.is_alive() and self._position.lines != seen and time.monotonic() < deadline:
+            seen = self._position.lines
+            thread.join(quiet)
 
     def _follow(self) -> None:
         while not self._given_up.is_set():
@@ -81,32 +91,39 @@ class PodLog:
                 self._ended.wait(RECONNECT_SECONDS)
 
     def _read(self) -> bool:
+        lines = LogLines()
         try:
-            since = self._position.rewind(dt.datetime.now(tz=dt.UTC))
-            follow = not self._ended.is_set()
-            self._response = self._pods.log(self._name, container=self._container, since_seconds=since, follow=follow)
+            since, follow = self._position.since(), not self._ended.is_set()
+            self._response = self._pods.log(self._name, container=self._container, since=since, follow=follow)
             self._refusal.over()
-            lines = LogLines()
             for chunk in self._response.stream(amt=None, decode_content=False):
                 for line in lines.feed(chunk):
                     self._take(line)
             if not follow:
-                # A stream that is followed may have been cut within a line, which then comes again.
                 for line in lines.rest():
                     self._take(line)
+                self._position.ended()
+                self._tell_lost()
         except ApiException as error:
             return error.status == HTTPStatus.FORBIDDEN and self._is_hopeless(error)
         except (urllib3.exceptions.HTTPError, OSError):
             return False
+        finally:
+            # A stream may have been cut within a line, which then comes again.
+            for line in lines.rest():
+                self._position.hold(line)
         return True
 
     def _take(self, line: str) -> None:
         text = self._position.new_text(line)
-        if (gap := self._position.take_gap()) is not None:
-            self._emit(gap)
+        self._tell_lost()
         if text is not None:
             self.tail.append(text)
             self._emit(text)
+
+    def _tell_lost(self) -> None:
+        for line in self._position.take_lost():
+            self._emit(line)
 
     def _is_hopeless(self, error: ApiException) -> bool:
         """Whether a right is missing; a server that has just started also refuses what it allows in a moment."""

@@ -18,6 +18,7 @@ from kubernetes.watch.watch import iter_resp_lines
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_calls import CONNECT_SECONDS, RAW, READ_SECONDS, answer_of, unanswered
 from airflow_ml_provider.hooks.cluster_errors import ConflictError, ExpiredError, MissingError, cluster_errors
+from airflow_ml_provider.hooks.log_request import request_log
 
 WATCH_SECONDS = 30
 PAGE = 50
@@ -141,21 +142,20 @@ class Pods:
         except (ConflictError, MissingError):
             return
 
-    def log(self, name: str, *, container: str, since_seconds: int | None, follow: bool) -> Any:
+    def log(self, name: str, *, container: str, since: str | None, follow: bool) -> Any:
         """Return the open response of a container's log, each line with its time before it.
 
         Raises:
             ApiException: Kubernetes has no log of that container, yet or any more.
         """
-        return self._client.read_namespaced_pod_log(
+        return request_log(
+            self._client,
             name,
             self.namespace,
             container=container,
+            since=since,
             follow=follow,
-            timestamps=True,
-            since_seconds=since_seconds,
-            _preload_content=False,
-            _request_timeout=(CONNECT_SECONDS, None if follow else READ_SECONDS),
+            timeout=(CONNECT_SECONDS, None if follow else READ_SECONDS),
         )
 
     def last_lines(self, name: str, *, container: str, count: int) -> list[str]:

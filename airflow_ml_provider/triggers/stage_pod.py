@@ -13,7 +13,14 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_ml_provider.decisions.log_position import TAIL_LINES, LogPosition, lines_to_repeat, rest_seconds
+from airflow_ml_provider.decisions.log_lines import LogLines
+from airflow_ml_provider.decisions.log_position import (
+    LONGEST_REST_SECONDS,
+    TAIL_LINES,
+    LogPosition,
+    lines_to_repeat,
+    rest_seconds,
+)
 from airflow_ml_provider.decisions.outage import Outage
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pending import Patience, StartClock
@@ -172,19 +179,25 @@ class StagePodTrigger(BaseTrigger):
         return asyncio.create_task(self._follow_log(pods))
 
     async def _finish_log(self, reading: asyncio.Task[None], pods: AsyncPods, state: PodState | None) -> None:
-        half = rest_seconds(state) / 2
+        quiet, deadline = rest_seconds(state) / 2, time.monotonic() + LONGEST_REST_SECONDS
         try:
-            await asyncio.wait({reading}, timeout=half)
+            await self._await_reading(reading, quiet=quiet, deadline=deadline)
             if not reading.done():
                 # A stream that hangs is cut, and what it held back is read once more without following.
                 reading.cancel()
                 reading = asyncio.create_task(self._follow_log(pods))
-                await asyncio.wait({reading}, timeout=half)
+                await self._await_reading(reading, quiet=quiet, deadline=deadline)
         finally:
             whole = reading.done() and not reading.cancelled() and reading.exception() is None
             reading.cancel()
         if not whole:
             self.log.warning("The end of the container's log did not come in time: lines may be missing")
+
+    async def _await_reading(self, reading: asyncio.Task[None], *, quiet: float, deadline: float) -> None:
+        seen = -1
+        while not reading.done() and self._position.lines != seen and time.monotonic() < deadline:
+            seen = self._position.lines
+            await asyncio.wait({reading}, timeout=quiet)
 
     async def _follow_log(self, pods: AsyncPods) -> None:
         while True:
@@ -207,27 +220,43 @@ class StagePodTrigger(BaseTrigger):
                 await asyncio.wait_for(self._ended.wait(), RECONNECT_SECONDS)
 
     async def _read_log(self, pods: AsyncPods, *, follow: bool) -> bool:
-        since = self._position.rewind(dt.datetime.now(tz=dt.UTC))
-        lines = pods.log(
+        since, lines = self._position.since(), LogLines()
+        found = pods.log(
             self.pod_name,
             container=self.log_container,
-            since_seconds=since,
+            since=since,
             tail_lines=self._repeated if since is None else None,
             follow=follow,
+            lines=lines,
         )
         try:
-            async with aclosing(lines):
-                async for line in lines:
+            async with aclosing(found):
+                async for line in found:
                     self._refusal.over()
-                    text = self._position.new_text(line)
-                    if (gap := self._position.take_gap()) is not None:
-                        self.log.warning("%s", gap)
-                    if text is not None:
-                        self._tail.append(text)
-                        self.log.info("%s", text)
+                    self._tell(line)
+            if not follow:
+                for line in lines.rest():
+                    self._tell(line)
+                self._position.ended()
+                self._tell_lost()
         except ClusterError:
             return False
+        finally:
+            # A stream may have been cut within a line, which then comes again.
+            for line in lines.rest():
+                self._position.hold(line)
         return True
+
+    def _tell(self, line: str) -> None:
+        text = self._position.new_text(line)
+        self._tell_lost()
+        if text is not None:
+            self._tail.append(text)
+            self.log.info("%s", text)
+
+    def _tell_lost(self) -> None:
+        for line in self._position.take_lost():
+            self.log.warning("%s", line)
 
     def _event(
         self,

@@ -24,7 +24,7 @@ POD = {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "base", "imag
 
 def log(pods):
     try:
-        pods.log("x", container="base", since_seconds=None, follow=False)
+        pods.log("x", container="base", since=None, follow=False)
     except client.ApiException as error:
         raise cluster_error(error, "get", "pods/log", f"{pods.namespace}/x") from error
 

@@ -209,11 +209,10 @@ def test_a_pod_that_runs_is_never_left_behind(action, succeeded, ended, expected
 
 def test_lines_that_come_again_after_a_broken_connection_are_told_once():
     position = LogPosition()
-    now = dt.datetime(2026, 11, 24, 12, 0, 10, tzinfo=dt.UTC)
-    assert position.rewind(now) is None
+    assert position.since() is None
     first = ["2026-11-24T12:00:01.000000001Z", "2026-11-24T12:00:02.500000000Z", "2026-11-24T12:00:02.500000000Z"]
     assert [position.take(stamp) for stamp in first] == [True, True, True]
-    assert position.rewind(now) == 9
+    assert position.since() == "2026-11-24T12:00:02+00:00"
     again = [*first, "2026-11-24T12:00:02.500000000Z", "2026-11-24T12:00:03.000000000Z"]
     assert [position.take(stamp) for stamp in again] == [False, False, False, True, True]
 
@@ -221,7 +220,7 @@ def test_lines_that_come_again_after_a_broken_connection_are_told_once():
 def test_a_nodes_own_time_zone_is_read():
     position = LogPosition()
     position.take("2026-11-24T13:00:02.500000000+01:00")
-    assert position.rewind(dt.datetime(2026, 11, 24, 12, 0, 10, tzinfo=dt.UTC)) == 9
+    assert position.since() == "2026-11-24T13:00:02+01:00"
 
 
 def test_a_line_of_the_kubelet_without_a_time_is_told_and_changes_nothing():
@@ -229,7 +228,7 @@ def test_a_line_of_the_kubelet_without_a_time_is_told_and_changes_nothing():
     assert position.new_text("2026-11-24T12:00:01.000000001Z loss 0.5") == "loss 0.5"
     assert position.new_text("failed to create fsnotify watcher: too many open files") is not None
     assert position.new_text("2026-11-24T12:00:02.000000001Z loss 0.4") == "loss 0.4"
-    assert position.rewind(dt.datetime(2026, 11, 24, 12, 0, 10, tzinfo=dt.UTC)) == 9
+    assert position.since() == "2026-11-24T12:00:02+00:00"
 
 
 def test_each_change_and_each_event_of_a_pod_is_told_once():

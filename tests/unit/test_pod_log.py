@@ -6,6 +6,7 @@ import time
 import pytest
 from kubernetes.client import ApiException
 
+from airflow_ml_provider.hooks import pod_log
 from airflow_ml_provider.hooks.pod_log import PodLog
 
 
@@ -14,14 +15,19 @@ def stamped(second, text):
 
 
 class Stream:
-    """What the API server sends of a log; ``freezes`` keeps the connection open without a word."""
+    """What the API server sends of a log; ``freezes`` keeps the connection open without a word.
 
-    def __init__(self, *chunks, freezes=False):
-        self._chunks, self._freezes = chunks, freezes
+    Each chunk comes after a pause.
+    """
+
+    def __init__(self, *chunks, freezes=False, pause=0.0):
+        self._chunks, self._freezes, self._pause = chunks, freezes, pause
         self._cut = threading.Event()
 
     def stream(self, **_):
-        yield from self._chunks
+        for chunk in self._chunks:
+            self._cut.wait(self._pause)
+            yield chunk
         if self._freezes:
             self._cut.wait(30)
             raise OSError("the connection was shut down")
@@ -37,8 +43,8 @@ class Pods:
         self._answers = list(answers)
         self.asked = []
 
-    def log(self, name, *, container, since_seconds, follow):
-        self.asked.append((since_seconds, follow))
+    def log(self, name, *, container, since, follow):
+        self.asked.append((since, follow))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -74,6 +80,20 @@ def test_a_log_that_stays_frozen_is_given_up_in_time():
     told, whole, _ = read(Pods(Stream(freezes=True)), seconds=1.0)
     assert time.monotonic() - started < 2
     assert (told, whole) == ([], False)
+
+
+def test_a_long_rest_is_read_for_as_long_as_lines_come():
+    """200 MB of log come for a minute after the container ended; a stream in the middle of them does not hang."""
+    lines = [stamped(second, f"line {second}") for second in range(8)]
+    told, whole, _ = read(Pods(Stream(*lines, pause=0.3), Stream(lines[-1])), seconds=2.0)
+    assert (told, whole) == ([f"line {second}" for second in range(8)], True)
+
+
+def test_a_rest_without_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(pod_log, "LONGEST_REST_SECONDS", 1.0)
+    lines = [stamped(second, f"line {second}") for second in range(59)]
+    _, whole, _ = read(Pods(Stream(*lines, pause=0.2)), seconds=2.0)
+    assert not whole
 
 
 def forbidden():
@@ -126,3 +146,22 @@ def test_lines_that_the_node_threw_away_are_named():
     between = "2026-11-24T12:00:02.000000000Z and 2026-11-24T12:00:09.000000000Z"
     assert told[2].startswith(f"WARNING: lines of the container's log between {between}")
     assert len(told) == 5
+
+
+def test_an_end_that_the_node_threw_away_is_named():
+    """The log was rotated after its last line was read: what is there now does not hold that line."""
+    told, whole, _ = read(Pods(Stream(stamped(1, "one")), Stream()))
+    assert whole
+    (line, warning) = told
+    assert line == "one"
+    assert warning.startswith(
+        "WARNING: lines of the container's log after 2026-11-24T12:00:01.000000000Z may be missing"
+    )
+
+
+def test_of_a_line_whose_end_was_thrown_away_the_beginning_is_told():
+    cut = stamped(2, "a line with many words")[:44]
+    told, _, _ = read(Pods(Stream(stamped(1, "one"), cut), Stream(stamped(9, "nine"))))
+    assert told[:2] == ["one", "a line with m ... (cut, its end is missing)"]
+    assert "between 2026-11-24T12:00:01.000000000Z and 2026-11-24T12:00:09.000000000Z are missing" in told[2]
+    assert told[3:] == ["nine"]
