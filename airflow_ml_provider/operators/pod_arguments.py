@@ -55,7 +55,10 @@ ARGUMENTS: Mapping[str, Argument] = {
     "schedule_timeout_seconds": Argument("ours", "`capacity_timeout` in seconds, where that is not given"),
     "skip_on_exit_code": Argument("ours", "also 0; of a stage whose own code ended so"),
     "do_xcom_push": Argument("ours", "pushes one XCom an output, and `metrics`"),
-    "container_logs": Argument("ours", "further containers whose log is shown, the stage's own always is"),
+    "container_logs": Argument(
+        "ours",
+        "further containers whose log is shown, the stage's own always is; with `deferrable` at the end, 200 lines",
+    ),
     "init_container_logs": Argument("ours", "init containers whose log is shown; that of one that failed always is"),
     "container_name_log_prefix_enabled": Argument("ours", "of lines of other containers than the stage's own"),
     "callbacks": Argument("ours", "one that raises is logged; before there is a pod it ends the task"),

@@ -69,7 +69,12 @@ CASES = {
     "formatter": {"log_formatter": formatted},
     "progress": {"progress_callback": progress},
     "init": {"init_containers": [say("prep", "from the init container")], "init_container_logs": True},
-    "init_fails": {"init_containers": [say("prep", "init says no", 7)], "retries": 1},
+    "init_fails": {
+        "init_containers": [say("prep", "init says no", 7)],
+        # What failed is shown without that, and not twice with it.
+        "init_container_logs": True,
+        "retries": 1,
+    },
     "sidecar": {"pod_template_dict": SIDECAR, "container_logs": True},
     "named": {"name": "my-own-name"},
     "skip_success": {"skip_on_exit_code": 0},
