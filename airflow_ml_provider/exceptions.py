@@ -31,7 +31,8 @@ AirflowException
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
@@ -153,3 +154,16 @@ FAILURE_CLASSES: Mapping[str, type[StageFailedError]] = {
     "capacity": StageCapacityError,
 }
 """Errors of the verdicts on a stage that have one of their own."""
+
+
+@contextmanager
+def settings_of(task_id: str) -> Iterator[None]:
+    """Raise what ``decisions/stage_rules.py`` says as the error of a stage.
+
+    Raises:
+        StageConfigurationError: A rule does not hold.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise StageConfigurationError(f"stage {task_id!r}: {error}") from error

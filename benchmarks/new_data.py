@@ -36,10 +36,10 @@ from urllib.parse import parse_qs, quote, urlparse
 from airflow_ml_provider.artifacts.claims import SourceClaims
 from airflow_ml_provider.artifacts.ledger import Claim, Ledger
 from airflow_ml_provider.artifacts.listing import objects as objects_of
-from airflow_ml_provider.decisions.settling import Quiet
-from airflow_ml_provider.hooks.origins import Files
-from airflow_ml_provider.hooks.watched_source import WatchedSource
+from airflow_ml_provider.decisions.data.settling import Quiet
 from airflow_ml_provider.protocol.manifest import SourceObject
+from airflow_ml_provider.sources.origins import Files
+from airflow_ml_provider.sources.watched_source import WatchedSource
 from airflow_ml_provider.testing.server_process import free_port
 
 PAGE = 1000

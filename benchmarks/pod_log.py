@@ -39,8 +39,8 @@ LINE = re.compile(r"line (\d{9}) ")
 
 def stage_task(name: str) -> None:
     """Follow a pod as a stage does in its task."""
-    from airflow_ml_provider.decisions.log_position import rest_seconds
-    from airflow_ml_provider.decisions.pod_state import PodState
+    from airflow_ml_provider.decisions.pods.log_position import rest_seconds
+    from airflow_ml_provider.decisions.pods.pod_state import PodState
     from airflow_ml_provider.hooks.pod_log import PodLog
 
     log = logging.getLogger("told")

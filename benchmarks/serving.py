@@ -26,7 +26,7 @@ from mlflow import MlflowClient  # noqa: TID253
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from airflow_ml_provider.cli.manifests import manifests
+from airflow_ml_provider.cli.admin.manifests import manifests
 from airflow_ml_provider.testing.mlflow_server import MlflowServer
 from tests.live.kubernetes import Kubernetes
 from tests.live.promoter import Place, deployment_target, promote, run

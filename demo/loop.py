@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import httpx
 from rich.console import Console
 
-from airflow_ml_provider.decisions.serving import Serving
-from airflow_ml_provider.operators.local_target import LocalTarget, ServerCommand
+from airflow_ml_provider.decisions.serving.rollout import Serving
+from airflow_ml_provider.serving.local_target import LocalTarget, ServerCommand
 from airflow_ml_provider.testing.airflow_api import FINAL_STATES
 from demo.stack import STATE, DemoError, Stack
 

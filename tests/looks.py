@@ -1,7 +1,7 @@
 """A look at a listing, for tests."""
 
-from airflow_ml_provider.decisions.new_data import Looking
-from airflow_ml_provider.decisions.settling import Quiet
+from airflow_ml_provider.decisions.data.new_data import Looking
+from airflow_ml_provider.decisions.data.settling import Quiet
 from airflow_ml_provider.protocol.manifest import SourceObject
 
 SETTLING = Quiet(5.0)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from airflow_ml_provider.cli import cache_commands, data_commands, endpoint_commands, model_commands
+from airflow_ml_provider.cli.inventory import cache_commands, data_commands, endpoint_commands, model_commands
 from airflow_ml_provider.cli.options import HERE, Environment, Pipeline
 
 # Nothing else of this package is imported with the command line: each command brings what it needs.
@@ -33,7 +33,7 @@ def init(
     image: Annotated[str | None, typer.Option(help="Container image, for running in pods")] = None,
 ) -> None:
     """Write a pipeline that runs, with real data, to begin with."""
-    from airflow_ml_provider.cli.init import init as write
+    from airflow_ml_provider.cli.pipelines.init import init as write
 
     write(folder, name=name, image=image)
 
@@ -53,8 +53,8 @@ def validate(
     ] = False,
 ) -> None:
     """Check pipelines: every mistake of every file, with line, column and what to do. User code is read, never run."""
-    from airflow_ml_provider.cli import pipelines
-    from airflow_ml_provider.cli import validate as command
+    from airflow_ml_provider.cli.pipelines import files as pipelines
+    from airflow_ml_provider.cli.pipelines import validate as command
 
     chosen = "json" if as_json else style
     if chosen not in list(command.Format):
@@ -75,7 +75,7 @@ def schema() -> None:
     """Print the JSON Schema of pipeline files, with all kinds that are installed, for completion in editors."""
     import json
 
-    from airflow_ml_provider.cli.pipelines import fail
+    from airflow_ml_provider.cli.pipelines.files import fail
     from airflow_ml_provider.spec.kinds import KindError, stage_models
     from airflow_ml_provider.spec.schema import json_schema
 
@@ -93,8 +93,8 @@ def render(
     explain: Annotated[bool, typer.Option("--explain", help="Each value with the place that it comes from")] = False,
 ) -> None:
     """Print a pipeline with its environment, defaults and variables taken in."""
-    from airflow_ml_provider.cli.pipelines import load_one
-    from airflow_ml_provider.cli.render import print_pipeline
+    from airflow_ml_provider.cli.pipelines.files import load_one
+    from airflow_ml_provider.cli.pipelines.render import print_pipeline
 
     print_pipeline(load_one(pipeline, environment=env), explained=explain)
 
@@ -113,9 +113,9 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON")] = False,
 ) -> None:
     """Say what a run would do, stage by stage: what is reused from which run, what runs and why."""
-    from airflow_ml_provider.cli.params import patch_of
-    from airflow_ml_provider.cli.pipelines import load_one
-    from airflow_ml_provider.cli.plan import print_plan
+    from airflow_ml_provider.cli.pipelines.files import load_one
+    from airflow_ml_provider.cli.pipelines.params import patch_of
+    from airflow_ml_provider.cli.pipelines.plan import print_plan
 
     loaded = load_one(pipeline, environment=env, patch=patch_of(param or []))
     print_plan(loaded, as_json=as_json, in_airflow=airflow)
@@ -135,8 +135,8 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="The outcome as JSON; progress goes to stderr")] = False,
 ) -> None:
     """Run a pipeline on this machine, without a scheduler. What it makes lies in .airflow-ml/."""
-    from airflow_ml_provider.cli.pipelines import one_file
-    from airflow_ml_provider.cli.run import run as run_here
+    from airflow_ml_provider.cli.pipelines.files import one_file
+    from airflow_ml_provider.cli.pipelines.run import run as run_here
 
     code = run_here(
         one_file(pipeline),
@@ -164,8 +164,8 @@ def graph(
     style: Annotated[str, typer.Option("--format", help="mermaid or svg")] = "mermaid",
 ) -> None:
     """Draw a pipeline's stages and what flows between them."""
-    from airflow_ml_provider.cli import graph as command
-    from airflow_ml_provider.cli.pipelines import fail, load_one
+    from airflow_ml_provider.cli.pipelines import graph as command
+    from airflow_ml_provider.cli.pipelines.files import fail, load_one
 
     if style not in list(command.Picture):
         fail(f"--format {style!r}: allowed are {', '.join(command.Picture)}")
@@ -181,7 +181,7 @@ def manifests(
     pods: Annotated[int | None, typer.Option(min=1, help="How many pods the namespace may hold")] = None,
 ) -> None:
     """Print what Airflow needs in a namespace: kubectl apply -f - takes it."""
-    from airflow_ml_provider.cli.manifests import manifests as manifests_of
+    from airflow_ml_provider.cli.admin.manifests import manifests as manifests_of
 
     typer.echo(manifests_of(namespace, account=account, account_namespace=account_namespace or namespace, pods=pods))
 
@@ -205,8 +205,8 @@ def reap(
 
     # Connections come from the database too, as in Airflow's own commands; workers may not look there.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from airflow_ml_provider.cli import reap as reaping
-    from airflow_ml_provider.cli.pipelines import fail
+    from airflow_ml_provider.cli.admin import reap as reaping
+    from airflow_ml_provider.cli.pipelines.files import fail
     from airflow_ml_provider.exceptions import StageConfigurationError
 
     try:
@@ -235,7 +235,7 @@ def doctor(
     # Connections come from the database too, as in Airflow's own commands; what libraries log on the way is no line.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
-    from airflow_ml_provider.cli.doctor import doctor as examine
+    from airflow_ml_provider.cli.admin.doctor import doctor as examine
 
     if not examine(namespace=namespace, connection=connection, mlflow_connection=mlflow_connection):
         raise typer.Exit(1)
@@ -248,6 +248,6 @@ def import_(
     folder: Annotated[Path, typer.Option(help="Where to write what comes out")] = HERE,
 ) -> None:
     """Turn a dag-factory YAML or a Kubeflow pipeline into pipelines of ours, as far as it goes."""
-    from airflow_ml_provider.cli.imports import import_file
+    from airflow_ml_provider.cli.importers.imports import import_file
 
     import_file(file, folder)

@@ -11,11 +11,11 @@ from airflow.sdk import Asset, AssetWatcher, CronPartitionTimetable, Partitioned
 
 from airflow_ml_provider.dag_factory.partition_keys import require_each_key_once
 from airflow_ml_provider.dag_factory.source_arguments import origin_of, settle_of, source_arguments
-from airflow_ml_provider.hooks.origins import Files
-from airflow_ml_provider.hooks.watched_source import WatchedSource
-from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.source import SourceOperator, settling_of
 from airflow_ml_provider.operators.stage import StageOperator
+from airflow_ml_provider.settings import MlSettings
+from airflow_ml_provider.sources.origins import Files
+from airflow_ml_provider.sources.watched_source import WatchedSource
 from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.triggers.new_data import NewDataTrigger

@@ -12,10 +12,10 @@ from airflow.sdk.exceptions import AirflowException
 from airflow_ml_provider.dag_factory.broken import broken_dag
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.dag_factory.environment import configured_environment
-from airflow_ml_provider.spec.discovery import base_of, dag_id_of, file_of, pipeline_files
-from airflow_ml_provider.spec.load import load
-from airflow_ml_provider.spec.problems import Problem, SpecError
-from airflow_ml_provider.spec.render import resolved_text
+from airflow_ml_provider.spec.checks.problems import Problem, SpecError
+from airflow_ml_provider.spec.documents.discovery import base_of, dag_id_of, file_of, pipeline_files
+from airflow_ml_provider.spec.documents.load import load
+from airflow_ml_provider.spec.documents.render import resolved_text
 
 log = logging.getLogger(__name__)
 

@@ -16,15 +16,15 @@ from jinja2.exceptions import TemplateError
 
 from airflow_ml_provider.artifacts.layout import content_uri
 from airflow_ml_provider.artifacts.store import ArtifactStore
+from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators.identity import StageIdentity
-from airflow_ml_provider.operators.reuse import StageReuse
-from airflow_ml_provider.operators.settings import MlSettings
+from airflow_ml_provider.execution.stage_request import stage_request
 from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.operators.stage_request import stage_request
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.result import StageResult
+from airflow_ml_provider.reuse.stage_reuse import StageReuse
+from airflow_ml_provider.settings import MlSettings
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 

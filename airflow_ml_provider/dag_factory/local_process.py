@@ -25,16 +25,16 @@ from airflow_ml_provider.dag_factory.local_run import (
     StageEvent,
     TrialEvent,
 )
-from airflow_ml_provider.decisions.gate_rules import CHAMPION
+from airflow_ml_provider.decisions.models.gate_rules import CHAMPION
 from airflow_ml_provider.decisions.reuse import Reuse
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators.local_runner import LocalRunner
-from airflow_ml_provider.operators.reuse import CACHE_XCOM
 from airflow_ml_provider.protocol.names import REUSE_PARAM
-from airflow_ml_provider.spec.load import load
+from airflow_ml_provider.reuse.stage_reuse import CACHE_XCOM
+from airflow_ml_provider.runners.local_runner import LocalRunner
+from airflow_ml_provider.spec.checks.problems import SpecError, did_you_mean
+from airflow_ml_provider.spec.documents.load import load
 from airflow_ml_provider.spec.order import downstream, in_order
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
-from airflow_ml_provider.spec.problems import SpecError, did_you_mean
 from airflow_ml_provider.spec.registration import gates_before
 from airflow_ml_provider.spec.stages import StageSpec
 

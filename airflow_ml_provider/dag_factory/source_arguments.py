@@ -6,8 +6,8 @@ import datetime as dt
 from typing import Any
 
 from airflow_ml_provider.dag_factory.stage_arguments import shared_arguments
-from airflow_ml_provider.decisions.settling import Marked, Settling, Unchanged
-from airflow_ml_provider.hooks.origins import AssetEvents, Files, ModelVersions, Origin, SqlRows
+from airflow_ml_provider.decisions.data.settling import Marked, Settling, Unchanged
+from airflow_ml_provider.sources.origins import AssetEvents, Files, ModelVersions, Origin, SqlRows
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.sources import SourceSpec
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, XComArg
 from pydantic import BaseModel
 
-from airflow_ml_provider.decisions.gate_rules import CHAMPION
+from airflow_ml_provider.decisions.models.gate_rules import CHAMPION
 from airflow_ml_provider.spec.params import Params
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.references import Reference

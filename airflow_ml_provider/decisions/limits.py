@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_ml_provider.decisions.gate import Threshold
+from airflow_ml_provider.decisions.models.gate import Threshold
 
 ALWAYS = (
     "rows",

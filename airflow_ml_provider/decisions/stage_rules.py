@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from airflow_ml_provider.decisions.gate import Threshold
-from airflow_ml_provider.decisions.gate_rules import CHAMPION, WORST_SLICE
+from airflow_ml_provider.decisions.models.gate import Threshold
+from airflow_ml_provider.decisions.models.gate_rules import CHAMPION, WORST_SLICE
 from airflow_ml_provider.decisions.search_space import algorithm, objectives, search_range, search_space
-from airflow_ml_provider.decisions.serving import checked_steps
+from airflow_ml_provider.decisions.serving.rollout import checked_steps
 
 CLUSTERING = "clustering"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from kubernetes.client import ApisApi, CoreV1Api, CustomObjectsApi, V1DeleteOptions, V1Preconditions
 
-from airflow_ml_provider.decisions.kserve import GROUP, VERSION
+from airflow_ml_provider.decisions.serving.kserve import GROUP, VERSION
 from airflow_ml_provider.hooks.cluster_calls import RAW, answer_of
 from airflow_ml_provider.hooks.cluster_errors import MissingError
 

@@ -13,9 +13,9 @@ from typing import Any
 import urllib3.exceptions
 from kubernetes.client import ApiException
 
-from airflow_ml_provider.decisions.log_lines import LogLines
-from airflow_ml_provider.decisions.log_position import LONGEST_REST_SECONDS, TAIL_LINES, LogPosition
-from airflow_ml_provider.decisions.outage import Outage
+from airflow_ml_provider.decisions.pods.log_lines import LogLines
+from airflow_ml_provider.decisions.pods.log_position import LONGEST_REST_SECONDS, TAIL_LINES, LogPosition
+from airflow_ml_provider.decisions.pods.outage import Outage
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.pods import Pods
 

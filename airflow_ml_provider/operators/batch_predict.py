@@ -11,8 +11,7 @@ from airflow_ml_provider.artifacts.errors import AlreadyExistsError
 from airflow_ml_provider.artifacts.layout import join, store_segment
 from airflow_ml_provider.artifacts.objects import create_object, read_object
 from airflow_ml_provider.decisions.stage_rules import require_one_version
-from airflow_ml_provider.exceptions import RowsRejectedError, StageConfigurationError
-from airflow_ml_provider.operators.sound_settings import settings_of
+from airflow_ml_provider.exceptions import RowsRejectedError, StageConfigurationError, settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.batch import BATCH_WORKER
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from kubernetes.client import V1Job, V1Pod
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.attempts.identity import StageIdentity
     from airflow_ml_provider.protocol.request import StageRequest
     from airflow_ml_provider.protocol.result import StageResult
 

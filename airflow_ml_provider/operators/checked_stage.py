@@ -10,8 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ml_provider.decisions.follow_up import ON_FAILURE, OnFailure, follow_up
 from airflow_ml_provider.decisions.stage_rules import require_branch
-from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators.sound_settings import settings_of
+from airflow_ml_provider.exceptions import StageConfigurationError, settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:

@@ -40,9 +40,9 @@ class CommitOperator(BaseOperator):
             StoreUnavailableError: The store did not answer.
         """
         # Not imported with the module: parsing a DAG needs nothing of what running it needs.
-        from airflow_ml_provider.operators.claiming import commit
-        from airflow_ml_provider.operators.identity import StageIdentity
-        from airflow_ml_provider.operators.settings import MlSettings
+        from airflow_ml_provider.attempts.identity import StageIdentity
+        from airflow_ml_provider.settings import MlSettings
+        from airflow_ml_provider.sources.claiming import commit
 
         identity = StageIdentity.of(context, store=MlSettings.read(store=self.store).store)
         commit(context, identity=identity, sources=self.sources)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_ml_provider.decisions.gate_rules import CHAMPION, Gate, GateError, judge_all
+from airflow_ml_provider.decisions.models.gate_rules import CHAMPION, Gate, GateError, judge_all
 from airflow_ml_provider.decisions.stage_rules import require_evaluation
-from airflow_ml_provider.exceptions import GateFailedError, StageConfigurationError
+from airflow_ml_provider.exceptions import GateFailedError, StageConfigurationError, settings_of
 from airflow_ml_provider.operators.checked_stage import CheckedStageOperator
-from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.protocol.metrics import all_metrics
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.attempts.identity import StageIdentity
     from airflow_ml_provider.protocol.result import StageResult
 
 TASKS = ("regression", "classification", "clustering", "ranking")

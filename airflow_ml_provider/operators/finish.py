@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, TriggerRule
 
@@ -23,6 +23,8 @@ class FinishOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ()
+    closes_mlflow_runs: ClassVar[bool] = True
+    """Whether stages of its DAG leave closing the DagRun's MLflow run to it."""
 
     def __init__(self, *, mlflow_conn_id: str = "mlflow_default", store: str | None = None, **kwargs: Any) -> None:
         kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
@@ -40,6 +42,6 @@ class FinishOperator(BaseOperator):
             MlflowError: MLflow refused the request.
         """
         # Not imported with the module: parsing a DAG needs nothing of what running it needs.
-        from airflow_ml_provider.operators.closing import close_runs
+        from airflow_ml_provider.cleanup.closing import close_runs
 
         close_runs(context, mlflow_conn_id=self.mlflow_conn_id, store=self.store)

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.decisions.stage_rules import require_ingest
-from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators.sound_settings import settings_of
+from airflow_ml_provider.exceptions import StageConfigurationError, settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.attempts.identity import StageIdentity
     from airflow_ml_provider.protocol.request import StageRequest
 
 
@@ -55,7 +54,7 @@ class IngestOperator(StageOperator):
             return "what code fetches from outside may have changed"
         from airflow_ml_provider.artifacts.errors import StoreError
         from airflow_ml_provider.artifacts.listing import fingerprint
-        from airflow_ml_provider.operators.settings import MlSettings
+        from airflow_ml_provider.settings import MlSettings
 
         uri = request.options["uri"]
         if "://" not in uri and MlSettings.read(store=self.store, runner=self.runner).runner == "kubernetes":

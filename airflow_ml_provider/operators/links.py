@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
 
+from airflow_ml_provider.tracking.run_link import MLFLOW_RUN_URL
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-MLFLOW_RUN_URL = "mlflow_run_url"
 MODEL_VERSION_URL = "model_version_url"
 ENDPOINT_URL = "endpoint_url"
 

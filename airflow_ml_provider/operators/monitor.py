@@ -11,15 +11,15 @@ from airflow.sdk import Asset, AssetAlias
 
 from airflow_ml_provider.artifacts.layout import join, store_segment
 from airflow_ml_provider.artifacts.objects import read_object, write_object
+from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.decisions.alarm import Alarm, is_told
-from airflow_ml_provider.decisions.gate import judge
 from airflow_ml_provider.decisions.limits import judged_now, require_known
+from airflow_ml_provider.decisions.models.gate import judge
 from airflow_ml_provider.exceptions import DriftError, StageConfigurationError
 from airflow_ml_provider.operators.evaluate import TASKS
-from airflow_ml_provider.operators.identity import StageIdentity
-from airflow_ml_provider.operators.settings import MlSettings
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.metrics import all_metrics
+from airflow_ml_provider.settings import MlSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_ml_provider.decisions.leftover import Owner
+    from airflow_ml_provider.decisions.pods.leftover import Owner
 
 
 class ReapOperator(BaseOperator):
@@ -55,7 +55,7 @@ class ReapOperator(BaseOperator):
             ClusterError: Kubernetes refused or did not answer.
             MlflowError: MLflow refused or did not answer.
         """
-        from airflow_ml_provider.operators.reaping import leftovers
+        from airflow_ml_provider.cleanup.reaping import leftovers
 
         instance = context["ti"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.attempts.identity import StageIdentity
     from airflow_ml_provider.protocol.result import StageResult
 
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_.\- ]{1,200}"

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_ml_provider.decisions.gate import judge
-from airflow_ml_provider.decisions.serving import Revision, Serving, checked_steps, guard_at
+from airflow_ml_provider.decisions.models.gate import judge
+from airflow_ml_provider.decisions.serving.rollout import Revision, Serving, checked_steps, guard_at
 from airflow_ml_provider.decisions.stage_rules import require_serve
-from airflow_ml_provider.exceptions import CheckFailedError, GateFailedError, StageConfigurationError
+from airflow_ml_provider.exceptions import CheckFailedError, GateFailedError, StageConfigurationError, settings_of
 from airflow_ml_provider.operators.links import ENDPOINT_URL, EndpointLink, MlflowRunLink
-from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
     from kubernetes.client import V1Pod
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.operators.identity import StageIdentity
-    from airflow_ml_provider.operators.promotion import Promotion
-    from airflow_ml_provider.operators.serve_checks import ServeChecks
-    from airflow_ml_provider.operators.serving_target import ServingTarget
+    from airflow_ml_provider.attempts.identity import StageIdentity
     from airflow_ml_provider.protocol.result import StageResult
+    from airflow_ml_provider.serving.checks import ServeChecks
+    from airflow_ml_provider.serving.promotion import Promotion
+    from airflow_ml_provider.serving.target import ServingTarget
 
 TARGETS = ("deployment", "kserve", "local")
 ENDPOINT_TAG = "airflow_ml.endpoint"
@@ -210,8 +209,8 @@ class ServeOperator(StageOperator):
         flip: Callable[[Revision], None],
         champion: Callable[[str], str | None],
     ) -> Promotion:
-        from airflow_ml_provider.operators.promotion import Canary, Promotion
-        from airflow_ml_provider.operators.serve_checks import ServeChecks
+        from airflow_ml_provider.serving.checks import ServeChecks
+        from airflow_ml_provider.serving.promotion import Canary, Promotion
 
         self._checks = checks = ServeChecks(self, context, smoke=smoke)
         watched: list[dict[str, float]] = []
@@ -242,7 +241,7 @@ class ServeOperator(StageOperator):
         )
 
     def _place(self, context: Context) -> tuple[ServingTarget, Revision]:
-        from airflow_ml_provider.operators.serving_places import serving_place
+        from airflow_ml_provider.serving.places import serving_place
 
         name, version = self._version()
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import Asset
 
-from airflow_ml_provider.decisions.settling import Quiet, Settling
+from airflow_ml_provider.decisions.data.settling import Quiet, Settling
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.hooks.origins import AssetEvents, Files, Origin, described
 from airflow_ml_provider.operators.stage import StageOperator
+from airflow_ml_provider.sources.origins import AssetEvents, Files, Origin, described
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.hooks.watched_source import WatchedSource
-    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.attempts.identity import StageIdentity
+    from airflow_ml_provider.sources.watched_source import WatchedSource
 
 DEFAULT_SETTLE = timedelta(minutes=1)
 DEFAULT_MAX_OBJECTS = 10_000
@@ -81,9 +81,9 @@ class SourceOperator(StageOperator):
             AirflowSkipException: Nothing is new.
             ClaimReleasedError: What this run was given was given to another meanwhile.
         """
-        from airflow_ml_provider.operators.claiming import objects_of_run
-        from airflow_ml_provider.operators.source_content import content_of
         from airflow_ml_provider.protocol.manifest import to_lines
+        from airflow_ml_provider.sources.claiming import objects_of_run
+        from airflow_ml_provider.sources.content import content_of
 
         source = self.watched(context, store=identity.store, pipeline=identity.pipeline)
         objects = objects_of_run(self, context, identity=identity, source=source)
@@ -96,7 +96,7 @@ class SourceOperator(StageOperator):
 
     def watched(self, context: Context, *, store: str, pipeline: str) -> WatchedSource:
         """Return the source as sensors, triggers and claims look at it."""
-        from airflow_ml_provider.hooks.watched_source import WatchedSource
+        from airflow_ml_provider.sources.watched_source import WatchedSource
 
         origin = self.origin
         if isinstance(origin, Files):

@@ -13,23 +13,22 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from airflow_ml_provider.decisions.stage_rules import require_code, require_different_names
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.exceptions import StageConfigurationError, settings_of
+from airflow_ml_provider.execution.templates import JsonTemplates
 from airflow_ml_provider.operators.links import MlflowRunLink
-from airflow_ml_provider.operators.pod_arguments import require_effect, schedule_timeout
-from airflow_ml_provider.operators.sound_settings import settings_of
-from airflow_ml_provider.operators.templates import JsonTemplates
 from airflow_ml_provider.pod.resources import resource_requirements
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
+from airflow_ml_provider.runners.pod_arguments import require_effect, schedule_timeout
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context, ExceptionRetryPolicy
     from kubernetes.client import V1Job, V1Pod
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
+    from airflow_ml_provider.attempts.identity import StageIdentity
     from airflow_ml_provider.decisions.reuse import CachePolicy
-    from airflow_ml_provider.operators.execution import StageExecution
-    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.execution.stage_execution import StageExecution
     from airflow_ml_provider.protocol.request import StageRequest
     from airflow_ml_provider.protocol.result import StageResult
 
@@ -85,6 +84,8 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
     body: ClassVar[str | None] = None
     body_calls_code: bool = False
     """Whether the body runs also where there is code, and calls it."""
+    runs_pods: ClassVar[bool] = True
+    """Whether pods with a stage's labels may be left of its tasks."""
     needs_tracking: bool = False
     run_per_attempt: ClassVar[bool] = True
     """Whether each attempt has an MLflow run of its own."""
@@ -185,7 +186,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
 
     def _begin_execution(self, context: Context) -> StageExecution:
         # Not imported with the module: parsing a DAG needs nothing of what running a stage needs.
-        from airflow_ml_provider.operators.execution import StageExecution
+        from airflow_ml_provider.execution.stage_execution import StageExecution
 
         self._execution = StageExecution(self, context)
         if self._killed:
@@ -197,7 +198,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except (TaskDeferralError, TaskDeferralTimeout) as error:
-            from airflow_ml_provider.operators.execution import StageExecution
+            from airflow_ml_provider.execution.stage_execution import StageExecution
 
             StageExecution(self, context).abandon(error)
 
@@ -218,7 +219,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
 
     def tracked_params(self, result: StageResult) -> dict[str, Any]:
         """Return the params that the stage's MLflow run shows, those that the code took by default among them."""
-        from airflow_ml_provider.operators.stage_request import merged_hyperparameters
+        from airflow_ml_provider.execution.stage_request import merged_hyperparameters
 
         return {**result.values.get(DEFAULT_PARAMS, {}), **merged_hyperparameters(self)}
 
@@ -247,13 +248,13 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         Raises:
             StageConfigurationError: ``cache`` holds what it may not.
         """
-        from airflow_ml_provider.operators.cache_policy import cache_policy
+        from airflow_ml_provider.reuse.cache_policy import cache_policy
 
         return cache_policy(self.cache, task_id=self.task_id)
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> V1Pod:
         """Return the pod of the arguments, template, connection and config, without what makes it a stage's."""
-        from airflow_ml_provider.operators.settings import MlSettings
+        from airflow_ml_provider.settings import MlSettings
 
         settings = MlSettings.read(store=self.store, runner=self.runner)
         if not (self.pod_template_file or self.pod_template_dict or self.full_pod_spec):
@@ -272,7 +273,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
     @cached_property
     def _incluster_namespace(self) -> str | None:
         # Where KubernetesPodOperator looks when neither arguments, template nor connection name a namespace.
-        from airflow_ml_provider.operators.settings import MlSettings
+        from airflow_ml_provider.settings import MlSettings
 
         settings = MlSettings.read(store=self.store, runner=self.runner)
         return settings.namespace or super()._incluster_namespace
@@ -294,7 +295,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         Raises:
             StageConfigurationError: The code cannot be packed.
         """
-        from airflow_ml_provider.operators.code import packed_body, packed_folder
+        from airflow_ml_provider.execution.code import packed_body, packed_folder
 
         if self.code:
             return packed_folder(Path(self.path_beside(context, self.code)))
@@ -307,7 +308,6 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         return str(Path(self.base_folder or Path(context["dag"].fileloc).parent) / path)
 
     def _require_sound(self) -> None:
-        given = bool(self.run or self.command)
         if self.io not in (None, "direct", "staged"):
             raise StageConfigurationError(f"stage {self.task_id!r}: io is {self.io!r}; allowed are direct, staged")
         with settings_of(self.task_id):
@@ -318,7 +318,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
                 checkpoints=self.checkpoints,
                 may_lack=self.body is not None,
             )
-            if given:
+            if self.run or self.command:
                 inputs, fixed = (
                     found if isinstance(found, Mapping) else () for found in (self.inputs, self.hyperparameters)
                 )

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.decisions.search_space import algorithm, objectives, search_range, search_space
 from airflow_ml_provider.decisions.stage_rules import require_tune
-from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators.sound_settings import settings_of
+from airflow_ml_provider.exceptions import StageConfigurationError, settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from kubernetes.client import V1Job, V1Pod
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.attempts.identity import StageIdentity
     from airflow_ml_provider.protocol.request import StageRequest
     from airflow_ml_provider.protocol.result import StageResult
 

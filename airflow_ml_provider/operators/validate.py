@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.decisions.stage_rules import require_validate
-from airflow_ml_provider.exceptions import StageConfigurationError, ValidationFailedError
+from airflow_ml_provider.exceptions import StageConfigurationError, ValidationFailedError, settings_of
 from airflow_ml_provider.operators.checked_stage import CheckedStageOperator
-from airflow_ml_provider.operators.sound_settings import settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.operators.identity import StageIdentity
+    from airflow_ml_provider.attempts.identity import StageIdentity
     from airflow_ml_provider.protocol.result import StageResult
 
 
@@ -46,7 +45,7 @@ class ValidateOperator(CheckedStageOperator):
 
     def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
         """Put the suite into the store and return its reference."""
-        from airflow_ml_provider.spec.suite import SuiteError, check_suite
+        from airflow_ml_provider.spec.checks.suite import SuiteError, check_suite
 
         path = Path(self.path_beside(context, self.suite))
         try:

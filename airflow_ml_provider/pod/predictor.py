@@ -10,7 +10,7 @@ from typing import Any
 
 from kubernetes.client import ApiClient, V1Deployment
 
-from airflow_ml_provider.decisions.kserve import GROUP, VERSION, Ask
+from airflow_ml_provider.decisions.serving.kserve import GROUP, VERSION, Ask
 from airflow_ml_provider.pod.server import ENDPOINT_LABEL
 from airflow_ml_provider.protocol.serving import PORT
 

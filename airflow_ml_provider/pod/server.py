@@ -31,7 +31,7 @@ from kubernetes.client import (
     V2ResourceMetricSource,
 )
 
-from airflow_ml_provider.decisions.serving import ALL, Revision, Serving
+from airflow_ml_provider.decisions.serving.rollout import ALL, Revision, Serving
 from airflow_ml_provider.pod.compose import stage_container
 from airflow_ml_provider.pod.injection import BOOTSTRAP, packed_runtime
 from airflow_ml_provider.pod.security import restrict

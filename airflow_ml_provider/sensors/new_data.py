@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator
 
-from airflow_ml_provider.decisions.settling import Settling
-from airflow_ml_provider.hooks.origins import Files, Origin, described, is_partitioned
+from airflow_ml_provider.decisions.data.settling import Settling
 from airflow_ml_provider.operators.source import DEFAULT_SETTLE, settling_of
+from airflow_ml_provider.sources.origins import Files, Origin, described, is_partitioned
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_ml_provider.hooks.watched_source import WatchedSource
+    from airflow_ml_provider.sources.watched_source import WatchedSource
 
 
 class NewDataSensor(BaseSensorOperator):
@@ -97,8 +97,8 @@ class NewDataSensor(BaseSensorOperator):
         return context["dag_run"].partition_key if is_partitioned(self.origin) else None
 
     def _source(self, context: Context) -> WatchedSource:
-        from airflow_ml_provider.hooks.watched_source import WatchedSource
-        from airflow_ml_provider.operators.settings import MlSettings
+        from airflow_ml_provider.settings import MlSettings
+        from airflow_ml_provider.sources.watched_source import WatchedSource
 
         origin = self.origin
         if isinstance(origin, Files) and "://" not in origin.uri:

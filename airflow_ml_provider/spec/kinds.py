@@ -11,7 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from airflow_ml_provider.spec import stages
 from airflow_ml_provider.spec.checked import Checked
-from airflow_ml_provider.spec.problems import did_you_mean
+from airflow_ml_provider.spec.checks.problems import did_you_mean
 from airflow_ml_provider.spec.stages import StageSpec
 
 MODELS_GROUP = "airflow_ml_provider.stage_models"

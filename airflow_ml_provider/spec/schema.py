@@ -9,12 +9,12 @@ from pydantic import BaseModel
 
 from airflow_ml_provider.protocol.names import NAME_PATTERN
 from airflow_ml_provider.spec.cache import CacheSpec
+from airflow_ml_provider.spec.documents.resolve import DEFAULTS, ENVIRONMENTS
 from airflow_ml_provider.spec.drift_schedule import DriftSchedule
 from airflow_ml_provider.spec.kinds import built_in_models
 from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
 from airflow_ml_provider.spec.pipeline import PipelineSpec, TrackingSpec
 from airflow_ml_provider.spec.pod import PodSpec
-from airflow_ml_provider.spec.resolve import DEFAULTS, ENVIRONMENTS
 from airflow_ml_provider.spec.resources import Resources
 from airflow_ml_provider.spec.sources import DataSchedule, SettleSpec, SourceSpec
 from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec

@@ -10,8 +10,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_ml_provider.decisions.wake_up import WakeUps
-from airflow_ml_provider.hooks.watched_source import WatchedSource
+from airflow_ml_provider.decisions.data.wake_up import WakeUps
+from airflow_ml_provider.sources.watched_source import WatchedSource
 from airflow_ml_provider.triggers.shared_looks import Watcher, looks, watching
 
 

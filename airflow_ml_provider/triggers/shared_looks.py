@@ -14,9 +14,9 @@ from airflow.sdk.exceptions import AirflowException
 
 from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.artifacts.ledger import Ledger
-from airflow_ml_provider.decisions.new_data import Look, Looking
-from airflow_ml_provider.decisions.settling import Sightings
-from airflow_ml_provider.hooks.watched_source import WatchedSource
+from airflow_ml_provider.decisions.data.new_data import Look, Looking
+from airflow_ml_provider.decisions.data.settling import Sightings
+from airflow_ml_provider.sources.watched_source import WatchedSource
 
 log = logging.getLogger(__name__)
 

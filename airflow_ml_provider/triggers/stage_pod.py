@@ -13,19 +13,19 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_ml_provider.decisions.log_lines import LogLines
-from airflow_ml_provider.decisions.log_position import (
+from airflow_ml_provider.decisions.outcome import StageOutcome
+from airflow_ml_provider.decisions.pods.log_lines import LogLines
+from airflow_ml_provider.decisions.pods.log_position import (
     LONGEST_REST_SECONDS,
     TAIL_LINES,
     LogPosition,
     lines_to_repeat,
     rest_seconds,
 )
-from airflow_ml_provider.decisions.outage import Outage
-from airflow_ml_provider.decisions.outcome import StageOutcome
-from airflow_ml_provider.decisions.pending import Patience, StartClock
-from airflow_ml_provider.decisions.pod_news import PodNews
-from airflow_ml_provider.decisions.pod_state import PodState
+from airflow_ml_provider.decisions.pods.outage import Outage
+from airflow_ml_provider.decisions.pods.pending import Patience, StartClock
+from airflow_ml_provider.decisions.pods.pod_news import PodNews
+from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.async_pods import AsyncPods
 from airflow_ml_provider.hooks.pod_log import RECONNECT_SECONDS, RETRY_SECONDS

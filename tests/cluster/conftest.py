@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_ml_provider.cli.manifests import manifests
+from airflow_ml_provider.cli.admin.manifests import manifests
 from airflow_ml_provider.testing.airflow_server import AirflowServer
 from airflow_ml_provider.testing.mlflow_server import MlflowServer
 from airflow_ml_provider.testing.server_process import ServerProcess, free_port

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from airflow_ml_provider.cli.manifests import RULES
+from airflow_ml_provider.cli.admin.manifests import RULES
 
 
 def doctor(airflow, *arguments):

@@ -6,7 +6,7 @@ import multiprocessing
 import pytest
 from mlflow import MlflowClient
 
-from airflow_ml_provider.decisions.serving import Serving
+from airflow_ml_provider.decisions.serving.rollout import Serving
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.testing.airflow_api import wait_until
 from tests.live.kserve import KServe, Resources

@@ -6,7 +6,7 @@ import multiprocessing
 import pytest
 from mlflow import MlflowClient
 
-from airflow_ml_provider.decisions.serving import Serving
+from airflow_ml_provider.decisions.serving.rollout import Serving
 from airflow_ml_provider.testing.airflow_api import wait_until
 from tests.live.promoter import Place, deployment_target, run
 from tests.live.traffic import Traffic, answers

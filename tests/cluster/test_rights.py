@@ -10,7 +10,7 @@ import pytest
 import yaml
 from kubernetes import client, config
 
-from airflow_ml_provider.cli.manifests import ROLE, RULES, manifests
+from airflow_ml_provider.cli.admin.manifests import ROLE, RULES, manifests
 from airflow_ml_provider.exceptions import ClusterForbiddenError
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.inference_services import InferenceServices

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
-from airflow_ml_provider.decisions.pod_state import PodState
+from airflow_ml_provider import settings
+from airflow_ml_provider.decisions.pods.pod_outcome import read_pod_outcome
+from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.hooks.pods import Pods
-from airflow_ml_provider.operators import settings
-from airflow_ml_provider.operators.pod_runner import PodRunner
-from airflow_ml_provider.operators.runner import Ended, ended_pod
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.result import StageResult
+from airflow_ml_provider.runners.pod_runner import PodRunner
+from airflow_ml_provider.runners.runner import Ended, ended_pod
 
 
 class TaskState(dict[str, Any]):

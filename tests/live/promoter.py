@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from kubernetes import client, config
 
-from airflow_ml_provider.decisions.serving import Revision, shared_requests
+from airflow_ml_provider.decisions.serving.rollout import Revision, shared_requests
 from airflow_ml_provider.hooks.inference_services import InferenceServices
 from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.hooks.serving_objects import ServingObjects
-from airflow_ml_provider.operators.deployment_target import DeploymentTarget
-from airflow_ml_provider.operators.kserve_target import KServeTarget
-from airflow_ml_provider.operators.promotion import Canary, Promotion
 from airflow_ml_provider.pod.predictor import predictor
 from airflow_ml_provider.pod.server import server_deployment
 from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.serving.deployment_target import DeploymentTarget
+from airflow_ml_provider.serving.kserve_target import KServeTarget
+from airflow_ml_provider.serving.promotion import Canary, Promotion
 
 SERVER = """\
 import http.server, os, signal, sys

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from airflow_ml_provider.operators.pod_arguments import ARGUMENTS, stock_defaults
+from airflow_ml_provider.runners.pod_arguments import ARGUMENTS, stock_defaults
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "pod-arguments.md"
 _HEAD = """\

@@ -5,10 +5,10 @@ import json
 import pytest
 from pydantic import JsonValue, TypeAdapter
 
-from airflow_ml_provider.decisions.another_pod import Spent
-from airflow_ml_provider.operators.attempt import Attempt, PodIdentity
-from airflow_ml_provider.operators.tracking import StageRuns
+from airflow_ml_provider.attempts.attempt import Attempt, PodIdentity
+from airflow_ml_provider.decisions.pods.another_pod import Spent
 from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.tracking.stage_tracking import StageRuns
 
 
 class TaskStateStore(dict):

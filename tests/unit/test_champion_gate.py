@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_ml_provider.decisions.champion import Tolerance
-from airflow_ml_provider.decisions.gate_rules import Gate, GateError, judge_all
+from airflow_ml_provider.decisions.models.champion import Tolerance
+from airflow_ml_provider.decisions.models.gate_rules import Gate, GateError, judge_all
 
 
 def judged(gate, mine, theirs, *, intervals=None, slices=None):

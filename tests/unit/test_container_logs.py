@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_ml_provider.decisions.pod_state import PodState
+from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterForbiddenError, ClusterUnavailableError
-from airflow_ml_provider.operators.container_logs import ContainerLogs
+from airflow_ml_provider.runners.container_logs import ContainerLogs
 
 POD = {"spec": {"initContainers": [{"name": "prep"}], "containers": [{"name": "base"}, {"name": "side"}]}}
 FAILED = PodState("u", "Failed", failed_init="prep", init_failure="init container 'prep' failed")

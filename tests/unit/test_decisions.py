@@ -1,9 +1,9 @@
 import pytest
 
 from airflow_ml_provider.decisions.follow_up import FollowUp, follow_up
-from airflow_ml_provider.decisions.gate import Threshold, judge
-from airflow_ml_provider.decisions.leftover import Owner, is_over
+from airflow_ml_provider.decisions.models.gate import Threshold, judge
 from airflow_ml_provider.decisions.outcome import read_outcome
+from airflow_ml_provider.decisions.pods.leftover import Owner, is_over
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
 
 

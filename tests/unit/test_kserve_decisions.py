@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_ml_provider.decisions.kserve import (
+from airflow_ml_provider.decisions.serving.kserve import (
     Ask,
     InferenceState,
     asks_without_knative,
@@ -12,7 +12,7 @@ from airflow_ml_provider.decisions.kserve import (
     next_ask,
     share_of_pods,
 )
-from airflow_ml_provider.decisions.serving import Revision, Serving
+from airflow_ml_provider.decisions.serving.rollout import Revision, Serving
 from tests.live.kserve_rules import KnativeService, propagated, traffic_targets
 
 A, B, C = (Revision(name, "line", version) for name, version in (("v1-a", "1"), ("v2-b", "2"), ("v3-c", "3")))

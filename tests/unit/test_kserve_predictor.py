@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from airflow.providers.cncf.kubernetes.secret import Secret
 
-from airflow_ml_provider.decisions.kserve import Ask
-from airflow_ml_provider.decisions.serving import Revision
+from airflow_ml_provider.decisions.serving.kserve import Ask
+from airflow_ml_provider.decisions.serving.rollout import Revision
 from airflow_ml_provider.operators import ServeOperator
 from airflow_ml_provider.pod.predictor import (
     asked_mode,

@@ -3,8 +3,8 @@
 import pytest
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.operators.identity import StageIdentity
-from airflow_ml_provider.operators.stage_request import origin_of
+from airflow_ml_provider.attempts.identity import StageIdentity
+from airflow_ml_provider.execution.stage_request import origin_of
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.stages.register.lineage import lineage, lineage_tags
 

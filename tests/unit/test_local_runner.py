@@ -9,8 +9,8 @@ import time
 import psutil
 import pytest
 
-from airflow_ml_provider.operators.local_runner import LocalRunner, child_environment
 from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.runners.local_runner import LocalRunner, child_environment
 from airflow_ml_provider.testing.airflow_api import wait_until
 
 

@@ -4,8 +4,8 @@ import sys
 
 import psutil
 
-from airflow_ml_provider.decisions.serving import Revision
-from airflow_ml_provider.operators.local_target import LocalTarget, ServerCommand
+from airflow_ml_provider.decisions.serving.rollout import Revision
+from airflow_ml_provider.serving.local_target import LocalTarget, ServerCommand
 
 
 def test_a_server_lives_although_linux_shows_no_environment_while_it_is_loaded(tmp_path, monkeypatch):

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
 
-from airflow_ml_provider.decisions.champion import Tolerance, compare
-from airflow_ml_provider.decisions.gate import judge
+from airflow_ml_provider.decisions.models.champion import Tolerance, compare
+from airflow_ml_provider.decisions.models.gate import judge
 from airflow_ml_provider.protocol.metrics import METRIC_LIMIT, UNDEFINED, all_metrics, metric_name
 from airflow_ml_provider.protocol.result import RESULT_LIMIT_BYTES, StageResult
 from airflow_ml_provider.runtime.errors import ContractError

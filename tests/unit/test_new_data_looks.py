@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_ml_provider.decisions.settling import Marked, Unchanged
+from airflow_ml_provider.decisions.data.settling import Marked, Unchanged
 from airflow_ml_provider.protocol.manifest import SourceObject
 from tests.looks import in_part, look
 

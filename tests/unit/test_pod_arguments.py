@@ -8,7 +8,7 @@ from airflow.sdk import DAG
 
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators import TrainOperator
-from airflow_ml_provider.operators.pod_arguments import ARGUMENTS, stock_defaults
+from airflow_ml_provider.runners.pod_arguments import ARGUMENTS, stock_defaults
 from tests.mistakes.arguments_page import PAGE, page
 
 STAGE = {"task_id": "train", "run": "m:f", "namespace": "ml", "image": "i:1"}
@@ -86,8 +86,8 @@ def test_a_timeout_of_scheduling_is_how_long_a_pod_waits_for_a_node():
 
 
 def test_a_callback_that_raises_costs_neither_the_log_nor_the_stage(caplog, monkeypatch):
-    from airflow_ml_provider.operators.container_logs import ContainerLogs
-    from airflow_ml_provider.operators.pod_callbacks import PodCallbacks
+    from airflow_ml_provider.runners.container_logs import ContainerLogs
+    from airflow_ml_provider.runners.pod_callbacks import PodCallbacks
 
     seen = []
 

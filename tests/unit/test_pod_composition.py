@@ -17,15 +17,15 @@ from kubernetes.client import ApiClient
 
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.execution.code import packed_built_in
 from airflow_ml_provider.operators import TrainOperator
-from airflow_ml_provider.operators.code import packed_built_in
 from airflow_ml_provider.pod.compose import compose
 from airflow_ml_provider.pod.injection import BOOTSTRAP, RUNTIME_LIMIT_BYTES, STEP_BOOTSTRAP, packed_runtime
 from airflow_ml_provider.pod.names import pod_labels, pod_name
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, RUNTIME_VARIABLE
 from airflow_ml_provider.protocol.names import BODIES
 from airflow_ml_provider.protocol.request import StageRequest
-from airflow_ml_provider.spec.load import load_pipeline
+from airflow_ml_provider.spec.documents.load import load_pipeline
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_ml_provider.decisions.another_pod import Spent, another_pod
-from airflow_ml_provider.decisions.cleanup import deletes
-from airflow_ml_provider.decisions.log_position import LogPosition, lines_to_repeat, rest_seconds
-from airflow_ml_provider.decisions.outage import Outage
 from airflow_ml_provider.decisions.outcome import StageOutcome
-from airflow_ml_provider.decisions.pending import Patience, StartClock, read_pending
-from airflow_ml_provider.decisions.pod_news import PodNews
-from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
-from airflow_ml_provider.decisions.pod_state import PodState, describe
+from airflow_ml_provider.decisions.pods.another_pod import Spent, another_pod
+from airflow_ml_provider.decisions.pods.cleanup import deletes
+from airflow_ml_provider.decisions.pods.log_position import LogPosition, lines_to_repeat, rest_seconds
+from airflow_ml_provider.decisions.pods.outage import Outage
+from airflow_ml_provider.decisions.pods.pending import Patience, StartClock, read_pending
+from airflow_ml_provider.decisions.pods.pod_news import PodNews
+from airflow_ml_provider.decisions.pods.pod_outcome import read_pod_outcome
+from airflow_ml_provider.decisions.pods.pod_state import PodState, describe
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
 from airflow_ml_provider.protocol.termination import termination_message
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_ml_provider.cli.params import patch_of
-from airflow_ml_provider.spec.load import load
-from airflow_ml_provider.spec.problems import SpecError
-from airflow_ml_provider.spec.resolve import resolve
-from airflow_ml_provider.spec.yaml_source import parse_yaml
+from airflow_ml_provider.cli.pipelines.params import patch_of
+from airflow_ml_provider.spec.checks.problems import SpecError
+from airflow_ml_provider.spec.documents.load import load
+from airflow_ml_provider.spec.documents.resolve import resolve
+from airflow_ml_provider.spec.documents.yaml_source import parse_yaml
 
 
 def patched(target, patch):

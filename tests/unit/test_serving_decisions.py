@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_ml_provider.decisions.server_state import server_fault
-from airflow_ml_provider.decisions.serving import (
+from airflow_ml_provider.decisions.serving.rollout import (
     Revision,
     Serving,
     checked_steps,
@@ -17,6 +16,7 @@ from airflow_ml_provider.decisions.serving import (
     shared_requests,
     steps_left,
 )
+from airflow_ml_provider.decisions.serving.server_state import server_fault
 from airflow_ml_provider.pod.server import service_change
 from airflow_ml_provider.runtime.stages.serve.asking import Answer, difference, fault
 from airflow_ml_provider.runtime.stages.serve.counters import LIMITS, Counters, summed

@@ -7,8 +7,8 @@ from kubernetes.client import CoreV1Api
 
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators import ServeOperator
-from airflow_ml_provider.operators.kserve_target import KServeTarget
-from airflow_ml_provider.operators.serving_places import serving_place
+from airflow_ml_provider.serving.kserve_target import KServeTarget
+from airflow_ml_provider.serving.places import serving_place
 
 
 def place(tmp_path, monkeypatch, *, endpoint="line"):

@@ -10,10 +10,10 @@ from airflow_ml_provider.artifacts.claims import SourceClaims
 from airflow_ml_provider.artifacts.errors import StoreUnavailableError
 from airflow_ml_provider.artifacts.listing import objects
 from airflow_ml_provider.artifacts.objects import write_object
-from airflow_ml_provider.decisions.settling import Marked, Quiet
-from airflow_ml_provider.hooks import watched_source
-from airflow_ml_provider.hooks.origins import Files, ModelVersions
-from airflow_ml_provider.hooks.watched_source import WatchedSource
+from airflow_ml_provider.decisions.data.settling import Marked, Quiet
+from airflow_ml_provider.sources import watched_source
+from airflow_ml_provider.sources.origins import Files, ModelVersions
+from airflow_ml_provider.sources.watched_source import WatchedSource
 from airflow_ml_provider.triggers import shared_looks
 from airflow_ml_provider.triggers.new_data import NewDataTrigger
 

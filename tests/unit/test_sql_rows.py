@@ -11,12 +11,12 @@ import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger
-from airflow_ml_provider.decisions.new_data import Looking
-from airflow_ml_provider.decisions.settling import Quiet
+from airflow_ml_provider.decisions.data.new_data import Looking
+from airflow_ml_provider.decisions.data.settling import Quiet
 from airflow_ml_provider.exceptions import SourceUnavailableError, StageConfigurationError
-from airflow_ml_provider.hooks import sql_rows
-from airflow_ml_provider.hooks.origins import SqlRows
-from airflow_ml_provider.hooks.sql_rows import list_rows, read_rows
+from airflow_ml_provider.sources import sql_rows
+from airflow_ml_provider.sources.origins import SqlRows
+from airflow_ml_provider.sources.sql_rows import list_rows, read_rows
 
 ROWS = SqlRows(sql="SELECT * FROM t WHERE k <> 'a%b'", watermark="at", key=("k",), conn_id="db", lookback=10.0)
 

@@ -12,16 +12,16 @@ from airflow_ml_provider.artifacts.code import pack_code
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.decisions.pending import Patience, StartClock
-from airflow_ml_provider.decisions.pod_outcome import read_pod_outcome
-from airflow_ml_provider.decisions.pod_state import PodState, describe
+from airflow_ml_provider.decisions.pods.pending import Patience, StartClock
+from airflow_ml_provider.decisions.pods.pod_outcome import read_pod_outcome
+from airflow_ml_provider.decisions.pods.pod_state import PodState, describe
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators import ContainerOperator, IngestOperator, TrainOperator
-from airflow_ml_provider.operators.stage_pod import stage_pod
 from airflow_ml_provider.protocol.request import StageRequest, Tracking
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.staged import ROOT
 from airflow_ml_provider.protocol.termination import MESSAGE_LIMIT_BYTES, result_in_message
+from airflow_ml_provider.runners.stage_pod import stage_pod
 
 SCRIPT = """
 set -e

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from airflow_ml_provider.spec.suite import SUITE_LIMIT_BYTES, SuiteError, check_suite
+from airflow_ml_provider.spec.checks.suite import SUITE_LIMIT_BYTES, SuiteError, check_suite
 
 
 def test_a_sound_suite_is_returned_as_it_is(tmp_path):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from jinja2.exceptions import SecurityError
 
 from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.execution.stage_request import stage_request
 from airflow_ml_provider.operators import TrainOperator
-from airflow_ml_provider.operators.stage_request import stage_request
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),

@@ -14,8 +14,8 @@ import pytest
 from airflow_ml_provider.artifacts.code import pack_code
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.decisions.search_space import algorithm, objectives, search_range, search_space
-from airflow_ml_provider.operators.local_runner import LocalRunner
 from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.runners.local_runner import LocalRunner
 from airflow_ml_provider.testing.airflow_api import wait_until
 
 CODE = """

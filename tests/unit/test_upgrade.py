@@ -21,14 +21,14 @@ from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
 from airflow_ml_provider.artifacts.results import KeptResult, ResultStore
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.operators.attempt import Attempt
-from airflow_ml_provider.operators.kept_serving import serving_of
-from airflow_ml_provider.operators.local_runner import LocalRunner
+from airflow_ml_provider.attempts.attempt import Attempt
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.pod.server import STATE_ANNOTATION
 from airflow_ml_provider.protocol.manifest import SourceObject, from_lines
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
+from airflow_ml_provider.runners.local_runner import LocalRunner
+from airflow_ml_provider.serving.kept_serving import serving_of
 
 RECORDED = sorted(path.parent for path in (Path(__file__).parents[1] / "upgrade").glob("*/facts.json"))
 CLASSES = {

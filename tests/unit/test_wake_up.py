@@ -1,7 +1,7 @@
 """When a pipeline is woken again."""
 
-from airflow_ml_provider.decisions.new_data import Look
-from airflow_ml_provider.decisions.wake_up import WakeUps
+from airflow_ml_provider.decisions.data.new_data import Look
+from airflow_ml_provider.decisions.data.wake_up import WakeUps
 from airflow_ml_provider.protocol.manifest import SourceObject
 
 NOTHING = Look((), 0, 2, 0, None, (), 5.0, {})

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from airflow_ml_provider.cli.doctor import is_loopback
+from airflow_ml_provider.cli.admin.doctor import is_loopback
 from airflow_ml_provider.exceptions import StageConfigurationError
-from airflow_ml_provider.operators.stage_pod import read_pod_template
+from airflow_ml_provider.runners.stage_pod import read_pod_template
 
 AIRFLOW_ML = Path(sys.executable).parent / "airflow-ml"
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "word", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}

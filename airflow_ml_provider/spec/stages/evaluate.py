@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from airflow_ml_provider.decisions.gate_rules import Gate, GateError
+from airflow_ml_provider.decisions.models.gate_rules import Gate, GateError
 from airflow_ml_provider.decisions.stage_rules import require_branch, require_evaluation
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import ModelName, Name

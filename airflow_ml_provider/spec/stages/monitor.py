@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from airflow_ml_provider.decisions.gate import Threshold
 from airflow_ml_provider.decisions.limits import require_known
+from airflow_ml_provider.decisions.models.gate import Threshold
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import Duration, StageReference
 from airflow_ml_provider.spec.references import Reference

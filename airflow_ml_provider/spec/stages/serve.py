@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from airflow_ml_provider.decisions.gate import Threshold
-from airflow_ml_provider.decisions.serving import checked_steps
+from airflow_ml_provider.decisions.models.gate import Threshold
+from airflow_ml_provider.decisions.serving.rollout import checked_steps
 from airflow_ml_provider.decisions.stage_rules import require_serve
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import Duration, StageReference

@@ -1,0 +1,1 @@
+"""What tasks that are over left behind."""

@@ -1,0 +1,1 @@
+"""``airflow-ml import``: pipelines of other tools."""

@@ -1,0 +1,1 @@
+"""Commands about pipeline files: create, validate, run and inspect."""

@@ -1,0 +1,1 @@
+"""Which objects are new, and when a pipeline is woken for them."""

@@ -1,0 +1,1 @@
+"""Whether a model is good enough, and which one was the champion."""

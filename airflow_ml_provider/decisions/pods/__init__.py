@@ -1,0 +1,1 @@
+"""What a pod's state means for its stage."""

@@ -1,0 +1,1 @@
+"""What serves, and what is to serve next."""

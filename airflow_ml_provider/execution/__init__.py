@@ -1,0 +1,1 @@
+"""One task instance of a stage, from its request to its result."""

@@ -1,0 +1,50 @@
+"""What the task's log, its XComs and its failure say of how a stage ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowException
+
+from airflow_ml_provider.exceptions import FAILURE_CLASSES, StageConfigurationError, StageFailedError
+from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS, all_metrics
+from airflow_ml_provider.protocol.result import StageResult
+from airflow_ml_provider.runners.runner import Ended
+
+SHOWN_METRICS = 50
+
+
+def push(instance: Any, result: StageResult) -> None:
+    """Push one XCom an output and a value, and ``metrics``.
+
+    Args:
+        instance: The task instance.
+        result: The stage's.
+    """
+    pushed: dict[str, Any] = {
+        **{name: ref.to_plain() for name, ref in result.outputs.items()},
+        **{name: value for name, value in result.values.items() if name != DEFAULT_PARAMS},
+        "metrics": dict(result.metrics),
+    }
+    for key, value in pushed.items():
+        instance.xcom_push(key=key, value=value)
+
+
+def summarize(log: Any, result: StageResult) -> None:
+    """Log what a stage measured and committed."""
+    metrics = all_metrics(result.metrics, result.values)
+    if metrics:
+        more = f" and {len(metrics) - SHOWN_METRICS:,} more" if len(metrics) > SHOWN_METRICS else ""
+        shown = ", ".join(f"{name} {value:.6g}" for name, value in list(metrics.items())[:SHOWN_METRICS])
+        log.info("Metrics: %s%s", shown, more)
+    for name, ref in result.outputs.items():
+        log.info("Output %s: %s, %s bytes, %s, in %s", name, ref.type, f"{ref.size:,}", ref.digest, ref.uri)
+
+
+def failure_of(ended: Ended) -> AirflowException:
+    """Return what a task fails with after an attempt that failed; its class says whether a retry helps."""
+    tail = "".join(f"\n  | {line}" for line in ended.tail)
+    message = f"{ended.outcome.message}{tail and chr(10) + 'Last lines of its log:' + tail}"
+    if not ended.outcome.retry_helps:
+        return StageConfigurationError(message)
+    return FAILURE_CLASSES.get(ended.outcome.verdict, StageFailedError)(message)

@@ -1,0 +1,1 @@
+"""Results of stages that are taken again instead of being made anew."""

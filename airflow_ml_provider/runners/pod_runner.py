@@ -1,0 +1,348 @@
+"""The Kubernetes runner: a stage as a pod, followed by a watch."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
+from airflow.sdk.exceptions import AirflowTaskTimeout
+from kubernetes.client import V1Job, V1Pod
+
+from airflow_ml_provider.attempts.attempt import Attempt, PodIdentity
+from airflow_ml_provider.decisions.outcome import StageOutcome
+from airflow_ml_provider.decisions.pods.cleanup import deletes
+from airflow_ml_provider.decisions.pods.pending import StartClock
+from airflow_ml_provider.decisions.pods.pod_outcome import read_pod_outcome
+from airflow_ml_provider.decisions.pods.pod_state import PodState
+from airflow_ml_provider.exceptions import ClusterCapacityError, ClusterError, ClusterForbiddenError, StageKilledError
+from airflow_ml_provider.hooks.cluster_errors import LoginRefusedError
+from airflow_ml_provider.hooks.jobs import create_job
+from airflow_ml_provider.hooks.pod_watch import pod_states
+from airflow_ml_provider.hooks.pods import Pods
+from airflow_ml_provider.pod.compose import stage_container
+from airflow_ml_provider.pod.resources import give_memory
+from airflow_ml_provider.pod.worker_job import owned_by
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.protocol.result import StageResult
+from airflow_ml_provider.protocol.termination import digest_in_message, result_digest, result_in_message
+from airflow_ml_provider.runners.container_logs import ContainerLogs
+from airflow_ml_provider.runners.pod_callbacks import PodCallbacks
+from airflow_ml_provider.runners.pod_story import PodStory
+from airflow_ml_provider.runners.pod_waiting import deadline, patience, pod_trigger
+from airflow_ml_provider.runners.runner import Ended, ended_pod, read_result
+from airflow_ml_provider.runners.stage_pod import log_container, stage_pod
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+    from airflow_ml_provider.operators.stage import StageOperator
+
+
+QUOTA_SECONDS = 5.0
+"""How often a pod that a quota refused is asked for again."""
+
+_TICK_SECONDS = 1.0
+
+
+class _Stop:
+    """Put among the pod's changes when the task is told to end."""
+
+
+_Change: TypeAlias = dict[str, Any] | Exception | _Stop | None
+
+
+class PodRunner:
+    """Runs one request as a pod.
+
+    Args:
+        operator: The stage; its arguments describe the pod.
+        context: The task's context.
+    """
+
+    def __init__(self, operator: StageOperator, context: Context) -> None:
+        self._operator = operator
+        self._context = context
+        self._pod: V1Pod | None = None
+        self._companion: V1Job | None = None
+        self._identity: PodIdentity | None = None
+        self._attempt_uri = ""
+        self._changes: SimpleQueue[_Change] = SimpleQueue()
+        self._stopped = False
+        self._namespaces: dict[str, Pods] = {}
+        self._callbacks = PodCallbacks(operator, context)
+
+    def prepare(self, request: StageRequest, *, secrets: Mapping[str, str], memory: int) -> PodIdentity:
+        """Compose the pod.
+
+        Raises:
+            StageConfigurationError: The arguments give no pod that can run a stage.
+        """
+        own = 0 if self._operator.has_companion else memory
+        pod = self._pod = stage_pod(self._operator, self._context, request, secrets=secrets, memory=own)
+        if self._operator.has_companion:
+            self._companion = self._operator.companion(pod)
+            if memory:
+                # What ran out of memory is the stage's pod, and not what runs beside it.
+                container = self._operator.base_container_name
+                give_memory(stage_container(pod, container, stage=request.stage), memory)
+        self._identity = PodIdentity(pod.metadata.namespace, pod.metadata.name)
+        self._attempt_uri = request.attempt_uri
+        return self._identity
+
+    def start(self, *, patient: bool) -> str:
+        """Create the pod.
+
+        Args:
+            patient: Whether to wait here when a quota refuses it.
+
+        Raises:
+            ClusterForbiddenError: The right to create pods is missing.
+            ClusterCapacityError: A quota is used up, and was for as long as ``capacity_timeout`` says.
+            ClusterError: Kubernetes refused the pod.
+            StageKilledError: ``stop`` was called before.
+        """
+        assert self._pod is not None
+        assert self._identity is not None
+        if self._stopped:
+            raise StageKilledError("the task was told to end before its stage began")
+        pods = self._pods(self._identity)
+        self._callbacks.made(self._pod)
+        created = self._create(pods, self._pod) if patient else pods.create(self._pod)
+        self._identity = PodIdentity(self._identity.namespace, self._identity.name, created["metadata"]["uid"])
+        with ExitStack() as on_error:
+            on_error.callback(self._remove, self._identity, succeeded=False, ended=False)
+            self._start_companion(self._identity)
+            on_error.pop_all()
+        self._callbacks.created(created)
+        instance = self._context["ti"]
+        instance.xcom_push(key="pod_name", value=self._identity.name)
+        instance.xcom_push(key="pod_namespace", value=self._identity.namespace)
+        return self._identity.uid
+
+    def is_running(self, attempt: Attempt) -> bool:
+        """Whether the attempt's pod is there, was not deleted, and its stage has not ended."""
+        pod = None if attempt.pod is None else self._pods(attempt.pod).read(attempt.pod.name)
+        if pod is None:
+            return False
+        state = PodState.of(pod, container=self._operator.base_container_name)
+        return not state.ended and not state.deleting
+
+    def follow(self, attempt: Attempt) -> None:
+        """Take over a pod that runs."""
+        self._identity = attempt.pod
+        self._attempt_uri = attempt.uri
+
+    def accompany(self, attempt: Attempt, request: StageRequest, *, secrets: Mapping[str, str]) -> None:
+        """Start what runs beside a pod that is followed, should the one who created the pod not have come so far."""
+        if self._operator.has_companion and attempt.pod is not None:
+            self.prepare(request, secrets=secrets, memory=attempt.spent.memory)
+            try:
+                self._start_companion(attempt.pod)
+            except ClusterError as error:
+                # It is there most likely, and a study that waits for its workers says so.
+                self._operator.log.warning("What runs beside pod %s could not be looked after: %s", attempt.pod, error)
+
+    def wait(self) -> Ended:
+        """Follow the pod to the end of its stage, log what it logs, remove it.
+
+        Raises:
+            ClusterUnavailableError: The API server was away for 15 minutes.
+            StageKilledError: ``stop`` was called; the pod was deleted, unless ``on_kill_action`` keeps it.
+        """
+        assert self._identity is not None
+        identity = self._identity
+        pods = self._pods(identity)
+        story = PodStory(pods, identity, log=self._operator.log)
+        logs = self._logs(pods, identity)
+        changes, followed = self._changes, threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(pods, identity.name, changes, followed), daemon=True)
+        with ExitStack() as on_error:
+            on_error.callback(followed.set)
+            on_error.callback(self._remove, identity, succeeded=False, ended=False)
+            watcher.start()
+            outcome, state = self._until_end(story, logs)
+            on_error.pop_all()
+        followed.set()
+        # What the watch of this pod still says is not about the next one.
+        self._changes = SimpleQueue()
+        if not logs.finish(state):
+            self._operator.log.warning("The end of the container's log did not come in time: lines may be missing")
+        result = self._result(state)
+        if outcome is None:
+            outcome = read_pod_outcome(state, result)
+        if outcome.verdict != "success":
+            story.tell_events()
+        self._end(identity, outcome, state)
+        return ended_pod(outcome, result, logs.tail, state)
+
+    def _logs(self, pods: Pods, identity: PodIdentity) -> ContainerLogs:
+        return ContainerLogs(
+            pods,
+            identity.name,
+            operator=self._operator,
+            container=log_container(self._operator),
+            callbacks=self._callbacks,
+        )
+
+    def _end(self, identity: PodIdentity, outcome: StageOutcome, state: PodState | None) -> None:
+        """Remove a pod that was followed to its end, with what is called around that."""
+        pod: dict[str, Any] | None = None
+        if self._operator.callbacks:
+            with suppress(ClusterError, ClusterForbiddenError):
+                pod = self._pods(identity).read(identity.name)
+        with ExitStack() as stack:
+            stack.callback(self._callbacks.removed, pod)
+            stack.callback(
+                self._remove,
+                identity,
+                succeeded=outcome.verdict == "success",
+                ended=state is None or state.ended,
+                active=state is not None and state.phase in ("Pending", "Running"),
+            )
+            self._callbacks.completed(pod)
+
+    def trigger(self) -> BaseTrigger:
+        """Return what waits for the pod in a triggerer."""
+        assert self._identity is not None
+        return pod_trigger(self._operator, self._context, self._identity)
+
+    def deadline(self) -> float | None:
+        """Return when the task's time is up, in seconds since the epoch; ``None`` without a timeout."""
+        return deadline(self._operator, self._context)
+
+    def harvest(self, attempt: Attempt, event: Mapping[str, Any]) -> Ended:
+        """Return what the trigger saw as the end of an attempt, and remove its pod.
+
+        Raises:
+            AirflowTaskTimeout: The task's time was up.
+            ClusterError: The pod could not be followed.
+        """
+        assert attempt.pod is not None
+        self.follow(attempt)
+        state = None if event["state"] is None else PodState(**event["state"])
+        ended = event["gone"] or (state is not None and state.ended)
+        result = self._result(state)
+        outcome = StageOutcome(**event["outcome"]) if event["outcome"] else read_pod_outcome(state, result)
+        undecided = not ended and (event["timed_out"] or event["failure"])
+        logs = self._logs(self._pods(attempt.pod), attempt.pod)
+        logs.show(state)
+        if undecided:
+            self._remove(attempt.pod, succeeded=False, ended=False)
+        else:
+            self._end(attempt.pod, outcome, state)
+        if undecided and event["timed_out"]:
+            raise AirflowTaskTimeout(f"pod {attempt.pod} was deleted: the task's execution_timeout was over")
+        if undecided:
+            name, message = event["failure"]
+            refused = name in (ClusterForbiddenError.__name__, LoginRefusedError.__name__)
+            raise (ClusterForbiddenError if refused else ClusterError)(message)
+        return ended_pod(outcome, result, logs.tail or event["tail"], state)
+
+    def discard(self, attempt: Attempt) -> None:
+        """Delete the attempt's pod."""
+        if attempt.pod is not None:
+            self._remove(attempt.pod, succeeded=False, ended=not self.is_running(attempt))
+
+    def stop(self) -> None:
+        """Wake the waiting thread, which deletes the pod: no network in a signal handler."""
+        self._stopped = True
+        self._changes.put(_Stop())
+
+    def _start_companion(self, identity: PodIdentity) -> None:
+        if self._companion is None:
+            return
+        uid = identity.uid
+        if not uid:
+            found = self._pods(identity).read(identity.name)
+            if found is None:
+                return
+            uid = found["metadata"]["uid"]
+        assert self._pod is not None
+        create_job(self._operator.client, owned_by(self._companion, self._pod, uid=uid))
+
+    def _create(self, pods: Pods, pod: V1Pod) -> dict[str, Any]:
+        capacity, since, told = self._operator.capacity_timeout, time.monotonic(), False
+        while True:
+            try:
+                return pods.create(pod)
+            except ClusterCapacityError as error:
+                if capacity is not None and time.monotonic() - since > capacity.total_seconds():
+                    raise
+                if not told:
+                    self._operator.log.warning("Waiting for room: %s", error)
+                    told = True
+            with suppress(Empty):
+                self._changes.get(timeout=QUOTA_SECONDS)
+                raise StageKilledError("the task was told to end before its stage began")
+
+    def _until_end(self, story: PodStory, logs: ContainerLogs) -> tuple[StageOutcome | None, PodState | None]:
+        state: PodState | None = None
+        last: dict[str, Any] | None = None
+        clock = StartClock(patience(self._operator))
+        while True:
+            try:
+                change = self._changes.get(timeout=_TICK_SECONDS)
+            except Empty:
+                if last is None:
+                    continue
+                change = last
+            if isinstance(change, _Stop):
+                raise StageKilledError("the task was told to end, and its pod with it")
+            if isinstance(change, Exception):
+                raise change
+            if change is None:
+                return None, state
+            state, last = PodState.of(change, container=self._operator.base_container_name), change
+            story.tell(state)
+            logs.see(change, state)
+            if state.started:
+                self._callbacks.starting(change)
+            if state.ended or state.is_lost(dt.datetime.now(tz=dt.UTC)):
+                return None, state
+            outcome = clock.judge(state, now=time.monotonic())
+            if outcome is not None:
+                return outcome, state
+
+    def _watch(self, pods: Pods, name: str, changes: SimpleQueue[_Change], followed: threading.Event) -> None:
+        try:
+            for pod in pod_states(pods, name, warn=self._operator.log.warning, stopped=followed.is_set):
+                changes.put(pod)
+        except (ClusterError, ClusterForbiddenError) as error:
+            changes.put(error)
+
+    def _result(self, state: PodState | None) -> StageResult | None:
+        message = "" if state is None else state.termination_message
+        carried = result_in_message(message)
+        if carried is not None:
+            return carried
+        result, digest = read_result(self._attempt_uri), digest_in_message(message)
+        if result is not None and digest not in (None, result_digest(result.to_json().encode())):
+            self._operator.log.error("The result in %s is not the one that the stage wrote", self._attempt_uri)
+            return None
+        return result
+
+    def _remove(self, identity: PodIdentity, *, succeeded: bool, ended: bool, active: bool = False) -> None:
+        operator = self._operator
+        if self._stopped and not ended and operator.on_kill_action.value == "keep_pod":
+            operator.log.info("Pod %s lives on (on_kill_action is keep_pod): the next try follows it", identity)
+            return
+        action = OnFinishAction(operator.on_finish_action).value
+        if not deletes(action, succeeded=succeeded, ended=ended, active=active):
+            operator.log.info("Pod %s is kept (on_finish_action is %s)", identity, action)
+            return
+        try:
+            self._pods(identity).delete(identity.name, grace_seconds=operator.termination_grace_period)
+        except (ClusterError, ClusterForbiddenError) as error:
+            operator.log.warning("Pod %s is left behind, the next try or 'finish' removes it: %s", identity, error)
+
+    def _pods(self, identity: PodIdentity) -> Pods:
+        if identity.namespace not in self._namespaces:
+            self._namespaces[identity.namespace] = Pods(self._operator.client, namespace=identity.namespace)
+        return self._namespaces[identity.namespace]

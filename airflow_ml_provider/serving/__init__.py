@@ -1,0 +1,1 @@
+"""What serves a model, and how another version takes over."""

@@ -1,0 +1,62 @@
+"""Events of an Airflow asset as objects of a source; Airflow tells them to tasks that name the asset as an inlet."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from airflow.sdk import Asset, Context
+
+from airflow_ml_provider.artifacts.ledger import Ledger
+from airflow_ml_provider.protocol.manifest import SourceObject
+from airflow_ml_provider.sources.origins import AssetEvents
+from airflow_ml_provider.sources.watched_source import EVENT_LOOKBACK_SECONDS, Events
+
+
+def events_for(context: Context, origin: AssetEvents) -> Events:
+    """Return what lists the events of an asset that may be new."""
+
+    def events(ledger: Ledger) -> Iterator[SourceObject]:
+        accessor = context["inlet_events"][Asset.ref(name=origin.asset)]
+        begin = ledger.begin(EVENT_LOOKBACK_SECONDS)
+        if begin is not None:
+            accessor = accessor.after(_moment(begin))
+        for event in accessor:
+            yield _object(origin, event)
+
+    return events
+
+
+def describe_events(context: Context, origin: AssetEvents, given: Sequence[SourceObject]) -> bytes:
+    """Return what Airflow says of events, a JSON line each."""
+    wanted = {found.version for found in given}
+    first = min(found.changed for found in given)
+    lines = [
+        json.dumps(
+            {
+                "asset": origin.asset,
+                "id": event.id,
+                "timestamp": event.timestamp.isoformat(),
+                "extra": event.extra,
+                "partition": event.partition_key,
+                "source_dag_id": event.source_dag_id,
+                "source_run_id": event.source_run_id,
+            }
+        )
+        for event in context["inlet_events"][Asset.ref(name=origin.asset)].after(_moment(first))
+        if _object(origin, event).version in wanted
+    ]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _moment(seconds: float) -> str:
+    return (dt.datetime.fromtimestamp(seconds, dt.UTC) - dt.timedelta(milliseconds=1)).isoformat()
+
+
+def _object(origin: AssetEvents, event: Any) -> SourceObject:
+    # The database of Airflow may be made anew, and its ids begin at 1 again.
+    version = f"{event.timestamp.isoformat()} {event.id}"
+    partition = (event.partition_key or "") if origin.partitioned else ""
+    return SourceObject(f"asset://{origin.asset}", version, 0, event.timestamp.timestamp(), partition)

@@ -1,0 +1,1 @@
+"""The MLflow runs of stages."""

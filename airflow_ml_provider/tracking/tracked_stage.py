@@ -1,0 +1,220 @@
+"""A stage's work inside its MLflow run: opened before, closed after, whatever happens in between."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferred
+
+from airflow_ml_provider.attempts.identity import StageIdentity
+from airflow_ml_provider.attempts.stage_runs import StageRuns
+from airflow_ml_provider.exceptions import (
+    MlflowAuthorizationError,
+    MlflowError,
+    MlflowUnavailableError,
+    StageKilledError,
+)
+from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.protocol.request import Tracking
+from airflow_ml_provider.protocol.result import StageResult
+from airflow_ml_provider.settings import MlSettings
+from airflow_ml_provider.tracking.run_link import MLFLOW_RUN_URL
+from airflow_ml_provider.tracking.stage_tracking import FAILURE_TAG, StageTracking
+
+log = logging.getLogger(__name__)
+
+MESSAGE_LIMIT = 500
+
+
+class TrackedStage:
+    """Context manager around the work of a stage; untracked, it does nothing.
+
+    The run ends FINISHED when the block does, KILLED when an interrupt left it, FAILED on any other error; it stays
+    open when the task is deferred.
+
+    Attributes:
+        runs: The stage's MLflow runs, ``None`` when it is untracked.
+        tracking: What the request says about tracking, ``None`` when the stage is untracked.
+        secrets: Variables that let the stage's process log in to MLflow.
+    """
+
+    def __init__(
+        self,
+        stage: StageTracking | None,
+        runs: StageRuns | None,
+        *,
+        hook: MlflowHook | None,
+        context: Context,
+    ) -> None:
+        self._stage = stage
+        self._hook = hook
+        self._context = context
+        self.runs = runs
+        self._result: StageResult | None = None
+        self._hyperparameters: Mapping[str, Any] = {}
+        self._more_tags: dict[str, str] = {}
+        self.tracking: Tracking | None = None if stage is None or runs is None else stage.request_part(runs)
+        self.secrets: dict[str, str] = {} if hook is None else hook.client_environment()
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        mlflow_conn_id: str | None,
+        experiment: str,
+        identity: StageIdentity,
+        kind: str,
+        run_per_attempt: bool,
+        settings: MlSettings,
+        context: Context,
+        needed: bool,
+        attempt_run: str | None,
+    ) -> TrackedStage:
+        """Open the runs of a stage and push the run's address.
+
+        Args:
+            mlflow_conn_id: The MLflow connection, ``None`` for an untracked stage.
+            experiment: The experiment's name.
+            identity: The stage.
+            kind: The stage's kind.
+            run_per_attempt: Whether each attempt has a run of its own.
+            settings: The section ``[ml]``.
+            context: The task's context.
+            needed: The stage cannot work untracked, whatever the settings say.
+            attempt_run: The run of an earlier try whose result is taken, empty when that was untracked.
+
+        Raises:
+            MlflowUnavailableError: MLflow does not answer, and ``[ml] on_tracking_unavailable`` is ``fail``.
+            MlflowAuthorizationError: MLflow refused the credentials.
+            MlflowError: MLflow refused the request.
+        """
+        if mlflow_conn_id is None:
+            return cls(None, None, hook=None, context=context)
+        hook = MlflowHook(mlflow_conn_id)
+        stage = StageTracking(
+            hook=hook, identity=identity, experiment=experiment, kind=kind, run_per_attempt=run_per_attempt
+        )
+        try:
+            runs = stage.open(attempt_run=attempt_run)
+        except MlflowUnavailableError as error:
+            if needed or settings.on_tracking_unavailable == "fail":
+                raise
+            log.warning("THIS STAGE RUNS UNTRACKED, nothing of it will be in MLflow: %s", error)
+            return cls(None, None, hook=None, context=context)
+        tracked = cls(stage, runs, hook=hook, context=context)
+        tracked._tell()
+        return tracked
+
+    @classmethod
+    def resume(
+        cls,
+        runs: StageRuns | None,
+        *,
+        mlflow_conn_id: str | None,
+        experiment: str,
+        identity: StageIdentity,
+        kind: str,
+        run_per_attempt: bool,
+        context: Context,
+    ) -> TrackedStage:
+        """Take up the runs that an earlier part of the same try opened; nothing is asked of MLflow.
+
+        Args:
+            runs: The runs, ``None`` when the stage is untracked.
+            mlflow_conn_id: The MLflow connection.
+            experiment: The experiment's name.
+            identity: The stage.
+            kind: The stage's kind.
+            run_per_attempt: Whether each attempt has a run of its own.
+            context: The task's context.
+        """
+        if mlflow_conn_id is None or runs is None:
+            return cls(None, None, hook=None, context=context)
+        hook = MlflowHook(mlflow_conn_id)
+        stage = StageTracking(
+            hook=hook, identity=identity, experiment=experiment, kind=kind, run_per_attempt=run_per_attempt
+        )
+        return cls(stage, runs, hook=hook, context=context)
+
+    def another(self, failure: str) -> None:
+        """Go on with another attempt of the same try, in a run of its own.
+
+        Args:
+            failure: Why there is another one.
+        """
+        if self._stage is None or self.runs is None:
+            return
+        try:
+            self.runs = self._stage.another(self.runs, failure=_line(failure))
+        except (MlflowError, MlflowAuthorizationError) as error:
+            log.warning("The next attempt logs to the same MLflow run, which may show a step twice: %s", error)
+            return
+        self.tracking = self._stage.request_part(self.runs)
+        self._tell()
+
+    def finish(self, result: StageResult, *, hyperparameters: Mapping[str, Any]) -> None:
+        """Say what the stage made; it is logged when the block ends."""
+        self._result = result
+        self._hyperparameters = hyperparameters
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Add tags of the stage's run; they are written when the block ends."""
+        self._more_tags |= {key: value[:MESSAGE_LIMIT] for key, value in tags.items()}
+
+    def __enter__(self) -> TrackedStage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        if self._stage is None or self.runs is None or isinstance(error, TaskDeferred):
+            return
+        interrupted = kind is not None and (
+            issubclass(kind, StageKilledError) or not issubclass(kind, (Exception, AirflowTaskTimeout))
+        )
+        skipped = isinstance(error, AirflowSkipException)
+        status = "FINISHED" if kind is None or skipped else "KILLED" if interrupted else "FAILED"
+        try:
+            self._stage.close(
+                self.runs,
+                status=status,
+                result=self._result,
+                hyperparameters=self._hyperparameters,
+                tags=self._tags(None if skipped else error),
+            )
+            if not _has_finish(self._context):
+                self._stage.close_parent(self.runs)
+        except (MlflowError, MlflowAuthorizationError) as closing:
+            if kind is None:
+                raise
+            log.warning("The MLflow run could not be closed after the stage failed: %s", closing)
+
+    def _tags(self, error: BaseException | None) -> dict[str, str]:
+        tags = dict(self._more_tags)
+        if self._result is not None:
+            tags["airflow_ml.attempt"] = self._result.attempt
+            for name, ref in self._result.outputs.items():
+                tags[f"airflow_ml.output.{name}"] = ref.uri
+                tags[f"airflow_ml.digest.{name}"] = ref.digest
+        if error is not None:
+            tags[FAILURE_TAG] = _line(str(error)) or type(error).__name__
+        return tags
+
+    def _tell(self) -> None:
+        assert self._hook is not None
+        assert self.runs is not None
+        url = self._hook.run_url(experiment_id=self.runs.experiment_id, run_id=self.runs.child)
+        log.info("MLflow run %s", url)
+        self._context["ti"].xcom_push(key=MLFLOW_RUN_URL, value=url)
+
+
+def _line(message: str) -> str:
+    return message.partition("\n")[0][:MESSAGE_LIMIT]
+
+
+def _has_finish(context: Context) -> bool:
+    return any(getattr(task, "closes_mlflow_runs", False) for task in context["dag"].tasks)
