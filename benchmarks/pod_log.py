@@ -39,7 +39,7 @@ LINE = re.compile(r"line (\d{9}) ")
 
 def stage_task(name: str) -> None:
     """Follow a pod as a stage does in its task."""
-    from airflow_ml_provider.decisions.pods.log_position import rest_seconds
+    from airflow_ml_provider.decisions.pods.log_position import longest_rest_seconds, rest_seconds
     from airflow_ml_provider.decisions.pods.pod_state import PodState
     from airflow_ml_provider.hooks.pod_log import PodLog
 
@@ -55,7 +55,7 @@ def stage_task(name: str) -> None:
         if state.ended:
             break
         time.sleep(0.2)
-    if not follower.finish(rest_seconds(state)):
+    if not follower.finish(rest_seconds(state), longest=longest_rest_seconds(state)):
         log.warning("the end did not come in time: lines may be missing")
 
 

@@ -14,7 +14,7 @@ import urllib3.exceptions
 from kubernetes.client import ApiException
 
 from airflow_ml_provider.decisions.pods.log_lines import LogLines
-from airflow_ml_provider.decisions.pods.log_position import LONGEST_REST_SECONDS, TAIL_LINES, LogPosition
+from airflow_ml_provider.decisions.pods.log_position import TAIL_LINES, LogPosition
 from airflow_ml_provider.decisions.pods.outage import Outage
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.pods import Pods
@@ -55,22 +55,24 @@ class PodLog:
             self._thread = threading.Thread(target=self._follow, name=f"log of {self._name}", daemon=True)
             self._thread.start()
 
-    def finish(self, seconds: float) -> bool:
-        """The container ended: read the rest of its log, and return whether all of it came.
+    def finish(self, quiet: float, *, longest: float) -> bool:
+        """Read the rest of the log, and return whether all of it came.
 
         Args:
-            seconds: How long no line may come before the rest is given up.
+            quiet: How long no line may come before the rest is given up, in seconds.
+            longest: How long it is read while lines come.
         """
         self._ended.set()
         if self._thread is None:
             return True
-        deadline = time.monotonic() + LONGEST_REST_SECONDS
-        self._await_thread(self._thread, quiet=seconds / 2, deadline=deadline)
+        began = time.monotonic()
+        # The second half of the time is for a look without following.
+        self._await_thread(self._thread, quiet=quiet / 2, deadline=began + max(quiet / 2, longest - quiet / 2))
         if self._thread.is_alive():
             # A stream that hangs is cut, and what it held back is read once more without following.
             with suppress(OSError, AttributeError, ValueError, RuntimeError):
                 self._response.shutdown()
-            self._await_thread(self._thread, quiet=seconds / 2, deadline=deadline)
+            self._await_thread(self._thread, quiet=quiet / 2, deadline=began + longest)
         self._given_up.set()
         return not self._thread.is_alive()
 

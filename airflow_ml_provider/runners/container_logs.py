@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_ml_provider.decisions.pods.log_position import TAIL_LINES, rest_seconds
+from airflow_ml_provider.decisions.pods.log_position import TAIL_LINES, longest_rest_seconds, rest_seconds
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.pod_log import PodLog
@@ -64,7 +64,8 @@ class ContainerLogs:
         whole = True
         for name, log in self._logs.items():
             own = name == self._container
-            came = log.finish(rest_seconds(state) if own else _SIDECAR_SECONDS)
+            quiet = rest_seconds(state) if own else _SIDECAR_SECONDS
+            came = log.finish(quiet, longest=longest_rest_seconds(state) if own else quiet)
             whole = whole and (came or not own)
         self._show_failed_init(state)
         return whole

@@ -30,6 +30,7 @@ FOLDER_NAME = "ml-serving"
 _STATE, _SERVERS, _FRONT, _LOCK = "serving.json", "servers", "front.json", "lock"
 _FRONT_SECONDS = 15.0
 _PING_SECONDS = 5.0
+_EXEC_SECONDS = 10.0
 _TAIL = 10
 _FOLDER_VARIABLE, _REVISION_VARIABLE = "AIRFLOW_ML_ENDPOINT_FOLDER", "AIRFLOW_ML_REVISION"
 
@@ -276,7 +277,8 @@ def _started(command: ServerCommand, log: Path) -> subprocess.Popen[bytes]:
 
 def _await_environment(process: subprocess.Popen[bytes]) -> None:
     """Return once the process shows its environment, by which it is found: Linux shows none for the time of an exec."""
-    while process.poll() is None:
+    deadline = time.monotonic() + _EXEC_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
         with suppress(psutil.Error):
             if psutil.Process(process.pid).environ():
                 return

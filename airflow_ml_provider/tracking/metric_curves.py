@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,49 +28,57 @@ class MetricPoint:
 
 
 def missing_points(own: Sequence[MetricPoint], earlier: Sequence[Sequence[MetricPoint]]) -> list[MetricPoint]:
-    """Return the points of a metric that an attempt lacks and earlier ones reached.
+    """Return the points of a metric before an attempt's own first step, the last of them first.
 
-    Nothing is added behind the attempt's own last step: its last value stays the one that MLflow shows.
+    An attempt that began anew has logged its first steps itself: nothing is added to it.
 
     Args:
         own: What the attempt logged.
         earlier: What each attempt before it logged, the newest first; of several points of a step the last counts.
     """
-    end = max((point.step for point in own), default=None)
-    reached = {point.step for point in own}
-    missing: list[MetricPoint] = []
+    begin = min((point.step for point in own), default=None)
+    missing: dict[int, MetricPoint] = {}
     for points in earlier:
         latest = {point.step: point for point in sorted(points, key=lambda point: point.timestamp)}
-        found = [step for step in sorted(latest) if step not in reached and (end is None or step <= end)]
-        missing += [latest[step] for step in found]
-        reached.update(found)
-    return missing
+        before = {step: point for step, point in latest.items() if begin is None or step < begin}
+        missing = {**before, **missing}
+    return [missing[step] for step in sorted(missing, reverse=True)]
 
 
 def complete_curves(hook: MlflowHook, *, into: str, earlier: Sequence[str]) -> None:
-    """Copy to a run what it lacks of the metrics that earlier attempts logged; what is there is not copied again.
+    """Copy to a run the steps before its own that earlier attempts logged; what is there is not copied again.
 
     Args:
         hook: The tracking server.
         into: The run of the last attempt.
-        earlier: The runs of the attempts before it, the newest first.
+        earlier: The runs of the attempts before it, the newest first. One that finished had a result of its own: it and
+            what was before it are no part of this one.
 
     Raises:
         MlflowError: MLflow refused or did not answer.
     """
-    if not earlier:
-        return
-    shown = {run_id: _metrics(hook, run_id) for run_id in (into, *earlier)}
-    for key in sorted({key for run_id in earlier for key in shown[run_id]}):
-        histories = {run_id: list(_history(hook, run_id, key)) if key in shown[run_id] else [] for run_id in shown}
-        missing = missing_points(histories[into], [histories[run_id] for run_id in earlier])
+    before: dict[str, set[str]] = {}
+    for run_id in earlier:
+        run = hook.get_run(run_id)
+        if run["info"]["status"] == "FINISHED":
+            break
+        before[run_id] = set(_last_steps(run))
+    own = _last_steps(hook.get_run(into)) if before else {}
+    for key in sorted({key for keys in before.values() for key in keys}):
+        points = list(_history(hook, into, key)) if own.get(key) else []
+        if own.get(key) == 0 or any(point.step == 0 for point in points):
+            continue
+        # From the last to the first: what is cut short is gone on with before the first one that is there.
+        missing = missing_points(
+            points, [list(_history(hook, run_id, key)) for run_id in before if key in before[run_id]]
+        )
         for start in range(0, len(missing), _BATCH):
             metrics = [{"key": key, **asdict(point)} for point in missing[start : start + _BATCH]]
             hook.call("POST", "runs/log-batch", json={"run_id": into, "metrics": metrics})
 
 
-def _metrics(hook: MlflowHook, run_id: str) -> set[str]:
-    return {str(entry["key"]) for entry in hook.get_run(run_id)["data"].get("metrics", [])}
+def _last_steps(run: Mapping[str, Any]) -> dict[str, int]:
+    return {str(entry["key"]): int(entry.get("step", 0)) for entry in run["data"].get("metrics", [])}
 
 
 def _history(hook: MlflowHook, run_id: str, key: str) -> Iterator[MetricPoint]:

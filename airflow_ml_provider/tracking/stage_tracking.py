@@ -6,21 +6,26 @@ The child is the run of the stage's latest attempt; those of earlier attempts li
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.attempts.stage_runs import StageRuns
+from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.protocol.metrics import all_metrics, mark
 from airflow_ml_provider.protocol.request import Tracking
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.tracking.claimed_run import claimed_run_id, published_run_id
 from airflow_ml_provider.tracking.metric_curves import complete_curves
+
+log = logging.getLogger(__name__)
 
 PARENT_TAG = "mlflow.parentRunId"
 KEY_TAG = "airflow_ml.key"
@@ -59,45 +64,53 @@ class StageTracking:
             MlflowError: MLflow refused or did not answer.
             StoreUnavailableError: The store did not answer.
         """
-        identity = self._identity
+        identity, uri = self._identity, join(self._identity.stage_uri, "_mlflow")
         experiment_id = self._hook.experiment_id(self._experiment)
         parent = self._claim(parent_uri(identity), experiment_id, name=identity.dag_run, role="pipeline", parent=None)
-        there = self._attempts(experiment_id) if identity.try_number > 1 or attempt_run else []
+        # Another experiment's name counts from the next DagRun on.
+        experiment_id = self._reopened(parent)
+        known = published_run_id(uri)
+        there = [] if known is None else self._attempts(experiment_id)
+        earlier: tuple[str, ...] = ()
         if attempt_run:
-            child = attempt_run
+            child, earlier = attempt_run, tuple(run_id for run_id in there if run_id != attempt_run)
         elif there and attempt_run is None and self._run_per_attempt:
-            child = self._create(experiment_id, parent)
+            child, earlier = self._create(experiment_id, parent), tuple(there)
         elif there:
             child = there[0]
         else:
-            uri = join(identity.stage_uri, "_mlflow")
             child = self._claim(uri, experiment_id, name=identity.label, role="stage", parent=parent)
-        for run_id in (parent, child):
-            if self._status(run_id) != "RUNNING":
-                self._hook.set_status(run_id, "RUNNING")
-        earlier = tuple(run_id for run_id in there if run_id != child)
         runs = StageRuns(experiment_id=experiment_id, parent=parent, child=child, earlier=earlier)
-        self._put_below(runs)
+        try:
+            self._reopened(child)
+            self._put_below(runs)
+        except MlflowError:
+            with suppress(MlflowError):
+                self._hook.set_status(child, "FAILED")
+            raise
         return runs
 
-    def another(self, runs: StageRuns, *, failure: str) -> StageRuns:
-        """Open a run for the next attempt of the same try, and end the one before as failed.
-
-        Args:
-            runs: The runs so far.
-            failure: Why there is another attempt.
+    def another(self, runs: StageRuns) -> StageRuns:
+        """Open a run for the next attempt of the same try.
 
         Raises:
-            MlflowError: MLflow refused or did not answer.
+            MlflowError: MLflow refused or did not answer; the runs stay as they are.
         """
         if not self._run_per_attempt:
             return runs
         child = self._create(runs.experiment_id, runs.parent)
-        self._hook.log_batch(runs.child, tags={FAILURE_TAG: failure})
-        self._hook.set_status(runs.child, "FAILED")
-        opened = replace(runs, child=child, earlier=(runs.child, *runs.earlier))
-        self._put_below(opened)
-        return opened
+        return replace(runs, child=child, earlier=(runs.child, *runs.earlier))
+
+    def put_below(self, runs: StageRuns, *, failure: str) -> None:
+        """End the attempt before the latest as failed, and show it below the stage's run.
+
+        Raises:
+            MlflowError: MLflow refused or did not answer.
+        """
+        if runs.earlier:
+            self._hook.log_batch(runs.earlier[0], tags={FAILURE_TAG: failure})
+            self._hook.set_status(runs.earlier[0], "FAILED")
+            self._put_below(runs)
 
     def request_part(self, runs: StageRuns) -> Tracking:
         """Return what the stage's request says about tracking."""
@@ -120,14 +133,20 @@ class StageTracking:
             MlflowError: MLflow refused or did not answer.
         """
         try:
-            self._put_below(runs)
-            if status == "FINISHED":
-                complete_curves(self._hook, into=runs.child, earlier=runs.earlier)
             self._write(runs.child, result, hyperparameters, tags)
             if FAILURE_TAG not in tags:
                 self._hook.delete_tag(runs.child, FAILURE_TAG)
+            self._tidy_up(runs, complete=status == "FINISHED")
         finally:
             self._hook.set_status(runs.child, status)
+
+    def _tidy_up(self, runs: StageRuns, *, complete: bool) -> None:
+        try:
+            self._put_below(runs)
+            if complete:
+                complete_curves(self._hook, into=runs.child, earlier=runs.earlier)
+        except (MlflowError, MlflowAuthorizationError) as error:
+            log.warning("What earlier attempts logged is not shown as it should be: %s", error)
 
     def close_parent(self, runs: StageRuns) -> None:
         """End the parent from its children's states, unless one of them still runs."""
@@ -170,6 +189,20 @@ class StageTracking:
             self._hook.rename_run(run_id, f"{self._identity.label} attempt {number}")
             if self._status(run_id) == "RUNNING":
                 self._hook.set_status(run_id, "KILLED")
+                self._kill_nested(runs.experiment_id, run_id)
+
+    def _kill_nested(self, experiment_id: str, run_id: str) -> None:
+        """End what code that was killed left open below its run."""
+        for nested, state in child_states(self._hook, experiment_id=experiment_id, parent=run_id).items():
+            if state == "RUNNING":
+                self._hook.set_status(nested, "KILLED")
+
+    def _reopened(self, run_id: str) -> str:
+        """See to it that a run is open, and return its experiment."""
+        info = self._hook.get_run(run_id)["info"]
+        if info["status"] != "RUNNING":
+            self._hook.set_status(run_id, "RUNNING")
+        return str(info["experiment_id"])
 
     def _claim(self, uri: str, experiment_id: str, *, name: str, role: str, parent: str | None) -> str:
         key = self._key(role)

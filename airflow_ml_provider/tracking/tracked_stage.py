@@ -149,12 +149,16 @@ class TrackedStage:
         if self._stage is None or self.runs is None:
             return
         try:
-            self.runs = self._stage.another(self.runs, failure=_line(failure))
+            self.runs = self._stage.another(self.runs)
         except (MlflowError, MlflowAuthorizationError) as error:
             log.warning("The next attempt logs to the same MLflow run, which may show a step twice: %s", error)
             return
         self.tracking = self._stage.request_part(self.runs)
         self._tell()
+        try:
+            self._stage.put_below(self.runs, failure=_line(failure))
+        except (MlflowError, MlflowAuthorizationError) as error:
+            log.warning("The MLflow run of the attempt that failed could not be closed: %s", error)
 
     def finish(self, result: StageResult, *, hyperparameters: Mapping[str, Any]) -> None:
         """Say what the stage made; it is logged when the block ends."""

@@ -16,10 +16,10 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pods.log_lines import LogLines
 from airflow_ml_provider.decisions.pods.log_position import (
-    LONGEST_REST_SECONDS,
     TAIL_LINES,
     LogPosition,
     lines_to_repeat,
+    longest_rest_seconds,
     rest_seconds,
 )
 from airflow_ml_provider.decisions.pods.outage import Outage
@@ -179,14 +179,15 @@ class StagePodTrigger(BaseTrigger):
         return asyncio.create_task(self._follow_log(pods))
 
     async def _finish_log(self, reading: asyncio.Task[None], pods: AsyncPods, state: PodState | None) -> None:
-        quiet, deadline = rest_seconds(state) / 2, time.monotonic() + LONGEST_REST_SECONDS
+        quiet, longest, began = rest_seconds(state) / 2, longest_rest_seconds(state), time.monotonic()
         try:
-            await self._await_reading(reading, quiet=quiet, deadline=deadline)
+            # The second half of the time is for a look without following.
+            await self._await_reading(reading, quiet=quiet, deadline=began + max(quiet, longest - quiet))
             if not reading.done():
                 # A stream that hangs is cut, and what it held back is read once more without following.
                 reading.cancel()
                 reading = asyncio.create_task(self._follow_log(pods))
-                await self._await_reading(reading, quiet=quiet, deadline=deadline)
+                await self._await_reading(reading, quiet=quiet, deadline=began + longest)
         finally:
             whole = reading.done() and not reading.cancelled() and reading.exception() is None
             reading.cancel()

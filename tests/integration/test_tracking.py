@@ -14,6 +14,7 @@ from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.testing.server_process import free_port
+from airflow_ml_provider.tracking import metric_curves
 from airflow_ml_provider.tracking.stage_tracking import StageRuns, StageTracking
 
 
@@ -121,7 +122,8 @@ def test_a_curve_is_whole_and_has_each_step_once_from_the_last_attempt_that_reac
     second = tracking(hook, replace(identity, try_number=2))
     runs = second.open(attempt_run=None)
     log(runs.child, 2, range(3, 9))
-    runs = second.another(runs, failure="evicted")
+    runs = second.another(runs)
+    second.put_below(runs, failure="evicted")
     log(runs.child, 3, range(7, 10))
     hook.log_batch(runs.child, metrics={"auc": 0.3, "diverged": float("nan")}, steps={"auc": 0})
     close(second, runs)
@@ -163,6 +165,90 @@ def test_a_long_curve_is_copied_in_pieces(connect, mlflow, identity):
     assert (history[7][1], history[-1]) == ("NaN", (2499, 1.0))
 
 
+def test_what_is_cut_short_while_it_is_copied_is_gone_on_with(connect, mlflow, identity, monkeypatch):
+    hook = connect(mlflow.uri)
+    first = tracking(hook, identity)
+    runs = first.open(attempt_run=None)
+    monkeypatch.setattr(metric_curves, "_BATCH", 4)
+    points = [
+        {"key": key, "value": step, "timestamp": 5, "step": step} for step in range(20) for key in ("loss", "warm")
+    ]
+    hook.call("POST", "runs/log-batch", json={"run_id": runs.child, "metrics": points})
+    close(first, runs, status="FAILED")
+    second = tracking(hook, replace(identity, try_number=2))
+    runs = second.open(attempt_run=None)
+    hook.log_batch(runs.child, metrics={"loss": 20.0}, steps={"loss": 20})
+    call, written = hook.call, []
+
+    def away_after_two(method, path, **options):
+        if path == "runs/log-batch" and "metrics" in options["json"] and len(options["json"]["metrics"]) == 4:
+            written.append(path)
+            if len(written) == 3:
+                raise MlflowUnavailableError("away")
+        return call(method, path, **options)
+
+    monkeypatch.setattr(hook, "call", away_after_two)
+    close(second, runs)
+    assert 0 < len(mlflow.history(runs.child, "loss")) < 21
+    close(second, runs)
+    assert [step for step, _ in mlflow.history(runs.child, "loss")] == list(range(21))
+    assert [step for step, _ in mlflow.history(runs.child, "warm")] == list(range(20))
+
+
+def test_a_task_that_is_cleared_after_it_finished_takes_nothing_of_its_old_result(connect, mlflow, identity):
+    hook = connect(mlflow.uri)
+    first = tracking(hook, identity)
+    runs = first.open(attempt_run=None)
+    hook.log_batch(runs.child, metrics={"old_name": 1.0, "loss": 5.0}, steps={"loss": 3})
+    close(first, runs, metrics={"rmse": 9.0})
+    second = tracking(hook, replace(identity, try_number=2))
+    again = second.open(attempt_run=None)
+    hook.log_batch(again.child, metrics={"loss": 4.0}, steps={"loss": 10})
+    close(second, again, metrics={"rmse": 8.0})
+    found = mlflow.runs(identity.pipeline, "run")
+    assert found["stage"]["train"].metrics == {"loss": 4.0, "rmse": 8.0}
+    assert mlflow.history(again.child, "loss") == [(10, 4.0)]
+    assert found["attempt"]["train attempt 1"].metrics == {"old_name": 1.0, "loss": 5.0, "rmse": 9.0}
+
+
+def test_a_dag_run_that_is_made_again_under_its_old_id_has_runs_of_its_own(connect, mlflow, identity):
+    """``airflow dags test`` for one date twice; and the experiment has another name meanwhile."""
+    hook = connect(mlflow.uri)
+    for number in (1, 2):
+        stage = tracking(hook, replace(identity, try_number=number))
+        runs = stage.open(attempt_run=None)
+        close(stage, runs, status="FAILED" if number == 1 else "FINISHED")
+    other = StageTracking(hook=hook, identity=identity, experiment=f"{identity.pipeline}-new", kind="train")
+    again = other.open(attempt_run=None)
+    found = mlflow.runs(identity.pipeline, "run")
+    assert found["stage"]["train"].id == again.child
+    assert found["stage"]["train"].tags["mlflow.parentRunId"] == again.parent
+    assert list(found["attempt"]) == ["train attempt 2", "train attempt 1"]
+    assert found["pipeline"]["run"].status == "RUNNING"
+
+
+def test_runs_that_killed_code_left_open_are_closed(connect, mlflow, identity):
+    hook = connect(mlflow.uri)
+    first = tracking(hook, identity).open(attempt_run=None)
+    tags = {"mlflow.parentRunId": first.child, "airflow_ml.role": "champion", "airflow_ml.dag_run": "run"}
+    hook.create_run(experiment_id=first.experiment_id, name="fold 1", tags=tags)
+    tracking(hook, replace(identity, try_number=2)).open(attempt_run=None)
+    assert mlflow.runs(identity.pipeline, "run")["champion"]["fold 1"].status == "KILLED"
+
+
+def test_an_earlier_attempt_that_somebody_deleted_costs_nothing(connect, mlflow, identity, caplog):
+    hook = connect(mlflow.uri)
+    first = tracking(hook, identity)
+    close(first, first.open(attempt_run=None), status="FAILED")
+    second = tracking(hook, replace(identity, try_number=2))
+    runs = second.open(attempt_run=None)
+    hook.delete_run(runs.earlier[0])
+    close(second, runs, metrics={"rmse": 7.0})
+    train = mlflow.runs(identity.pipeline, "run")["stage"]["train"]
+    assert (train.status, train.metrics) == ("FINISHED", {"rmse": 7.0})
+    assert "What earlier attempts logged is not shown as it should be" in caplog.text
+
+
 def test_a_study_goes_on_in_its_run(connect, mlflow, identity):
     hook = connect(mlflow.uri)
 
@@ -177,7 +263,7 @@ def test_a_study_goes_on_in_its_run(connect, mlflow, identity):
 
     first = study(1).open(attempt_run=None)
     again = study(2).open(attempt_run=None)
-    assert study(2).another(again, failure="evicted") == again
+    assert study(2).another(again) == again
     assert again.child == first.child
 
 

@@ -9,7 +9,12 @@ import pytest
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pods.another_pod import Spent, another_pod
 from airflow_ml_provider.decisions.pods.cleanup import deletes
-from airflow_ml_provider.decisions.pods.log_position import LogPosition, lines_to_repeat, rest_seconds
+from airflow_ml_provider.decisions.pods.log_position import (
+    LogPosition,
+    lines_to_repeat,
+    longest_rest_seconds,
+    rest_seconds,
+)
 from airflow_ml_provider.decisions.pods.outage import Outage
 from airflow_ml_provider.decisions.pods.pending import Patience, StartClock, read_pending
 from airflow_ml_provider.decisions.pods.pod_news import PodNews
@@ -272,7 +277,9 @@ def test_a_log_that_another_followed_before_is_told_again_within_bounds(started_
 
 
 def test_the_rest_of_a_log_is_awaited_longer_when_its_container_ended():
-    assert rest_seconds(PodState("u", "Running", exit_code=0)) == 10
+    ended = PodState("u", "Running", exit_code=0)
+    assert (rest_seconds(ended), longest_rest_seconds(ended)) == (10, 120)
+    assert longest_rest_seconds(PodState("u", "Running")) == rest_seconds(PodState("u", "Running"))
     assert rest_seconds(PodState("u", "Running", delete_by="2026-11-24T12:00:00Z")) == rest_seconds(None) == 2
 
 

@@ -6,7 +6,6 @@ import time
 import pytest
 from kubernetes.client import ApiException
 
-from airflow_ml_provider.hooks import pod_log
 from airflow_ml_provider.hooks.pod_log import PodLog
 
 
@@ -26,7 +25,8 @@ class Stream:
 
     def stream(self, **_):
         for chunk in self._chunks:
-            self._cut.wait(self._pause)
+            if self._cut.wait(self._pause):
+                raise OSError("the connection was shut down")
             yield chunk
         if self._freezes:
             self._cut.wait(30)
@@ -51,12 +51,12 @@ class Pods:
         return answer
 
 
-def read(pods, seconds=4.0):
+def read(pods, seconds=4.0, longest=60.0):
     told = []
     log = PodLog(pods, "p", container="base", emit=told.append)
     log.start()
     log.start()
-    whole = log.finish(seconds)
+    whole = log.finish(seconds, longest=longest)
     return told, whole, list(log.tail)
 
 
@@ -85,15 +85,17 @@ def test_a_log_that_stays_frozen_is_given_up_in_time():
 def test_a_long_rest_is_read_for_as_long_as_lines_come():
     """200 MB of log come for a minute after the container ended; a stream in the middle of them does not hang."""
     lines = [stamped(second, f"line {second}") for second in range(8)]
-    told, whole, _ = read(Pods(Stream(*lines, pause=0.3), Stream(lines[-1])), seconds=2.0)
+    told, whole, _ = read(Pods(Stream(*lines, pause=0.3), Stream(*lines, pause=0.3)), seconds=2.0)
     assert (told, whole) == ([f"line {second}" for second in range(8)], True)
 
 
-def test_a_rest_without_end_is_given_up(monkeypatch):
-    monkeypatch.setattr(pod_log, "LONGEST_REST_SECONDS", 1.0)
+def test_a_rest_without_end_is_given_up():
+    """A sidecar that goes on while its pod is deleted, or a container whose time is over."""
     lines = [stamped(second, f"line {second}") for second in range(59)]
-    _, whole, _ = read(Pods(Stream(*lines, pause=0.2)), seconds=2.0)
+    started = time.monotonic()
+    _, whole, _ = read(Pods(Stream(*lines, pause=0.2), Stream(*lines, pause=0.2)), seconds=1.0, longest=1.0)
     assert not whole
+    assert time.monotonic() - started < 2
 
 
 def forbidden():

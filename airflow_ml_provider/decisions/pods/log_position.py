@@ -33,12 +33,22 @@ def lines_to_repeat(started_at: str, now: dt.datetime) -> int | None:
     return REPEATED_LINES if now - _moment(started_at) > _TAKEN_UP_AFTER else None
 
 
-LONGEST_REST_SECONDS = 120.0
-"""How long a log may still be read once its container ended, as KubernetesPodOperator does."""
+_LONGEST_REST_SECONDS = 120.0
+
+
+def longest_rest_seconds(state: PodState | None) -> float:
+    """Return how long, in seconds, the rest of a log is read while lines come, once nobody waits for its pod any more.
+
+    As KubernetesPodOperator does for a container that has ended; one that still runs may write for ever.
+
+    Args:
+        state: The pod's last state.
+    """
+    return _LONGEST_REST_SECONDS if state is not None and state.ended else rest_seconds(state)
 
 
 def rest_seconds(state: PodState | None) -> float:
-    """Return how long no line may come, in seconds, before the rest of a log is given up, once its pod is over.
+    """Return how long no line may come, in seconds, before the rest of a log is given up.
 
     Args:
         state: The pod's last state. Of a pod that was deleted before its container ended there is seldom a rest.
@@ -91,8 +101,8 @@ class LogPosition:
         if self._held:
             self._lost.append(f"{self._held} ... (cut, its end is missing)")
         self._lost.append(
-            f"WARNING: lines of the container's log {where} {are} missing: the node had rotated them away before they "
-            f"were read (containerLogMaxSize, containerLogMaxFiles of its kubelet)"
+            f"WARNING: lines of the container's log {where} {are} missing: what the node keeps of it begins later "
+            f"(containerLogMaxSize, containerLogMaxFiles of its kubelet)"
         )
 
     def new_text(self, line: str) -> str | None:
