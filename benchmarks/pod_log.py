@@ -23,11 +23,11 @@ from typing import Any
 
 KUBECONFIG, IMAGE = os.environ["KUBECONFIG"], os.environ["ML_TEST_IMAGE"]
 NAMESPACE = os.environ.get("ML_TEST_NAMESPACE", "default")
-# All followers are there before the first line.
+# All followers are there before the first line, also on a busy machine.
 WRITER = """\
 import sys, time
 count, pause = int(sys.argv[1]), float(sys.argv[2])
-time.sleep(6)
+time.sleep(15)
 for number in range(count):
     sys.stdout.write(f"line {number:09d} {'x' * 84}\\n")
     if pause and number % 1000 == 999:
@@ -163,9 +163,10 @@ def one_round(*, count: int, pause: float) -> dict[str, tuple[int, int, list[str
         with tempfile.TemporaryDirectory() as folder:
             started = time.monotonic()
             paths = {follower: Path(folder, str(number)) for number, follower in enumerate(FOLLOWERS)}
+            # A fork would take threads' locks and open connections with it.
+            spawn = multiprocessing.get_context("spawn")
             processes = {
-                follower: multiprocessing.Process(target=follow, args=(follower, name, path))
-                for follower, path in paths.items()
+                follower: spawn.Process(target=follow, args=(follower, name, path)) for follower, path in paths.items()
             }
             for process in processes.values():
                 process.start()
@@ -173,6 +174,7 @@ def one_round(*, count: int, pause: float) -> dict[str, tuple[int, int, list[str
             while len(seconds) < len(processes):
                 for follower, process in processes.items():
                     if follower not in seconds and process.exitcode is not None:
+                        assert process.exitcode == 0, follower
                         seconds[follower] = time.monotonic() - started
                 time.sleep(0.1)
             return {follower: (*seen(path, count), seconds[follower]) for follower, path in paths.items()}
@@ -197,5 +199,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    multiprocessing.set_start_method("spawn")
     main()
