@@ -107,6 +107,14 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "prod",
                         "default": "",
                     },
+                    "defer_after": {
+                        "description": "For how long a deferrable stage is followed in its task before it defers, in "
+                        "seconds; 0 defers at once.",
+                        "type": "float",
+                        "version_added": "0.1.0",
+                        "example": None,
+                        "default": "15",
+                    },
                     "log_streams": {
                         "description": "Logs that a triggerer follows at once in a namespace, 90 at most; others are "
                         "told when their stage ends.",

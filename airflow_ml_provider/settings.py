@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from airflow_ml_provider.exceptions import StageConfigurationError
 SECTION = "ml"
 RUNNERS = ("kubernetes", "local")
 TRACKING_CHOICES = ("fail", "continue")
+DEFER_AFTER_SECONDS = 15.0
 SCHEDULER_SECONDS = 3.0
 """How long Airflow's scheduler may take from the end of a worker's process to knowing of it."""
 
@@ -27,6 +30,7 @@ class MlSettings:
         image: Image of pods that name none, empty when there is none.
         namespace: Namespace of pods that name none, empty when there is none.
         pod_template: Path of a pod template for pods that have none, empty when there is none.
+        defer_after: For how long a deferrable stage is followed in its task before it defers, in seconds.
     """
 
     store: str
@@ -35,6 +39,7 @@ class MlSettings:
     image: str
     namespace: str
     pod_template: str
+    defer_after: float
 
     @classmethod
     def read(cls, *, store: str | None = None, runner: str | None = None) -> MlSettings:
@@ -52,6 +57,7 @@ class MlSettings:
             image=conf.get(SECTION, "image", fallback=""),
             namespace=conf.get(SECTION, "namespace", fallback=""),
             pod_template=conf.get(SECTION, "pod_template", fallback=""),
+            defer_after=_seconds("defer_after", fallback=DEFER_AFTER_SECONDS),
         )
 
 
@@ -78,6 +84,14 @@ def deferral_seconds() -> float:
     at its next heartbeat.
     """
     return conf.getfloat("workers", "min_heartbeat_interval") + SCHEDULER_SECONDS
+
+
+def _seconds(option: str, *, fallback: float) -> float:
+    value = conf.get(SECTION, option, fallback=str(fallback))
+    with suppress(ValueError):
+        if 0 <= float(value) < math.inf:
+            return float(value)
+    raise StageConfigurationError(f"[{SECTION}] {option} is {value!r}; write a number of seconds, 0 or more")
 
 
 def _one_of(value: str, allowed: tuple[str, ...], option: str) -> str:

@@ -254,9 +254,11 @@ class StageExecution:
         # Not imported with the module: most stages never wait for a quota.
         from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 
-        limit, since, left = self._operator.capacity_timeout, attempt.waiting_since or time.time(), self._time_left()
+        limit, since = self._operator.capacity_timeout, attempt.waiting_since or time.time()
         if limit is not None and time.time() - since > limit.total_seconds():
             raise StageCapacityError(str(error)) from error
+        assert isinstance(self._runner, PodRunner)
+        left = self._runner.time_left()
         if left is not None and left < QUOTA_DELAY:
             raise AirflowTaskTimeout(f"the task's execution_timeout is over before there is room: {error}")
         replace(attempt, waiting_since=since).save(self._context)
@@ -328,22 +330,20 @@ class StageExecution:
             self._operator.take_branch(self._context, branch)
 
     def _wait(self) -> Ended:
-        if self._may_defer:
-            assert isinstance(self._runner, PodRunner)
-            # Later than the trigger's own deadline, whose event lets the task delete the pod.
-            left = self._time_left(more=BACKSTOP_SECONDS)
-            self._operator.defer(trigger=self._runner.trigger(), method_name="resume", timeout=left)
+        if isinstance(runner := self._runner, PodRunner) and self._may_defer:
+            ended = runner.wait_briefly(self._settings.defer_after)
+            if ended is not None:
+                return ended
+            if self._may_defer:
+                # Later than the trigger's own deadline, whose event lets the task delete the pod.
+                left = runner.time_left(more=BACKSTOP_SECONDS)
+                self._operator.defer(trigger=runner.trigger(), method_name="resume", timeout=left)
         return self._runner.wait()
 
     @property
     def _may_defer(self) -> bool:
         # Told to end meanwhile: waiting here deletes the pod, a task that Airflow ended cannot be deferred.
         return self._operator.deferrable and isinstance(self._runner, PodRunner) and not self._stopped
-
-    def _time_left(self, *, more: float = 0.0) -> timedelta | None:
-        assert isinstance(self._runner, PodRunner)
-        deadline = self._runner.deadline()
-        return None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + more)
 
     def _result_of(self, attempt: Attempt) -> StageResult | None:
         result = read_result(attempt.uri)

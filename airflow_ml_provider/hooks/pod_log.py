@@ -14,13 +14,14 @@ import urllib3.exceptions
 from kubernetes.client import ApiException
 
 from airflow_ml_provider.decisions.pods.log_lines import LogLines
-from airflow_ml_provider.decisions.pods.log_position import TAIL_LINES, LogPosition
+from airflow_ml_provider.decisions.pods.log_position import TAIL_LINES, LogMark, LogPosition
 from airflow_ml_provider.decisions.pods.outage import Outage
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.pods import Pods
 
 RECONNECT_SECONDS = 1.0
 RETRY_SECONDS = 0.2
+_LEAVE_SECONDS = 1.0
 
 
 class PodLog:
@@ -55,6 +56,20 @@ class PodLog:
             self._thread = threading.Thread(target=self._follow, name=f"log of {self._name}", daemon=True)
             self._thread.start()
 
+    @property
+    def mark(self) -> LogMark:
+        """How far the log was read."""
+        return self._position.mark()
+
+    def leave(self) -> None:
+        """Stop reading: somebody else reads on from :attr:`mark`."""
+        self._given_up.set()
+        self._ended.set()
+        self._cut()
+        if self._thread is not None and self._response is not None:
+            # What a stream that is cut still gives is dropped.
+            self._thread.join(_LEAVE_SECONDS)
+
     def finish(self, quiet: float, *, longest: float) -> bool:
         """Read the rest of the log, and return whether all of it came.
 
@@ -70,11 +85,14 @@ class PodLog:
         self._await_thread(self._thread, quiet=quiet / 2, deadline=began + max(quiet / 2, longest - quiet / 2))
         if self._thread.is_alive():
             # A stream that hangs is cut, and what it held back is read once more without following.
-            with suppress(OSError, AttributeError, ValueError, RuntimeError):
-                self._response.shutdown()
+            self._cut()
             self._await_thread(self._thread, quiet=quiet / 2, deadline=began + longest)
         self._given_up.set()
         return not self._thread.is_alive()
+
+    def _cut(self) -> None:
+        with suppress(OSError, AttributeError, ValueError, RuntimeError):
+            self._response.shutdown()
 
     def _await_thread(self, thread: threading.Thread, *, quiet: float, deadline: float) -> None:
         seen = -1
@@ -100,6 +118,8 @@ class PodLog:
             self._refusal.over()
             for chunk in self._response.stream(amt=None, decode_content=False):
                 for line in lines.feed(chunk):
+                    if self._given_up.is_set():
+                        return False
                     self._take(line)
             if not follow:
                 for line in lines.rest():

@@ -7,7 +7,12 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_ml_provider.decisions.pods.log_position import TAIL_LINES, longest_rest_seconds, rest_seconds
+from airflow_ml_provider.decisions.pods.log_position import (
+    TAIL_LINES,
+    LogMark,
+    longest_rest_seconds,
+    rest_seconds,
+)
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.pod_log import PodLog
@@ -58,6 +63,13 @@ class ContainerLogs:
         for name in self._wanted(pod):
             if _has_started(pod, name):
                 self._follow(name)
+
+    def leave(self) -> LogMark | None:
+        """Stop following; returns how far the stage's own log was read, ``None`` when it was not yet."""
+        for log in self._logs.values():
+            log.leave()
+        own = self._logs.get(self._container)
+        return None if own is None else own.mark
 
     def finish(self, state: PodState | None) -> bool:
         """Bring the logs to their end; returns whether all of the stage's own came."""

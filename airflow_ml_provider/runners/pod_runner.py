@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeAlias
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
 from airflow.sdk.exceptions import AirflowTaskTimeout
@@ -17,13 +15,12 @@ from kubernetes.client import V1Job, V1Pod
 from airflow_ml_provider.attempts.attempt import Attempt, PodIdentity
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pods.cleanup import deletes
-from airflow_ml_provider.decisions.pods.pending import StartClock
+from airflow_ml_provider.decisions.pods.log_position import LogMark
 from airflow_ml_provider.decisions.pods.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterCapacityError, ClusterError, ClusterForbiddenError, StageKilledError
 from airflow_ml_provider.hooks.cluster_errors import LoginRefusedError
 from airflow_ml_provider.hooks.jobs import create_job
-from airflow_ml_provider.hooks.pod_watch import pod_states
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.pod.compose import stage_container
 from airflow_ml_provider.pod.resources import give_memory
@@ -33,6 +30,7 @@ from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.termination import digest_in_message, result_digest, result_in_message
 from airflow_ml_provider.runners.container_logs import ContainerLogs
 from airflow_ml_provider.runners.pod_callbacks import PodCallbacks
+from airflow_ml_provider.runners.pod_follower import PodFollower
 from airflow_ml_provider.runners.pod_story import PodStory
 from airflow_ml_provider.runners.pod_waiting import deadline, patience, pod_trigger
 from airflow_ml_provider.runners.runner import Ended, ended_pod, read_result
@@ -47,15 +45,6 @@ if TYPE_CHECKING:
 
 QUOTA_SECONDS = 5.0
 """How often a pod that a quota refused is asked for again."""
-
-_TICK_SECONDS = 1.0
-
-
-class _Stop:
-    """Put among the pod's changes when the task is told to end."""
-
-
-_Change: TypeAlias = dict[str, Any] | Exception | _Stop | None
 
 
 class PodRunner:
@@ -73,7 +62,10 @@ class PodRunner:
         self._companion: V1Job | None = None
         self._identity: PodIdentity | None = None
         self._attempt_uri = ""
-        self._changes: SimpleQueue[_Change] = SimpleQueue()
+        self._follower = PodFollower(
+            container=operator.base_container_name, patience=patience(operator), warn=operator.log.warning
+        )
+        self._log_mark: LogMark | None = None
         self._stopped = False
         self._namespaces: dict[str, Pods] = {}
         self._callbacks = PodCallbacks(operator, context)
@@ -156,22 +148,38 @@ class PodRunner:
             ClusterUnavailableError: The API server was away for 15 minutes.
             StageKilledError: ``stop`` was called; the pod was deleted, unless ``on_kill_action`` keeps it.
         """
+        ended = self._wait(None)
+        assert ended is not None
+        return ended
+
+    def wait_briefly(self, seconds: float) -> Ended | None:
+        """As :meth:`wait`, for a time; returns ``None`` when the stage still runs then: :meth:`trigger` follows it."""
+        if not seconds or self._operator.asked_logs or self._operator.init_container_logs:
+            # The logs of further containers are shown as a whole, by the task that resumes.
+            return None
+        return self._wait(seconds)
+
+    def _wait(self, seconds: float | None) -> Ended | None:
         assert self._identity is not None
         identity = self._identity
         pods = self._pods(identity)
         story = PodStory(pods, identity, log=self._operator.log)
         logs = self._logs(pods, identity)
-        changes, followed = self._changes, threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(pods, identity.name, changes, followed), daemon=True)
+
+        def see(pod: dict[str, Any], state: PodState) -> None:
+            story.tell(state)
+            logs.see(pod, state)
+            if state.started:
+                self._callbacks.starting(pod)
+
         with ExitStack() as on_error:
-            on_error.callback(followed.set)
             on_error.callback(self._remove, identity, succeeded=False, ended=False)
-            watcher.start()
-            outcome, state = self._until_end(story, logs)
+            seen = self._follower.follow(pods, identity.name, see=see, seconds=seconds)
             on_error.pop_all()
-        followed.set()
-        # What the watch of this pod still says is not about the next one.
-        self._changes = SimpleQueue()
+        if seen is None:
+            self._log_mark = logs.leave()
+            return None
+        outcome, state = seen
         if not logs.finish(state):
             self._operator.log.warning("The end of the container's log did not come in time: lines may be missing")
         result = self._result(state)
@@ -211,11 +219,12 @@ class PodRunner:
     def trigger(self) -> BaseTrigger:
         """Return what waits for the pod in a triggerer."""
         assert self._identity is not None
-        return pod_trigger(self._operator, self._context, self._identity)
+        return pod_trigger(self._operator, self._context, self._identity, log_mark=self._log_mark)
 
-    def deadline(self) -> float | None:
-        """Return when the task's time is up, in seconds since the epoch; ``None`` without a timeout."""
-        return deadline(self._operator, self._context)
+    def time_left(self, *, more: float = 0.0) -> timedelta | None:
+        """Return how much of the task's time is left, and so many seconds more; ``None`` without a timeout."""
+        end = deadline(self._operator, self._context)
+        return None if end is None else timedelta(seconds=max(0.0, end - time.time()) + more)
 
     def harvest(self, attempt: Attempt, event: Mapping[str, Any]) -> Ended:
         """Return what the trigger saw as the end of an attempt, and remove its pod.
@@ -253,7 +262,7 @@ class PodRunner:
     def stop(self) -> None:
         """Wake the waiting thread, which deletes the pod: no network in a signal handler."""
         self._stopped = True
-        self._changes.put(_Stop())
+        self._follower.stop()
 
     def _start_companion(self, identity: PodIdentity) -> None:
         if self._companion is None:
@@ -278,44 +287,7 @@ class PodRunner:
                 if not told:
                     self._operator.log.warning("Waiting for room: %s", error)
                     told = True
-            with suppress(Empty):
-                self._changes.get(timeout=QUOTA_SECONDS)
-                raise StageKilledError("the task was told to end before its stage began")
-
-    def _until_end(self, story: PodStory, logs: ContainerLogs) -> tuple[StageOutcome | None, PodState | None]:
-        state: PodState | None = None
-        last: dict[str, Any] | None = None
-        clock = StartClock(patience(self._operator))
-        while True:
-            try:
-                change = self._changes.get(timeout=_TICK_SECONDS)
-            except Empty:
-                if last is None:
-                    continue
-                change = last
-            if isinstance(change, _Stop):
-                raise StageKilledError("the task was told to end, and its pod with it")
-            if isinstance(change, Exception):
-                raise change
-            if change is None:
-                return None, state
-            state, last = PodState.of(change, container=self._operator.base_container_name), change
-            story.tell(state)
-            logs.see(change, state)
-            if state.started:
-                self._callbacks.starting(change)
-            if state.ended or state.is_lost(dt.datetime.now(tz=dt.UTC)):
-                return None, state
-            outcome = clock.judge(state, now=time.monotonic())
-            if outcome is not None:
-                return outcome, state
-
-    def _watch(self, pods: Pods, name: str, changes: SimpleQueue[_Change], followed: threading.Event) -> None:
-        try:
-            for pod in pod_states(pods, name, warn=self._operator.log.warning, stopped=followed.is_set):
-                changes.put(pod)
-        except (ClusterError, ClusterForbiddenError) as error:
-            changes.put(error)
+            self._follower.rest(QUOTA_SECONDS)
 
     def _result(self, state: PodState | None) -> StageResult | None:
         message = "" if state is None else state.termination_message

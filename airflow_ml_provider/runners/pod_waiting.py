@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from airflow_ml_provider.decisions.pods.log_position import LogMark
 from airflow_ml_provider.decisions.pods.pending import Patience
 from airflow_ml_provider.runners.stage_pod import log_container
 from airflow_ml_provider.settings import deferral_seconds
@@ -32,8 +33,17 @@ def deadline(operator: StageOperator, context: Context) -> float | None:
     return None if timeout is None or started is None else (started + timeout).timestamp()
 
 
-def pod_trigger(operator: StageOperator, context: Context, identity: PodIdentity) -> BaseTrigger:
-    """Return what waits for a pod in a triggerer."""
+def pod_trigger(
+    operator: StageOperator, context: Context, identity: PodIdentity, *, log_mark: LogMark | None
+) -> BaseTrigger:
+    """Return what waits for a pod in a triggerer.
+
+    Args:
+        operator: The stage.
+        context: The task's context.
+        identity: The pod.
+        log_mark: How far its log was read, ``None`` for not at all.
+    """
     from airflow_ml_provider.triggers.stage_pod import StagePodTrigger
 
     waits = patience(operator)
@@ -55,4 +65,5 @@ def pod_trigger(operator: StageOperator, context: Context, identity: PodIdentity
         delete_on_kill=operator.on_kill_action.value != "keep_pod",
         grace_seconds=operator.termination_grace_period,
         not_before=time.time() + deferral_seconds(),
+        log_mark=None if log_mark is None else list(log_mark),
     )

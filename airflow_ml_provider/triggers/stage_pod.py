@@ -36,6 +36,10 @@ _TICK_SECONDS = 1.0
 _DELETING: set[asyncio.Task[None]] = set()
 
 
+_FRESH_SECONDS = 60.0
+"""For how long what a task noted of its log counts: later, another triggerer has read on from there."""
+
+
 class StagePodTrigger(BaseTrigger):
     """Follows one pod through the namespace's shared watch until its stage ends, it is gone, or its time is up.
 
@@ -54,6 +58,7 @@ class StagePodTrigger(BaseTrigger):
         delete_on_kill: Whether a user's mark or clear of the task deletes the pod.
         grace_seconds: The pod's grace period when it is deleted, in seconds; ``None`` for the pod's own.
         not_before: When the task may resume at the earliest, in seconds since the epoch.
+        log_mark: How far the task had read the log when it deferred.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class StagePodTrigger(BaseTrigger):
         delete_on_kill: bool = True,
         grace_seconds: int | None = None,
         not_before: float = 0.0,
+        log_mark: list[Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.namespace = namespace
@@ -85,6 +91,7 @@ class StagePodTrigger(BaseTrigger):
         self.delete_on_kill = delete_on_kill
         self.grace_seconds = grace_seconds
         self.not_before = not_before
+        self.log_mark = log_mark
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._position = LogPosition()
         self._repeated: int | None = None
@@ -95,7 +102,7 @@ class StagePodTrigger(BaseTrigger):
         """Return the class path and the constructor's arguments."""
         names = (
             *("namespace", "pod_name", "container", "log_container", "access", "get_logs", "startup_seconds"),
-            *("capacity_seconds", "deadline", "delete_on_kill", "grace_seconds", "not_before"),
+            *("capacity_seconds", "deadline", "delete_on_kill", "grace_seconds", "not_before", "log_mark"),
         )
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
@@ -168,7 +175,12 @@ class StagePodTrigger(BaseTrigger):
         return None
 
     def _start_reading(self, pods: AsyncPods, state: PodState) -> asyncio.Task[None]:
-        self._repeated = lines_to_repeat(state.started_at, dt.datetime.now(tz=dt.UTC))
+        now = dt.datetime.now(tz=dt.UTC)
+        if self.log_mark is not None and now.timestamp() - self.not_before < _FRESH_SECONDS:
+            last, count = self.log_mark
+            self._position = LogPosition.at((last, count))
+            return asyncio.create_task(self._follow_log(pods))
+        self._repeated = lines_to_repeat(state.started_at, now)
         if self._repeated is not None:
             self.log.warning(
                 "The stage runs since %s and its log is taken up: up to %s lines are told again; earlier ones, if they "

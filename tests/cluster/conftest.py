@@ -299,6 +299,8 @@ def airflow(
             "ML_TEST_BUCKET": bucket,
             "AIRFLOW__CORE__PARALLELISM": "6",
             "AIRFLOW__ML__RUNNER": "kubernetes",
+            # What deferrable stages do in a triggerer is seen without waiting for it.
+            "AIRFLOW__ML__DEFER_AFTER": "0",
             "AIRFLOW__ML__IMAGE": cluster.image,
             "AIRFLOW__ML__NAMESPACE": kubernetes.namespace,
             "AIRFLOW__ML__POD_TEMPLATE": str(pod_template),

@@ -29,6 +29,35 @@ class Fault:
 
 FAULTS = {
     "nothing": Fault("nothing", fault_acts.leave, case="quick"),
+    "handed_over": Fault(
+        "nothing, and the stage runs longer than `defer_after`",
+        fault_acts.leave,
+        case="handed_over",
+        modes=("deferrable",),
+        seconds=12,
+        says="Pausing task as DEFERRED",
+        every_line_once=True,
+        means="the triggerer reads the log on where the task was",
+    ),
+    "handed_over_and_evicted": Fault(
+        "the pod is evicted while the task still follows it",
+        fault_acts.evict,
+        case="handed_over",
+        modes=("deferrable",),
+        seconds=12,
+        pods=2,
+        says="Another pod is started within this try",
+        means="replaced within the try, and deferred later",
+    ),
+    "handed_over_and_triggerer_killed": Fault(
+        "SIGKILL of the triggerer that took over from the task",
+        fault_acts.kill_component("triggerer"),
+        case="handed_over",
+        modes=("deferrable",),
+        seconds=20,
+        reaches_others=True,
+        means="another triggerer follows the same pod",
+    ),
     "worker_killed": Fault(
         "SIGKILL of the worker",
         fault_acts.kill_worker,

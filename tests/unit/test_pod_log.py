@@ -6,7 +6,9 @@ import time
 import pytest
 from kubernetes.client import ApiException
 
+from airflow_ml_provider.decisions.pods.log_position import LogPosition
 from airflow_ml_provider.hooks.pod_log import PodLog
+from airflow_ml_provider.testing.airflow_api import wait_until
 
 
 def stamped(second, text):
@@ -102,6 +104,20 @@ def forbidden():
     error = ApiException(status=403, reason="Forbidden")
     error.body = '{"message": "pods \\"p\\" is forbidden: User \\"x\\" cannot get resource"}'
     return error
+
+
+def test_who_reads_on_from_a_mark_tells_each_line_once():
+    told = []
+    log = PodLog(
+        Pods(Stream(stamped(1, "one"), stamped(2, "two"), freezes=True)), "p", container="base", emit=told.append
+    )
+    log.start()
+    wait_until(lambda: len(told) == 2, what="two lines", seconds=5, every=0.01)
+    log.leave()
+    position = LogPosition.at(log.mark)
+    assert position.since() == "2026-11-24T12:00:02+00:00"
+    again = [stamped(second, text).decode().rstrip("\n") for second, text in ((2, "two"), (2, "too"), (3, "three"))]
+    assert [position.new_text(line) for line in again] == [None, "too", "three"]
 
 
 def test_a_missing_right_is_said_once_and_ends_the_reading():

@@ -56,6 +56,10 @@ def rest_seconds(state: PodState | None) -> float:
     return 10.0 if state is not None and state.ended else 2.0
 
 
+LogMark = tuple[str, int]
+"""The time of the last line that was read, and how many lines of that time were."""
+
+
 class LogPosition:
     """How far a log was read: the time of its last line, and how many lines have that very time.
 
@@ -72,6 +76,22 @@ class LogPosition:
         self._skip = 0
         self._held = ""
         self._lost: list[str] = []
+
+    def mark(self) -> LogMark:
+        """Return how far the log was read, for who reads on."""
+        return self._last, self._at_last
+
+    @classmethod
+    def at(cls, mark: LogMark) -> LogPosition:
+        """Return the position that a mark stands for."""
+        position = cls()
+        position._last, position._at_last = mark
+        return position
+
+    @property
+    def begun(self) -> bool:
+        """Whether a line was read."""
+        return bool(self._last)
 
     def since(self) -> str | None:
         """Begin to read on: return the time of the last line in whole seconds, ``None`` to read from the start."""

@@ -8,6 +8,11 @@ from kubernetes.client import V1PersistentVolumeClaimVolumeSource, V1Volume, V1V
 
 from airflow_ml_provider.operators import FinishOperator, ReapOperator, TrainOperator
 
+
+def follow_for_three_seconds(context):
+    os.environ["AIRFLOW__ML__DEFER_AFTER"] = "3"
+
+
 CASES = {
     "quick": {"run": "work:quick", "hyperparameters": {"lines": 300}},
     "slow": {"run": "work:slow", "hyperparameters": {"seconds": "{{ params.seconds }}"}},
@@ -23,6 +28,11 @@ CASES = {
         "cache": {"image": "trust-tag"},
     },
     "untrusted": {"run": "work:quick", "cache": True},
+    "handed_over": {
+        "run": "work:slow",
+        "hyperparameters": {"seconds": "{{ params.seconds }}"},
+        "pre_execute": follow_for_three_seconds,
+    },
     "resuming": {
         "run": "work:resuming",
         "hyperparameters": {"seconds": "{{ params.seconds }}"},
