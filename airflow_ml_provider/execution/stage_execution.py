@@ -334,10 +334,8 @@ class StageExecution:
             ended = runner.wait_briefly(self._settings.defer_after)
             if ended is not None:
                 return ended
-            if self._may_defer:
-                # Later than the trigger's own deadline, whose event lets the task delete the pod.
-                left = runner.time_left(more=BACKSTOP_SECONDS)
-                self._operator.defer(trigger=runner.trigger(), method_name="resume", timeout=left)
+            # Later than the trigger's own deadline, whose event lets the task delete the pod.
+            runner.defer(more=BACKSTOP_SECONDS)
         return self._runner.wait()
 
     @property

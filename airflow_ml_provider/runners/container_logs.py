@@ -64,12 +64,12 @@ class ContainerLogs:
             if _has_started(pod, name):
                 self._follow(name)
 
-    def leave(self) -> LogMark | None:
-        """Stop following; returns how far the stage's own log was read, ``None`` when it was not yet."""
+    def leave(self) -> LogMark:
+        """Stop following; returns how far the stage's own log was read."""
         for log in self._logs.values():
             log.leave()
         own = self._logs.get(self._container)
-        return None if own is None else own.mark
+        return LogMark() if own is None else own.mark
 
     def finish(self, state: PodState | None) -> bool:
         """Bring the logs to their end; returns whether all of the stage's own came."""
@@ -103,6 +103,10 @@ class ContainerLogs:
             for line in self._last_lines(name):
                 self._emit(line, name)
         self._show_failed_init(state)
+
+    def last_lines(self) -> list[str]:
+        """Return the last lines of the stage's own log, none when they cannot be read."""
+        return self._last_lines(self._container)[-TAIL_LINES:]
 
     def _show_failed_init(self, state: PodState | None) -> None:
         name = "" if state is None else state.failed_init

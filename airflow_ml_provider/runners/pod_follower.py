@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeAlias
 
 from airflow_ml_provider.decisions.outcome import StageOutcome
-from airflow_ml_provider.decisions.pods.pending import Patience, StartClock
+from airflow_ml_provider.decisions.pods.pending import Patience, StartClock, Waited
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, StageKilledError
 from airflow_ml_provider.hooks.pod_watch import pod_states
@@ -51,6 +51,7 @@ class PodFollower:
     def __init__(self, *, container: str, patience: Patience, warn: Callable[..., None]) -> None:
         self._container = container
         self._patience = patience
+        self._clock = StartClock(patience)
         self._warn = warn
         self._changes: SimpleQueue[_Change] = SimpleQueue()
         self._stopped = False
@@ -59,6 +60,11 @@ class PodFollower:
         """Wake the waiting thread, which ends with an error; may be called from a signal handler."""
         self._stopped = True
         self._changes.put(_Stop())
+
+    @property
+    def waited(self) -> Waited:
+        """How long the pod that was followed last has been as it is."""
+        return self._clock.waited(now=time.monotonic())
 
     def rest(self, seconds: float) -> None:
         """Wait, no longer than until ``stop`` is called.
@@ -100,7 +106,7 @@ class PodFollower:
     def _until_end(self, see: Callable[[dict[str, Any], PodState], None], until: float | None) -> SeenEnd | None:
         state: PodState | None = None
         last: dict[str, Any] | None = None
-        clock = StartClock(self._patience)
+        clock = self._clock = StartClock(self._patience)
         while until is None or time.monotonic() < until:
             change: _Change
             try:
@@ -108,8 +114,8 @@ class PodFollower:
             except Empty:
                 if last is None and not self._stopped:
                     continue
-                change = last
-            if self._stopped or isinstance(change, _Stop):
+                change = _Stop() if self._stopped else last
+            if isinstance(change, _Stop):
                 raise StageKilledError("the task was told to end, and its pod with it")
             if isinstance(change, Exception):
                 raise change

@@ -6,16 +6,17 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
-from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
 from kubernetes.client import V1Job, V1Pod
 
 from airflow_ml_provider.attempts.attempt import Attempt, PodIdentity
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pods.cleanup import deletes
-from airflow_ml_provider.decisions.pods.log_position import LogMark
+from airflow_ml_provider.decisions.pods.hand_over import HandOver
+from airflow_ml_provider.decisions.pods.log_position import TAIL_LINES
 from airflow_ml_provider.decisions.pods.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterCapacityError, ClusterError, ClusterForbiddenError, StageKilledError
@@ -38,7 +39,6 @@ from airflow_ml_provider.runners.stage_pod import log_container, stage_pod
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from airflow.triggers.base import BaseTrigger
 
     from airflow_ml_provider.operators.stage import StageOperator
 
@@ -65,7 +65,8 @@ class PodRunner:
         self._follower = PodFollower(
             container=operator.base_container_name, patience=patience(operator), warn=operator.log.warning
         )
-        self._log_mark: LogMark | None = None
+        self._hand_over: HandOver | None = None
+        self._is_new = False
         self._stopped = False
         self._namespaces: dict[str, Pods] = {}
         self._callbacks = PodCallbacks(operator, context)
@@ -105,6 +106,7 @@ class PodRunner:
         if self._stopped:
             raise StageKilledError("the task was told to end before its stage began")
         pods = self._pods(self._identity)
+        self._is_new, self._hand_over = True, None
         self._callbacks.made(self._pod)
         created = self._create(pods, self._pod) if patient else pods.create(self._pod)
         self._identity = PodIdentity(self._identity.namespace, self._identity.name, created["metadata"]["uid"])
@@ -128,6 +130,7 @@ class PodRunner:
 
     def follow(self, attempt: Attempt) -> None:
         """Take over a pod that runs."""
+        self._is_new = False
         self._identity = attempt.pod
         self._attempt_uri = attempt.uri
 
@@ -153,11 +156,35 @@ class PodRunner:
         return ended
 
     def wait_briefly(self, seconds: float) -> Ended | None:
-        """As :meth:`wait`, for a time; returns ``None`` when the stage still runs then: :meth:`trigger` follows it."""
-        if not seconds or self._operator.asked_logs or self._operator.init_container_logs:
-            # The logs of further containers are shown as a whole, by the task that resumes.
+        """As :meth:`wait`, for a time; returns ``None`` when the stage still runs then, or is not waited for here."""
+        operator, left = self._operator, self.time_left()
+        # Logs of further containers are shown as a whole, by the task that resumes, and callbacks are called as ever.
+        whole = operator.asked_logs or operator.init_container_logs or operator.callbacks
+        if not seconds or whole or not self._is_new:
             return None
-        return self._wait(seconds)
+        return self._wait(seconds if left is None else min(seconds, left.total_seconds()))
+
+    def defer(self, *, more: float) -> NoReturn:
+        """Leave the pod to a triggerer.
+
+        Args:
+            more: How much longer than the task's own time Airflow waits for the triggerer, in seconds.
+
+        Raises:
+            TaskDeferred: Always, but when ``stop`` was called.
+            StageKilledError: ``stop`` was called; the pod was deleted.
+        """
+        assert self._identity is not None
+        with ExitStack() as on_error:
+            on_error.callback(self._remove, self._identity, succeeded=False, ended=False)
+            trigger = pod_trigger(self._operator, self._context, self._identity, hand_over=self._hand_over)
+            if self._stopped:
+                raise StageKilledError("the task was told to end, and its pod with it")
+            try:
+                self._operator.defer(trigger=trigger, method_name="resume", timeout=self.time_left(more=more))
+            except TaskDeferred:
+                on_error.pop_all()
+                raise
 
     def _wait(self, seconds: float | None) -> Ended | None:
         assert self._identity is not None
@@ -175,9 +202,11 @@ class PodRunner:
         with ExitStack() as on_error:
             on_error.callback(self._remove, identity, succeeded=False, ended=False)
             seen = self._follower.follow(pods, identity.name, see=see, seconds=seconds)
+            if seen is None:
+                waited = self._follower.waited
+                self._hand_over = HandOver(at=time.time(), log=logs.leave(), waited=waited)
             on_error.pop_all()
         if seen is None:
-            self._log_mark = logs.leave()
             return None
         outcome, state = seen
         if not logs.finish(state):
@@ -216,11 +245,6 @@ class PodRunner:
             )
             self._callbacks.completed(pod)
 
-    def trigger(self) -> BaseTrigger:
-        """Return what waits for the pod in a triggerer."""
-        assert self._identity is not None
-        return pod_trigger(self._operator, self._context, self._identity, log_mark=self._log_mark)
-
     def time_left(self, *, more: float = 0.0) -> timedelta | None:
         """Return how much of the task's time is left, and so many seconds more; ``None`` without a timeout."""
         end = deadline(self._operator, self._context)
@@ -242,6 +266,10 @@ class PodRunner:
         undecided = not ended and (event["timed_out"] or event["failure"])
         logs = self._logs(self._pods(attempt.pod), attempt.pod)
         logs.show(state)
+        tail = logs.tail or event["tail"]
+        if len(tail) < TAIL_LINES and outcome.verdict != "success":
+            # Before the triggerer came, the task told lines too.
+            tail = logs.last_lines() or tail
         if undecided:
             self._remove(attempt.pod, succeeded=False, ended=False)
         else:
@@ -252,7 +280,7 @@ class PodRunner:
             name, message = event["failure"]
             refused = name in (ClusterForbiddenError.__name__, LoginRefusedError.__name__)
             raise (ClusterForbiddenError if refused else ClusterError)(message)
-        return ended_pod(outcome, result, logs.tail or event["tail"], state)
+        return ended_pod(outcome, result, tail, state)
 
     def discard(self, attempt: Attempt) -> None:
         """Delete the attempt's pod."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from airflow_ml_provider.decisions.pods.log_position import LogMark
+from airflow_ml_provider.decisions.pods.hand_over import HandOver
 from airflow_ml_provider.decisions.pods.pending import Patience
 from airflow_ml_provider.runners.stage_pod import log_container
 from airflow_ml_provider.settings import deferral_seconds
@@ -34,7 +35,7 @@ def deadline(operator: StageOperator, context: Context) -> float | None:
 
 
 def pod_trigger(
-    operator: StageOperator, context: Context, identity: PodIdentity, *, log_mark: LogMark | None
+    operator: StageOperator, context: Context, identity: PodIdentity, *, hand_over: HandOver | None
 ) -> BaseTrigger:
     """Return what waits for a pod in a triggerer.
 
@@ -42,7 +43,7 @@ def pod_trigger(
         operator: The stage.
         context: The task's context.
         identity: The pod.
-        log_mark: How far its log was read, ``None`` for not at all.
+        hand_over: What the task knows of it, ``None`` when it did not follow it.
     """
     from airflow_ml_provider.triggers.stage_pod import StagePodTrigger
 
@@ -65,5 +66,5 @@ def pod_trigger(
         delete_on_kill=operator.on_kill_action.value != "keep_pod",
         grace_seconds=operator.termination_grace_period,
         not_before=time.time() + deferral_seconds(),
-        log_mark=None if log_mark is None else list(log_mark),
+        hand_over=None if hand_over is None else asdict(hand_over),
     )

@@ -14,16 +14,18 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_ml_provider.decisions.outcome import StageOutcome
+from airflow_ml_provider.decisions.pods.hand_over import HandOver
 from airflow_ml_provider.decisions.pods.log_lines import LogLines
 from airflow_ml_provider.decisions.pods.log_position import (
     TAIL_LINES,
+    LogMark,
     LogPosition,
     lines_to_repeat,
     longest_rest_seconds,
     rest_seconds,
 )
 from airflow_ml_provider.decisions.pods.outage import Outage
-from airflow_ml_provider.decisions.pods.pending import Patience, StartClock
+from airflow_ml_provider.decisions.pods.pending import Patience, StartClock, Waited
 from airflow_ml_provider.decisions.pods.pod_news import PodNews
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
@@ -34,10 +36,6 @@ from airflow_ml_provider.triggers.namespace_watch import ClusterAccess, Follower
 EVENTS_EVERY_SECONDS = 30.0
 _TICK_SECONDS = 1.0
 _DELETING: set[asyncio.Task[None]] = set()
-
-
-_FRESH_SECONDS = 60.0
-"""For how long what a task noted of its log counts: later, another triggerer has read on from there."""
 
 
 class StagePodTrigger(BaseTrigger):
@@ -58,7 +56,7 @@ class StagePodTrigger(BaseTrigger):
         delete_on_kill: Whether a user's mark or clear of the task deletes the pod.
         grace_seconds: The pod's grace period when it is deleted, in seconds; ``None`` for the pod's own.
         not_before: When the task may resume at the earliest, in seconds since the epoch.
-        log_mark: How far the task had read the log when it deferred.
+        hand_over: What the task that deferred knows of the pod: a :class:`HandOver` as a mapping.
     """
 
     def __init__(
@@ -76,7 +74,7 @@ class StagePodTrigger(BaseTrigger):
         delete_on_kill: bool = True,
         grace_seconds: int | None = None,
         not_before: float = 0.0,
-        log_mark: list[Any] | None = None,
+        hand_over: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.namespace = namespace
@@ -91,7 +89,7 @@ class StagePodTrigger(BaseTrigger):
         self.delete_on_kill = delete_on_kill
         self.grace_seconds = grace_seconds
         self.not_before = not_before
-        self.log_mark = log_mark
+        self.hand_over = hand_over
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._position = LogPosition()
         self._repeated: int | None = None
@@ -102,7 +100,7 @@ class StagePodTrigger(BaseTrigger):
         """Return the class path and the constructor's arguments."""
         names = (
             *("namespace", "pod_name", "container", "log_container", "access", "get_logs", "startup_seconds"),
-            *("capacity_seconds", "deadline", "delete_on_kill", "grace_seconds", "not_before", "log_mark"),
+            *("capacity_seconds", "deadline", "delete_on_kill", "grace_seconds", "not_before", "hand_over"),
         )
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
@@ -134,7 +132,7 @@ class StagePodTrigger(BaseTrigger):
             await pods.delete(self.pod_name, grace_seconds=self.grace_seconds)
 
     async def _until_end(self, follower: Follower, pods: AsyncPods) -> dict[str, Any]:
-        clock = StartClock(Patience(startup=self.startup_seconds, capacity=self.capacity_seconds))
+        clock = self._clock()
         story = _Story(self.log, pods, f"{self.namespace}/{self.pod_name}")
         reading: asyncio.Task[None] | None = None
         try:
@@ -161,6 +159,18 @@ class StagePodTrigger(BaseTrigger):
             await self._finish_log(reading, pods, follower.state)
         return event
 
+    def _clock(self) -> StartClock:
+        patience = Patience(startup=self.startup_seconds, capacity=self.capacity_seconds)
+        waited = None if self._known is None else self._known.waited
+        return StartClock(patience, waited=waited, now=time.monotonic())
+
+    @property
+    def _known(self) -> HandOver | None:
+        given = self.hand_over
+        if given is None:
+            return None
+        return HandOver(at=given["at"], log=LogMark(**given["log"]), waited=Waited(**given["waited"]))
+
     def _decided(self, follower: Follower, clock: StartClock) -> dict[str, Any] | None:
         state = follower.state
         if follower.failure is not None:
@@ -176,10 +186,11 @@ class StagePodTrigger(BaseTrigger):
 
     def _start_reading(self, pods: AsyncPods, state: PodState) -> asyncio.Task[None]:
         now = dt.datetime.now(tz=dt.UTC)
-        if self.log_mark is not None and now.timestamp() - self.not_before < _FRESH_SECONDS:
-            last, count = self.log_mark
-            self._position = LogPosition.at((last, count))
-            return asyncio.create_task(self._follow_log(pods))
+        known = self._known
+        if known is not None:
+            self._position = LogPosition.at(known.log)
+            if known.is_fresh(now.timestamp()):
+                return asyncio.create_task(self._follow_log(pods))
         self._repeated = lines_to_repeat(state.started_at, now)
         if self._repeated is not None:
             self.log.warning(
@@ -238,7 +249,7 @@ class StagePodTrigger(BaseTrigger):
             self.pod_name,
             container=self.log_container,
             since=since,
-            tail_lines=self._repeated if since is None else None,
+            tail_lines=None if self._position.lines else self._repeated,
             follow=follow,
             lines=lines,
         )

@@ -73,6 +73,9 @@ def test_a_fault(cells, mlflow, name, mode):
     assert task["state"] == fault.ends, log
     assert task["try_number"] == fault.tries, log
     assert fault.says in log, log
+    found = [re.search(text, log, re.MULTILINE) for text in fault.in_order]
+    assert all(found), log
+    assert sorted(match.start() for match in found) == [match.start() for match in found], log
     if fault.pods is not None:
         assert len(stage.uids) == fault.pods, log
     assert (ref is not None) == (task["state"] == "success" and not fault.marked), log

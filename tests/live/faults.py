@@ -25,6 +25,7 @@ class Fault:
     reaches_others: bool = False
     every_line_once: bool = False
     curve: bool = False
+    in_order: tuple = ()
 
 
 FAULTS = {
@@ -34,8 +35,8 @@ FAULTS = {
         fault_acts.leave,
         case="handed_over",
         modes=("deferrable",),
-        seconds=12,
-        says="Pausing task as DEFERRED",
+        seconds=18,
+        in_order=(r"^step 0$", "Pausing task as DEFERRED", r"^step 35$"),
         every_line_once=True,
         means="the triggerer reads the log on where the task was",
     ),
@@ -44,9 +45,9 @@ FAULTS = {
         fault_acts.evict,
         case="handed_over",
         modes=("deferrable",),
-        seconds=12,
+        seconds=18,
         pods=2,
-        says="Another pod is started within this try",
+        in_order=("Another pod is started within this try", "Pausing task as DEFERRED"),
         means="replaced within the try, and deferred later",
     ),
     "handed_over_and_triggerer_killed": Fault(
@@ -54,9 +55,22 @@ FAULTS = {
         fault_acts.kill_component("triggerer"),
         case="handed_over",
         modes=("deferrable",),
-        seconds=20,
+        seconds=25,
+        in_order=(r"^step 0$", "Pausing task as DEFERRED", r"^step 49$"),
         reaches_others=True,
         means="another triggerer follows the same pod",
+    ),
+    "terminated_before_it_is_handed_over": Fault(
+        "SIGTERM of the worker that still follows the pod of a deferrable stage",
+        fault_acts.terminate_worker,
+        case="handed_over",
+        modes=("deferrable",),
+        seconds=15,
+        tries=2,
+        pods=2,
+        in_order=("the task was told to end", "Pausing task as DEFERRED"),
+        reaches_others=True,
+        means="the pod dies; the next try runs another",
     ),
     "worker_killed": Fault(
         "SIGKILL of the worker",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import dataclass
 
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 
@@ -56,8 +57,17 @@ def rest_seconds(state: PodState | None) -> float:
     return 10.0 if state is not None and state.ended else 2.0
 
 
-LogMark = tuple[str, int]
-"""The time of the last line that was read, and how many lines of that time were."""
+@dataclass(frozen=True)
+class LogMark:
+    """How far a log was read.
+
+    Attributes:
+        time: The time of the last line, as Kubernetes writes it; empty before the first.
+        lines: How many lines of that very time were read.
+    """
+
+    time: str = ""
+    lines: int = 0
 
 
 class LogPosition:
@@ -79,19 +89,14 @@ class LogPosition:
 
     def mark(self) -> LogMark:
         """Return how far the log was read, for who reads on."""
-        return self._last, self._at_last
+        return LogMark(self._last, self._at_last)
 
     @classmethod
     def at(cls, mark: LogMark) -> LogPosition:
         """Return the position that a mark stands for."""
         position = cls()
-        position._last, position._at_last = mark
+        position._last, position._at_last = mark.time, mark.lines
         return position
-
-    @property
-    def begun(self) -> bool:
-        """Whether a line was read."""
-        return bool(self._last)
 
     def since(self) -> str | None:
         """Begin to read on: return the time of the last line in whole seconds, ``None`` to read from the start."""

@@ -35,17 +35,38 @@ class Patience:
     grace: float = 15.0
 
 
+@dataclass(frozen=True)
+class Waited:
+    """How long a pod has been as it is.
+
+    Attributes:
+        scheduled: Whether it has a node.
+        step: Whose turn it is in a staged pod.
+        seconds: For how long.
+    """
+
+    scheduled: bool = False
+    step: str = ""
+    seconds: float = 0.0
+
+
 class StartClock:
     """Measures how long a pod waits for a node, then how long it takes to start, and judges both.
 
     Args:
         patience: How long each may take.
+        waited: What another process has measured before.
+        now: The time in seconds on any clock that only goes forward.
     """
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, *, waited: Waited | None = None, now: float = 0.0) -> None:
         self._patience = patience
-        self._at: tuple[bool, str] | None = None
-        self._since = 0.0
+        self._at = None if waited is None else (waited.scheduled, waited.step)
+        self._since = 0.0 if waited is None else now - waited.seconds
+
+    def waited(self, *, now: float) -> Waited:
+        """Return how long the pod has been as it was seen last, by the same clock."""
+        return Waited() if self._at is None else Waited(*self._at, seconds=now - self._since)
 
     def judge(self, state: PodState, *, now: float) -> StageOutcome | None:
         """Return why to give up, ``None`` to wait on.

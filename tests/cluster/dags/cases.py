@@ -9,8 +9,8 @@ from kubernetes.client import V1PersistentVolumeClaimVolumeSource, V1Volume, V1V
 from airflow_ml_provider.operators import FinishOperator, ReapOperator, TrainOperator
 
 
-def follow_for_three_seconds(context):
-    os.environ["AIRFLOW__ML__DEFER_AFTER"] = "3"
+def follow_for_ten_seconds(context):
+    os.environ["AIRFLOW__ML__DEFER_AFTER"] = "10"
 
 
 CASES = {
@@ -31,7 +31,7 @@ CASES = {
     "handed_over": {
         "run": "work:slow",
         "hyperparameters": {"seconds": "{{ params.seconds }}"},
-        "pre_execute": follow_for_three_seconds,
+        "pre_execute": follow_for_ten_seconds,
     },
     "resuming": {
         "run": "work:resuming",
