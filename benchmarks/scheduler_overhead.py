@@ -2,7 +2,8 @@
 
 Each round runs every chain once, one after the other, in one Airflow (standalone, LocalExecutor, SQLite). A task's cost
 is the run's duration over five, less the container's own run time as benchmarks/pod_overhead.py measures it. The goal
-of a stage is EmptyOperator + floor + 0.4 in sync and + 1.5 in deferrable mode.
+of a stage is EmptyOperator + floor + 0.4. Then tasks of 5, 20 and 40 s, alone in their runs: a deferrable stage is to
+cost what a sync one does below ``[ml] defer_after``, and at most 2 s more than a stock deferrable task at 40 s.
 
 Needs what benchmarks/pod_overhead.py needs.
 """
@@ -24,6 +25,7 @@ from airflow_ml_provider.testing.airflow_api import AirflowApi
 from airflow_ml_provider.testing.airflow_server import AirflowServer
 
 CHAIN = 5
+LENGTHS = (5, 20, 40)
 DAGS = """
 import os
 
@@ -41,19 +43,19 @@ POD = {{
     # KubernetesPodTrigger takes a kubeconfig from an argument, and fails with one from a connection.
     "config_file": os.environ["KUBECONFIG"],
 }}
-XCOM = ["sh", "-c", "sleep 1; mkdir -p /airflow/xcom; echo 1 > /airflow/xcom/return.json"]
 
 
-def stock(task_id, **more):
+def stock(task_id, seconds=1, **more):
+    xcom = ["sh", "-c", f"sleep {{seconds}}; mkdir -p /airflow/xcom; echo 1 > /airflow/xcom/return.json"]
     return KubernetesPodOperator(
-        task_id=task_id, cmds=XCOM, do_xcom_push=True, security_context={{"runAsUser": 0}}, **POD, **more
+        task_id=task_id, cmds=xcom, do_xcom_push=True, security_context={{"runAsUser": 0}}, **POD, **more
     )
 
 
-def stage(task_id, **more):
+def stage(task_id, seconds=1, **more):
     return ContainerOperator(
         task_id=task_id,
-        command=WORK,
+        command=["sleep", str(seconds)],
         io="direct",
         runner="kubernetes",
         mlflow_conn_id=None,
@@ -69,14 +71,19 @@ MAKE = {{
     "stock_tuned": lambda name: KubernetesPodOperator(
         task_id=name, cmds=WORK, startup_check_interval_seconds=0.25, **POD
     ),
-    "stock_deferrable": lambda name: stock(name, deferrable=True),
+    "stock_deferrable": lambda name, *given: stock(name, *given, deferrable=True),
     "stage_sync": stage,
-    "stage_deferrable": lambda name: stage(name, deferrable=True),
+    "stage_deferrable": lambda name, *given: stage(name, *given, deferrable=True),
 }}
 for key, make in MAKE.items():
     with DAG(key, schedule=None) as dag:
         chain(*[make(f"t{{number}}") for number in range({chain})])
     globals()[key] = dag
+    if key in {alone!r}:
+        for seconds in {lengths!r}:
+            with DAG(f"{{key}}_{{seconds}}", schedule=None) as dag:
+                make("t0", seconds)
+            globals()[dag.dag_id] = dag
 """
 CHAINS = {
     "empty": "EmptyOperator",
@@ -86,16 +93,17 @@ CHAINS = {
     "stage_sync": "StageOperator",
     "stage_deferrable": "StageOperator, deferrable",
 }
+ALONE = ("stock_deferrable", "stage_sync", "stage_deferrable")
 
 
-def seconds_a_task(api: AirflowApi, dag: str) -> float:
+def seconds_a_task(api: AirflowApi, dag: str, *, tasks: int = CHAIN) -> float:
     """Run a chain and return its duration over its length."""
     run = api.trigger(dag)
     state = api.wait_for_run(dag, run, seconds=400)
     assert state == "success", api.log(dag, run, "t0")
     found: dict[str, Any] = api.get(f"/dags/{dag}/dagRuns/{run}")
     begun, ended = (dt.datetime.fromisoformat(found[key].replace("Z", "+00:00")) for key in ("start_date", "end_date"))
-    return (ended - begun).total_seconds() / CHAIN
+    return (ended - begun).total_seconds() / tasks
 
 
 def main() -> None:
@@ -108,7 +116,13 @@ def main() -> None:
         dags = Path(folder, "dags")
         dags.mkdir()
         text = DAGS.format(
-            image=pod_overhead.IMAGE, namespace=pod_overhead.NAMESPACE, work=pod_overhead.WORK, env=env, chain=CHAIN
+            image=pod_overhead.IMAGE,
+            namespace=pod_overhead.NAMESPACE,
+            work=pod_overhead.WORK,
+            env=env,
+            chain=CHAIN,
+            alone=ALONE,
+            lengths=LENGTHS,
         )
         (dags / "chains.py").write_text(text, encoding="utf-8")
         connection = {"conn_type": "kubernetes", "extra": {"xcom_sidecar_container_image": "busybox:stable"}}
@@ -119,9 +133,10 @@ def main() -> None:
         stored = {key: os.environ[key] for key in pod_overhead.KEYS if key in os.environ}
         server = AirflowServer(home=Path(folder, "home"), dags_folder=dags, environment={**variables, **stored})
         taken: dict[str, list[float]] = {key: [] for key in CHAINS}
+        longer: dict[tuple[str, int], list[float]] = {(key, length): [] for length in LENGTHS for key in ALONE}
         floors, owns = [], []
         with server as api:
-            for key in CHAINS:
+            for key in (*CHAINS, *(f"{key}_{length}" for key, length in longer)):
                 api.wait_for_dag(key)
             for _ in range(repeats):
                 floors.append(pod_overhead.floor())
@@ -129,7 +144,13 @@ def main() -> None:
                 owns.append(pod_overhead.created_and_watched(pod_overhead.again(pod)) - pod_overhead.floor())
                 for key in CHAINS:
                     taken[key].append(seconds_a_task(api, key))
+                for (key, length), found in longer.items():
+                    found.append(seconds_a_task(api, f"{key}_{length}", tasks=1) - length)
     report(taken, floor=statistics.median(floors), own=statistics.median(owns), repeats=repeats)
+    print(f"{'a task alone, seconds beyond its work':<42} {'median':>7} {'min':>7} {'max':>7}")
+    for (key, length), found in longer.items():
+        median = statistics.median(found)
+        print(f"{CHAINS[key] + f', {length} s':<42} {median:>7.2f} {min(found):>7.2f} {max(found):>7.2f}")
 
 
 def report(taken: dict[str, list[float]], *, floor: float, own: float, repeats: int) -> None:
