@@ -1,4 +1,4 @@
-"""The base of all stage operators: what a stage is. How it runs: ``execution.py``."""
+"""The base of all stage operators: what a stage is. How it runs: ``execution/stage_execution.py``."""
 
 from __future__ import annotations
 
