@@ -87,8 +87,9 @@ class PodLog:
             # A stream that hangs is cut, and what it held back is read once more without following.
             self._cut()
             self._await_thread(self._thread, quiet=quiet / 2, deadline=began + longest)
+        whole = not self._thread.is_alive()
         self._given_up.set()
-        return not self._thread.is_alive()
+        return whole
 
     def _cut(self) -> None:
         with suppress(OSError, AttributeError, ValueError, RuntimeError):

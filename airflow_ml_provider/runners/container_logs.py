@@ -104,10 +104,6 @@ class ContainerLogs:
                 self._emit(line, name)
         self._show_failed_init(state)
 
-    def last_lines(self) -> list[str]:
-        """Return the last lines of the stage's own log, none when they cannot be read."""
-        return self._last_lines(self._container)[-TAIL_LINES:]
-
     def _show_failed_init(self, state: PodState | None) -> None:
         name = "" if state is None else state.failed_init
         if not name:

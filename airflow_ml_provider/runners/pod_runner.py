@@ -16,7 +16,6 @@ from airflow_ml_provider.attempts.attempt import Attempt, PodIdentity
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pods.cleanup import deletes
 from airflow_ml_provider.decisions.pods.hand_over import HandOver
-from airflow_ml_provider.decisions.pods.log_position import TAIL_LINES
 from airflow_ml_provider.decisions.pods.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterCapacityError, ClusterError, ClusterForbiddenError, StageKilledError
@@ -158,8 +157,14 @@ class PodRunner:
     def wait_briefly(self, seconds: float) -> Ended | None:
         """As :meth:`wait`, for a time; returns ``None`` when the stage still runs then, or is not waited for here."""
         operator, left = self._operator, self.time_left()
-        # Logs of further containers are shown as a whole, by the task that resumes, and callbacks are called as ever.
-        whole = operator.asked_logs or operator.init_container_logs or operator.callbacks
+        # Logs of further containers are shown by the task that resumes, and functions get all lines or none.
+        whole = (
+            operator.asked_logs
+            or operator.init_container_logs
+            or operator.callbacks
+            or operator.log_formatter
+            or operator.progress
+        )
         if not seconds or whole or not self._is_new:
             return None
         return self._wait(seconds if left is None else min(seconds, left.total_seconds()))
@@ -203,8 +208,8 @@ class PodRunner:
             on_error.callback(self._remove, identity, succeeded=False, ended=False)
             seen = self._follower.follow(pods, identity.name, see=see, seconds=seconds)
             if seen is None:
-                waited = self._follower.waited
-                self._hand_over = HandOver(at=time.time(), log=logs.leave(), waited=waited)
+                waited, mark = self._follower.waited, logs.leave()
+                self._hand_over = HandOver.of(at=time.time(), log=mark, waited=waited, tail=logs.tail)
             on_error.pop_all()
         if seen is None:
             return None
@@ -266,10 +271,6 @@ class PodRunner:
         undecided = not ended and (event["timed_out"] or event["failure"])
         logs = self._logs(self._pods(attempt.pod), attempt.pod)
         logs.show(state)
-        tail = logs.tail or event["tail"]
-        if len(tail) < TAIL_LINES and outcome.verdict != "success":
-            # Before the triggerer came, the task told lines too.
-            tail = logs.last_lines() or tail
         if undecided:
             self._remove(attempt.pod, succeeded=False, ended=False)
         else:
@@ -280,7 +281,7 @@ class PodRunner:
             name, message = event["failure"]
             refused = name in (ClusterForbiddenError.__name__, LoginRefusedError.__name__)
             raise (ClusterForbiddenError if refused else ClusterError)(message)
-        return ended_pod(outcome, result, tail, state)
+        return ended_pod(outcome, result, logs.tail or event["tail"], state)
 
     def discard(self, attempt: Attempt) -> None:
         """Delete the attempt's pod."""

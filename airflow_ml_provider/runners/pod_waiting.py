@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from airflow_ml_provider.decisions.pods.hand_over import HandOver
@@ -66,5 +65,5 @@ def pod_trigger(
         delete_on_kill=operator.on_kill_action.value != "keep_pod",
         grace_seconds=operator.termination_grace_period,
         not_before=time.time() + deferral_seconds(),
-        hand_over=None if hand_over is None else asdict(hand_over),
+        hand_over=None if hand_over is None else hand_over.to_plain(),
     )

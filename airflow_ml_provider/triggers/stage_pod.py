@@ -25,7 +25,7 @@ from airflow_ml_provider.decisions.pods.log_position import (
     rest_seconds,
 )
 from airflow_ml_provider.decisions.pods.outage import Outage
-from airflow_ml_provider.decisions.pods.pending import Patience, StartClock, Waited
+from airflow_ml_provider.decisions.pods.pending import Patience, StartClock
 from airflow_ml_provider.decisions.pods.pod_news import PodNews
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
@@ -93,6 +93,7 @@ class StagePodTrigger(BaseTrigger):
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._position = LogPosition()
         self._repeated: int | None = None
+        self._begun_at = LogMark()
         self._refusal = Outage()
         self._ended = asyncio.Event()
 
@@ -166,10 +167,7 @@ class StagePodTrigger(BaseTrigger):
 
     @property
     def _known(self) -> HandOver | None:
-        given = self.hand_over
-        if given is None:
-            return None
-        return HandOver(at=given["at"], log=LogMark(**given["log"]), waited=Waited(**given["waited"]))
+        return None if self.hand_over is None else HandOver.from_plain(self.hand_over)
 
     def _decided(self, follower: Follower, clock: StartClock) -> dict[str, Any] | None:
         state = follower.state
@@ -188,9 +186,13 @@ class StagePodTrigger(BaseTrigger):
         now = dt.datetime.now(tz=dt.UTC)
         known = self._known
         if known is not None:
-            self._position = LogPosition.at(known.log)
+            self._tail.extend(known.tail)
             if known.is_fresh(now.timestamp()):
+                self._position = LogPosition.at(known.log)
                 return asyncio.create_task(self._follow_log(pods))
+            # Of the last lines the one that the task told last is seldom one.
+            self._position = LogPosition.at(LogMark(known.log.time))
+        self._begun_at = self._position.mark()
         self._repeated = lines_to_repeat(state.started_at, now)
         if self._repeated is not None:
             self.log.warning(
@@ -249,7 +251,7 @@ class StagePodTrigger(BaseTrigger):
             self.pod_name,
             container=self.log_container,
             since=since,
-            tail_lines=None if self._position.lines else self._repeated,
+            tail_lines=self._repeated if self._position.mark() == self._begun_at else None,
             follow=follow,
             lines=lines,
         )

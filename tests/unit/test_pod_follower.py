@@ -1,9 +1,11 @@
 """A pod is followed to the end of its stage, or for a while; what a triggerer takes over is plain."""
 
+import asyncio
 import json
+import logging
 import threading
 import time
-from dataclasses import asdict
+import types
 
 import pytest
 
@@ -13,7 +15,11 @@ from airflow_ml_provider.decisions.pods.pending import Patience, StartClock, Wai
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.exceptions import StageKilledError
 from airflow_ml_provider.runners.pod_follower import PodFollower
+from airflow_ml_provider.triggers import stage_pod
 from airflow_ml_provider.triggers.stage_pod import StagePodTrigger
+
+ACCESS = dict.fromkeys(("conn_id", "in_cluster", "config_file", "cluster_context"))
+GIVEN = {"namespace": "ml", "pod_name": "p", "container": "base", "log_container": "base", "access": ACCESS}
 
 
 def pod(version, **state):
@@ -114,11 +120,71 @@ def test_a_clock_goes_on_from_what_another_process_measured():
 
 
 def test_what_a_triggerer_takes_over_survives_airflows_database():
-    known = HandOver(at=1000.0, log=LogMark("2026-11-29T12:00:02.5Z", 2), waited=Waited(True, "main", 3.0))
-    access = dict.fromkeys(("conn_id", "in_cluster", "config_file", "cluster_context"))
-    given = {"namespace": "ml", "pod_name": "p", "container": "base", "log_container": "base", "access": access}
-    trigger = StagePodTrigger(**given, hand_over=asdict(known))
+    log, waited = LogMark("2026-11-29T12:00:02.5Z", 2), Waited(True, "main", 3.0)
+    known = HandOver.of(at=1000.0, log=log, waited=waited, tail=["loss 0.5", "x" * 1000])
+    assert len(known.tail[1]) == 300
+    trigger = StagePodTrigger(**GIVEN, hand_over=known.to_plain())
     _, kept = trigger.serialize()
     assert StagePodTrigger(**json.loads(json.dumps(kept)))._known == known
-    assert StagePodTrigger(**given)._known is None
+    assert StagePodTrigger(**GIVEN)._known is None
     assert (known.is_fresh(1059.0), known.is_fresh(1061.0)) == (True, False)
+
+
+class AsyncPods:
+    """A namespace whose log is what is given, of which a request gets what it asks for."""
+
+    def __init__(self, *lines, first=()):
+        self.lines, self.first, self.asked = lines, list(first), []
+        self.streams = types.SimpleNamespace(locked=lambda: False)
+
+    async def log(self, name, *, container, since, tail_lines, follow, lines):
+        self.asked.append((since, tail_lines))
+        if self.first:
+            yield self.first.pop()
+            return
+        known = [line for line in self.lines if since is None or line[:19] >= since[:19]]
+        for line in known if tail_lines is None else known[-tail_lines:]:
+            yield line
+
+
+def told_by_a_triggerer(pods, hand_over, caplog, monkeypatch, *, repeated=2):
+    monkeypatch.setattr(stage_pod, "lines_to_repeat", lambda started_at, now: repeated)
+    trigger = StagePodTrigger(**GIVEN, hand_over=hand_over.to_plain())
+    trigger._log = logging.getLogger("told")
+    state = PodState("u", "Running", scheduled=True, started_at="2026-11-29T12:00:00Z", working=True)
+
+    async def read():
+        reading = trigger._start_reading(pods, state)
+        trigger._ended.set()
+        await reading
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(read())
+    return [record.getMessage() for record in caplog.records], list(trigger._tail)
+
+
+LOG = [f"2026-11-29T12:00:{second:02}.5Z line {second}" for second in range(10)]
+MARK = LogMark("2026-11-29T12:00:03.5Z", 1)
+
+
+def test_the_first_triggerer_reads_on_where_the_task_was(caplog, monkeypatch):
+    known = HandOver.of(at=time.time(), log=MARK, waited=Waited(), tail=["line 2", "line 3"])
+    told, tail = told_by_a_triggerer(AsyncPods(*LOG), known, caplog, monkeypatch)
+    assert told == [f"line {second}" for second in range(4, 10)]
+    assert tail == [f"line {second}" for second in range(2, 10)]
+
+
+def test_a_later_triggerer_tells_the_last_lines_again_and_speaks_of_no_loss(caplog, monkeypatch):
+    known = HandOver.of(at=time.time() - 3600, log=MARK, waited=Waited(), tail=["line 3"])
+    # What the kubelet says of itself has no time, and lifts no bound.
+    pods = AsyncPods(*LOG, first=["failed to create fsnotify watcher: too many open files"])
+    told, _ = told_by_a_triggerer(pods, known, caplog, monkeypatch)
+    assert [line for line in told if line.startswith("line")] == ["line 8", "line 9"]
+    assert not any("missing" in line for line in told)
+    assert set(pods.asked) == {("2026-11-29T12:00:03+00:00", 2)}
+
+
+def test_a_stage_that_had_logged_nothing_is_read_from_its_start(caplog, monkeypatch):
+    known = HandOver.of(at=time.time(), log=LogMark(), waited=Waited(), tail=[])
+    told, _ = told_by_a_triggerer(AsyncPods(*LOG), known, caplog, monkeypatch)
+    assert told == [f"line {second}" for second in range(10)]
