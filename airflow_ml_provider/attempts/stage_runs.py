@@ -25,7 +25,7 @@ class StageRuns:
 
     @classmethod
     def from_plain(cls, noted: Mapping[str, Any]) -> StageRuns:
-        """Return the runs of a note; one of version 0.1 names an attempt's own run below the child."""
+        """Return the runs of a note; an older one names an attempt's own run below the child."""
         child, earlier = str(noted["child"]), tuple(noted.get("earlier", ()))
         attempt = str(noted.get("attempt", child))
         if attempt != child:

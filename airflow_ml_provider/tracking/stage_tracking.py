@@ -189,7 +189,7 @@ class StageTracking:
             self._hook.rename_run(run_id, f"{self._identity.label} attempt {number}")
             if self._status(run_id) == "RUNNING":
                 self._hook.set_status(run_id, "KILLED")
-                self._kill_nested(runs.experiment_id, run_id)
+            self._kill_nested(runs.experiment_id, run_id)
 
     def _kill_nested(self, experiment_id: str, run_id: str) -> None:
         """End what code that was killed left open below its run."""

@@ -227,9 +227,12 @@ def test_a_dag_run_that_is_made_again_under_its_old_id_has_runs_of_its_own(conne
     assert found["pipeline"]["run"].status == "RUNNING"
 
 
-def test_runs_that_killed_code_left_open_are_closed(connect, mlflow, identity):
+@pytest.mark.parametrize("closed", [True, False])
+def test_runs_that_killed_code_left_open_are_closed(connect, mlflow, identity, closed):
     hook = connect(mlflow.uri)
     first = tracking(hook, identity).open(attempt_run=None)
+    if closed:
+        close(tracking(hook, identity), first, status="FAILED")
     tags = {"mlflow.parentRunId": first.child, "airflow_ml.role": "champion", "airflow_ml.dag_run": "run"}
     hook.create_run(experiment_id=first.experiment_id, name="fold 1", tags=tags)
     tracking(hook, replace(identity, try_number=2)).open(attempt_run=None)
