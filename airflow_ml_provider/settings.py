@@ -9,7 +9,7 @@ from pathlib import Path
 
 from airflow.configuration import AIRFLOW_HOME, conf
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 
 SECTION = "ml"
 RUNNERS = ("kubernetes", "local")

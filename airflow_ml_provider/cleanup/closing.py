@@ -8,7 +8,7 @@ from airflow.sdk import Context
 
 from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.cleanup.leftovers import remove_left_pods
-from airflow_ml_provider.exceptions import MlflowUnavailableError
+from airflow_ml_provider.errors import MlflowUnavailableError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.settings import MlSettings
 from airflow_ml_provider.tracking.stage_tracking import ROLE_TAG, child_states, known_parent

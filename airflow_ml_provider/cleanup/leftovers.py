@@ -14,7 +14,7 @@ from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.sdk import Context
 
 from airflow_ml_provider.decisions.pods.pod_state import PodState
-from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
+from airflow_ml_provider.errors import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.pod.names import CONTAINER_ANNOTATION, PIPELINE_LABEL, RUN_LABEL, label_value
 

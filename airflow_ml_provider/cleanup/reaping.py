@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 
 from airflow_ml_provider.cleanup.reaper import Leftover, Reaper, TaskStates
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.settings import MlSettings

@@ -207,7 +207,7 @@ def reap(
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     from airflow_ml_provider.cli.admin import reap as reaping
     from airflow_ml_provider.cli.pipelines.files import fail
-    from airflow_ml_provider.exceptions import StageConfigurationError
+    from airflow_ml_provider.errors import StageConfigurationError
 
     try:
         reaping.reap(

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, Context
 
 from airflow_ml_provider.dag_factory.markdown import fenced
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.spec.checks.problems import Problem
 
 BROKEN_TAG = "broken"

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowException
 from airflow_ml_provider.dag_factory.broken import broken_dag
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.dag_factory.environment import configured_environment
+from airflow_ml_provider.errors import MlError
 from airflow_ml_provider.spec.checks.problems import Problem, SpecError
 from airflow_ml_provider.spec.documents.discovery import base_of, dag_id_of, file_of, pipeline_files
 from airflow_ml_provider.spec.documents.load import load
@@ -80,7 +81,7 @@ def load_dag(paths: list[Path], name: str, *, environment: str | None) -> DAG:
         dag.validate()  # type: ignore[no-untyped-call]
     except SpecError as error:
         return _broken(name, error.problems)
-    except (AirflowException, ValueError, TypeError) as error:
+    except (AirflowException, MlError, ValueError, TypeError) as error:
         # Airflow's own rules (a param's schema) are known to Airflow alone.
         message = f"Airflow does not accept this pipeline: {type(error).__name__}: {error}"
         return _broken(name, [Problem(str(path), 0, 0, "", message)])

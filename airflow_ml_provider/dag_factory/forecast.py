@@ -18,7 +18,7 @@ from airflow_ml_provider.artifacts.layout import content_uri
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.dag_factory.builder import build
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.stage_request import stage_request
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.artifact import ArtifactRef

@@ -27,7 +27,7 @@ from airflow_ml_provider.dag_factory.local_run import (
 )
 from airflow_ml_provider.decisions.models.gate_rules import CHAMPION
 from airflow_ml_provider.decisions.reuse import Reuse
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.reuse.stage_reuse import CACHE_XCOM
 from airflow_ml_provider.runners.local_runner import LocalRunner

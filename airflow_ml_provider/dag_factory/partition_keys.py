@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 
 if TYPE_CHECKING:
     from airflow.timetables.trigger import CronPartitionTimetable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from airflow_ml_provider.artifacts.code import pack_code, pack_files
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.protocol.names import BODIES
 
 _STAGES = Path(__file__).parent.parent / "runtime" / "stages"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowException
-
-from airflow_ml_provider.exceptions import FAILURE_CLASSES, StageConfigurationError, StageFailedError
+from airflow_ml_provider.errors import FAILURE_CLASSES, MlError, StageConfigurationError, StageFailedError
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS, all_metrics
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.runners.runner import Ended
@@ -41,7 +39,7 @@ def summarize(log: Any, result: StageResult) -> None:
         log.info("Output %s: %s, %s bytes, %s, in %s", name, ref.type, f"{ref.size:,}", ref.digest, ref.uri)
 
 
-def failure_of(ended: Ended) -> AirflowException:
+def failure_of(ended: Ended) -> MlError:
     """Return what a task fails with after an attempt that failed; its class says whether a retry helps."""
     tail = "".join(f"\n  | {line}" for line in ended.tail)
     message = f"{ended.outcome.message}{tail and chr(10) + 'Last lines of its log:' + tail}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_ml_provider.artifacts.errors import StoreError, StoreUnavailableError
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.names import require_name

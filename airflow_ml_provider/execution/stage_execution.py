@@ -9,22 +9,18 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import (
-    AirflowException,
-    AirflowFailException,
-    AirflowSkipException,
-    AirflowTaskTimeout,
-)
-
 from airflow_ml_provider.artifacts.checkpoints import committed_checkpoints
 from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.attempts.attempt import Attempt
 from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.decisions.pods.another_pod import Spent, another_pod
-from airflow_ml_provider.exceptions import (
+from airflow_ml_provider.errors import (
     ClusterCapacityError,
+    FinalError,
     StageCapacityError,
     StageFailedError,
+    StageSkippedError,
+    StageTimeoutError,
 )
 from airflow_ml_provider.execution.delivery import failure_of, push, summarize
 from airflow_ml_provider.execution.stage_request import origin_of, stage_request
@@ -159,11 +155,11 @@ class StageExecution:
             branch = self._deliver(result, tracked)
         self._leave(branch)
 
-    def abandon(self, error: AirflowException) -> NoReturn:
+    def abandon(self, error: BaseException) -> NoReturn:
         """Airflow ended the wait: remove the pod, close the runs, and fail as it says.
 
         Raises:
-            AirflowException: Always, the error.
+            BaseException: Always, the error.
         """
         attempt = Attempt.load(self._context)
         if attempt is None:
@@ -260,7 +256,7 @@ class StageExecution:
         assert isinstance(self._runner, PodRunner)
         left = self._runner.time_left()
         if left is not None and left < QUOTA_DELAY:
-            raise AirflowTaskTimeout(f"the task's execution_timeout is over before there is room: {error}")
+            raise StageTimeoutError(f"the task's execution_timeout is over before there is room: {error}")
         replace(attempt, waiting_since=since).save(self._context)
         self._operator.log.warning("Waiting for room: %s", error)
         self._operator.defer(trigger=TimeDeltaTrigger(QUOTA_DELAY), method_name="resume", timeout=left)
@@ -298,7 +294,7 @@ class StageExecution:
         if not ours and ended.exit_code in self._operator.skip_on_exit_code:
             # Nothing is left to be delivered: a clear of this task runs anew.
             Attempt.forget(self._context)
-            raise AirflowSkipException(f"exit code {ended.exit_code} is one to skip on (skip_on_exit_code)")
+            raise StageSkippedError(f"exit code {ended.exit_code} is one to skip on (skip_on_exit_code)")
 
     def _discard(self, attempt: Attempt | None) -> None:
         if attempt is not None:
@@ -314,7 +310,7 @@ class StageExecution:
             tracked.tag(self._reuse.tags(result, request_anew=self._request))
         try:
             branch = operator.accept(context, result)
-        except AirflowFailException:
+        except FinalError:
             # The result was delivered, and refused: a clear of this task runs anew.
             Attempt.forget(context)
             raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.attempts.identity import StageIdentity
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.code import body_target, packed_built_in
 from airflow_ml_provider.execution.inputs import resolve_inputs
 from airflow_ml_provider.protocol.artifact import ArtifactRef

@@ -13,7 +13,7 @@ import aiohttp
 from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api, V1DeleteOptions
 
 from airflow_ml_provider.decisions.pods.log_lines import LogLines
-from airflow_ml_provider.exceptions import ClusterUnavailableError
+from airflow_ml_provider.errors import ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_calls import CONNECT_SECONDS, READ_SECONDS
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, MissingError, cluster_error
 from airflow_ml_provider.hooks.log_request import request_log

@@ -8,7 +8,7 @@ from typing import Any
 
 import tenacity
 
-from airflow_ml_provider.exceptions import ClusterUnavailableError
+from airflow_ml_provider.errors import ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import cluster_errors
 
 CONNECT_SECONDS = 5.0

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import urllib3.exceptions
 from kubernetes.client import ApiException
 
-from airflow_ml_provider.exceptions import (
+from airflow_ml_provider.errors import (
     ClusterCapacityError,
     ClusterError,
     ClusterForbiddenError,

@@ -17,7 +17,7 @@ import httpx
 import tenacity
 from airflow.sdk import BaseHook
 
-from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
+from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
 from airflow_ml_provider.protocol.metrics import mark
 
 if TYPE_CHECKING:

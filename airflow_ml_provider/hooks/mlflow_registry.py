@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_ml_provider.decisions.models.champions import Promotion, history
-from airflow_ml_provider.exceptions import MlflowError
+from airflow_ml_provider.errors import MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.protocol.champions import PROMOTIONS_TAG, TAG_LIMIT, with_promotion
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_ml_provider.decisions.pods.outage import Outage
-from airflow_ml_provider.exceptions import ClusterForbiddenError, ClusterUnavailableError
+from airflow_ml_provider.errors import ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError
 from airflow_ml_provider.hooks.pods import Pods
 

@@ -15,7 +15,7 @@ from typing import Any
 from kubernetes.client import CoreV1Api, V1DeleteOptions, V1Pod, V1Preconditions
 from kubernetes.watch.watch import iter_resp_lines
 
-from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, ClusterUnavailableError
+from airflow_ml_provider.errors import ClusterError, ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_calls import CONNECT_SECONDS, RAW, READ_SECONDS, answer_of, unanswered
 from airflow_ml_provider.hooks.cluster_errors import ConflictError, ExpiredError, MissingError, cluster_errors
 from airflow_ml_provider.hooks.log_request import request_log

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
+from airflow_ml_provider.exceptions import raised_as_airflow
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -79,6 +80,7 @@ class ApproveOperator(ApprovalOperator):
         self.promote = promote
         self.mlflow_conn_id = mlflow_conn_id
 
+    @raised_as_airflow()
     def execute(self, context: Context) -> None:
         """Ask.
 
@@ -92,6 +94,7 @@ class ApproveOperator(ApprovalOperator):
         self.body = _told(registry, name, version)
         super().execute(context)
 
+    @raised_as_airflow()
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Record the answer; promote the version, or skip what follows.
 

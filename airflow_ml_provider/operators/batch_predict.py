@@ -11,7 +11,7 @@ from airflow_ml_provider.artifacts.errors import AlreadyExistsError
 from airflow_ml_provider.artifacts.layout import join, store_segment
 from airflow_ml_provider.artifacts.objects import create_object, read_object
 from airflow_ml_provider.decisions.stage_rules import require_one_version
-from airflow_ml_provider.exceptions import RowsRejectedError, StageConfigurationError, settings_of
+from airflow_ml_provider.errors import RowsRejectedError, StageConfigurationError, settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.batch import BATCH_WORKER
 

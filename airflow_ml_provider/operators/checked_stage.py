@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.branch import BranchMixIn
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ml_provider.decisions.follow_up import ON_FAILURE, OnFailure, follow_up
 from airflow_ml_provider.decisions.stage_rules import require_branch
-from airflow_ml_provider.exceptions import StageConfigurationError, settings_of
+from airflow_ml_provider.errors import FinalError, StageConfigurationError, settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class CheckedStageOperator(StageOperator, BranchMixIn):
         with settings_of(self.task_id):
             require_branch(on_failure, self.if_failed)
 
-    def settle(self, *, passed: bool, failure: AirflowFailException) -> Sequence[str] | None:
+    def settle(self, *, passed: bool, failure: FinalError) -> Sequence[str] | None:
         """Raise the failure, warn of it, or return the branch to take."""
         downstream = self.get_direct_relatives(upstream=False)
         step = follow_up(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, TriggerRule
 
+from airflow_ml_provider.exceptions import raised_as_airflow
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -32,6 +34,7 @@ class CommitOperator(BaseOperator):
         self.sources = list(sources)
         self.store = store
 
+    @raised_as_airflow()
     def execute(self, context: Context) -> None:
         """End the claims.
 

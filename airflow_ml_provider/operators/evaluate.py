@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.decisions.models.gate_rules import CHAMPION, Gate, GateError, judge_all
 from airflow_ml_provider.decisions.stage_rules import require_evaluation
-from airflow_ml_provider.exceptions import GateFailedError, StageConfigurationError, settings_of
+from airflow_ml_provider.errors import GateFailedError, StageConfigurationError, settings_of
 from airflow_ml_provider.operators.checked_stage import CheckedStageOperator
 from airflow_ml_provider.protocol.metrics import all_metrics
 

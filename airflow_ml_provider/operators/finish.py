@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, TriggerRule
 
+from airflow_ml_provider.exceptions import raised_as_airflow
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -34,6 +36,7 @@ class FinishOperator(BaseOperator):
         self.mlflow_conn_id = mlflow_conn_id
         self.store = store
 
+    @raised_as_airflow()
     def execute(self, context: Context) -> None:
         """Close what is open.
 

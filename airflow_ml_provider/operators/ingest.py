@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.decisions.stage_rules import require_ingest
-from airflow_ml_provider.exceptions import StageConfigurationError, settings_of
+from airflow_ml_provider.errors import StageConfigurationError, settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:

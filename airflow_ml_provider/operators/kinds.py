@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 
 from airflow.sdk import BaseOperator
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.operators.stage import StageOperator
 
 OPERATORS_GROUP = "airflow_ml_provider.stage_operators"

@@ -15,7 +15,7 @@ from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.decisions.alarm import Alarm, is_told
 from airflow_ml_provider.decisions.limits import judged_now, require_known
 from airflow_ml_provider.decisions.models.gate import judge
-from airflow_ml_provider.exceptions import DriftError, StageConfigurationError
+from airflow_ml_provider.errors import DriftError, StageConfigurationError
 from airflow_ml_provider.operators.evaluate import TASKS
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.metrics import all_metrics

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_ml_provider.exceptions import raised_as_airflow
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -47,6 +49,7 @@ class ReapOperator(BaseOperator):
         self.older_than = older_than
         self.report_only = report_only
 
+    @raised_as_airflow()
     def execute(self, context: Context) -> int:
         """Remove what is left and return how much it was.
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.operators.links import MODEL_VERSION_URL, MlflowRunLink, ModelVersionLink
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.champions import TAG_LIMIT

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_ml_provider.decisions.models.gate import judge
 from airflow_ml_provider.decisions.serving.rollout import Revision, Serving, checked_steps, guard_at
 from airflow_ml_provider.decisions.stage_rules import require_serve
-from airflow_ml_provider.exceptions import CheckFailedError, GateFailedError, StageConfigurationError, settings_of
+from airflow_ml_provider.errors import CheckFailedError, GateFailedError, StageConfigurationError, settings_of
+from airflow_ml_provider.exceptions import raised_as_airflow
 from airflow_ml_provider.operators.links import ENDPOINT_URL, EndpointLink, MlflowRunLink
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.artifact import ArtifactRef
@@ -121,6 +122,7 @@ class ServeOperator(StageOperator):
         self._checks: ServeChecks | None = None
         self._require_sound_endpoint()
 
+    @raised_as_airflow()
     def execute(self, context: Context) -> None:
         """Serve; where the version is served already, nothing runs.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import Asset
 
 from airflow_ml_provider.decisions.data.settling import Quiet, Settling
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.sources.origins import AssetEvents, Files, Origin, described
 
@@ -78,7 +78,7 @@ class SourceOperator(StageOperator):
         """Claim for this run, or find its claim again; returns the manifest.
 
         Raises:
-            AirflowSkipException: Nothing is new.
+            StageSkippedError: Nothing is new.
             ClaimReleasedError: What this run was given was given to another meanwhile.
         """
         from airflow_ml_provider.protocol.manifest import to_lines

@@ -13,7 +13,8 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from airflow_ml_provider.decisions.stage_rules import require_code, require_different_names
-from airflow_ml_provider.exceptions import StageConfigurationError, settings_of
+from airflow_ml_provider.errors import FAILURE_CLASSES, StageConfigurationError, settings_of
+from airflow_ml_provider.exceptions import AIRFLOW_ERRORS, raised_as_airflow
 from airflow_ml_provider.execution.templates import JsonTemplates
 from airflow_ml_provider.operators.links import MlflowRunLink
 from airflow_ml_provider.pod.resources import resource_requirements
@@ -165,6 +166,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         self._execution: StageExecution | None = None
         self._require_sound()
 
+    @raised_as_airflow()
     def execute(self, context: Context) -> None:
         """Run the stage and push its outputs and metrics.
 
@@ -175,6 +177,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         """
         self._begin_execution(context).run()
 
+    @raised_as_airflow()
     def resume(self, context: Context, event: Any) -> None:
         """Go on after a deferral.
 
@@ -200,7 +203,8 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         except (TaskDeferralError, TaskDeferralTimeout) as error:
             from airflow_ml_provider.execution.stage_execution import StageExecution
 
-            StageExecution(self, context).abandon(error)
+            with raised_as_airflow():
+                StageExecution(self, context).abandon(error)
 
     def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:
         """Decide on a successful result; returns the branch to take, ``None`` where there is none.
@@ -339,11 +343,9 @@ def _no_retry(verdicts: Collection[str]) -> ExceptionRetryPolicy:
     # Not imported with the module: most stages have no policy.
     from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
-    from airflow_ml_provider.exceptions import FAILURE_CLASSES
-
     return ExceptionRetryPolicy(
         rules=[
-            RetryRule(FAILURE_CLASSES[name], action=RetryAction.FAIL, reason=f"no_retry names {name}")
+            RetryRule(AIRFLOW_ERRORS[FAILURE_CLASSES[name]], action=RetryAction.FAIL, reason=f"no_retry names {name}")
             for name in sorted(set(verdicts) & set(NO_RETRY))
         ]
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.decisions.search_space import algorithm, objectives, search_range, search_space
 from airflow_ml_provider.decisions.stage_rules import require_tune
-from airflow_ml_provider.exceptions import StageConfigurationError, settings_of
+from airflow_ml_provider.errors import StageConfigurationError, settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.decisions.stage_rules import require_validate
-from airflow_ml_provider.exceptions import StageConfigurationError, ValidationFailedError, settings_of
+from airflow_ml_provider.errors import StageConfigurationError, ValidationFailedError, settings_of
 from airflow_ml_provider.operators.checked_stage import CheckedStageOperator
 from airflow_ml_provider.operators.stage import StageOperator
 

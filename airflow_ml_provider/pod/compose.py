@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from kubernetes.client import V1Container, V1Pod
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.pod.injection import BOOTSTRAP, packed_runtime
 from airflow_ml_provider.pod.names import pod_annotations, pod_labels, pod_name
 from airflow_ml_provider.pod.security import restrict

@@ -17,7 +17,7 @@ from kubernetes.client import (
     V1VolumeMount,
 )
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.pod.injection import BOOTSTRAP, STEP_BOOTSTRAP, packed_runtime
 from airflow_ml_provider.pod.variables import TERMINATION_LOG, literal, with_variables
 from airflow_ml_provider.protocol.environment import (

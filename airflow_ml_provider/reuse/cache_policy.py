@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_ml_provider.decisions.reuse import CachePolicy
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 
 _KEYS = ("ignore", "image", "ttl", "version")
 TRUST_TAG = "trust-tag"

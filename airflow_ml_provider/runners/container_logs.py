@@ -14,7 +14,7 @@ from airflow_ml_provider.decisions.pods.log_position import (
     rest_seconds,
 )
 from airflow_ml_provider.decisions.pods.pod_state import PodState
-from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
+from airflow_ml_provider.errors import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.pod_log import PodLog
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import IO, Any, ClassVar
 
 from airflow_ml_provider.attempts.attempt import Attempt
 from airflow_ml_provider.decisions.outcome import read_outcome
-from airflow_ml_provider.exceptions import StageKilledError
+from airflow_ml_provider.errors import StageKilledError
 from airflow_ml_provider.protocol.environment import LIFELINE_VARIABLE, REQUEST_VARIABLE, WITHHELD
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 
 log = logging.getLogger(__name__)
 

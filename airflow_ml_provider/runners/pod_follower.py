@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pods.pending import Patience, StartClock, Waited
 from airflow_ml_provider.decisions.pods.pod_state import PodState
-from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, StageKilledError
+from airflow_ml_provider.errors import ClusterError, ClusterForbiddenError, StageKilledError
 from airflow_ml_provider.hooks.pod_watch import pod_states
 from airflow_ml_provider.hooks.pods import Pods
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
-from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
+from airflow.sdk.exceptions import TaskDeferred
 from kubernetes.client import V1Job, V1Pod
 
 from airflow_ml_provider.attempts.attempt import Attempt, PodIdentity
@@ -18,7 +18,13 @@ from airflow_ml_provider.decisions.pods.cleanup import deletes
 from airflow_ml_provider.decisions.pods.hand_over import HandOver
 from airflow_ml_provider.decisions.pods.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pods.pod_state import PodState
-from airflow_ml_provider.exceptions import ClusterCapacityError, ClusterError, ClusterForbiddenError, StageKilledError
+from airflow_ml_provider.errors import (
+    ClusterCapacityError,
+    ClusterError,
+    ClusterForbiddenError,
+    StageKilledError,
+    StageTimeoutError,
+)
 from airflow_ml_provider.hooks.cluster_errors import LoginRefusedError
 from airflow_ml_provider.hooks.jobs import create_job
 from airflow_ml_provider.hooks.pods import Pods
@@ -259,7 +265,7 @@ class PodRunner:
         """Return what the trigger saw as the end of an attempt, and remove its pod.
 
         Raises:
-            AirflowTaskTimeout: The task's time was up.
+            StageTimeoutError: The task's time was up.
             ClusterError: The pod could not be followed.
         """
         assert attempt.pod is not None
@@ -276,7 +282,7 @@ class PodRunner:
         else:
             self._end(attempt.pod, outcome, state)
         if undecided and event["timed_out"]:
-            raise AirflowTaskTimeout(f"pod {attempt.pod} was deleted: the task's execution_timeout was over")
+            raise StageTimeoutError(f"pod {attempt.pod} was deleted: the task's execution_timeout was over")
         if undecided:
             name, message = event["failure"]
             refused = name in (ClusterForbiddenError.__name__, LoginRefusedError.__name__)

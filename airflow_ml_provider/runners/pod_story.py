@@ -8,7 +8,7 @@ from typing import Any
 from airflow_ml_provider.attempts.attempt import PodIdentity
 from airflow_ml_provider.decisions.pods.pod_news import PodNews
 from airflow_ml_provider.decisions.pods.pod_state import PodState
-from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
+from airflow_ml_provider.errors import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.pods import Pods
 
 EVENTS_EVERY_SECONDS = 5.0

@@ -12,7 +12,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
 from kubernetes.client import V1Pod
 from kubernetes.client.exceptions import ApiException
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.pod.compose import compose, stage_container
 from airflow_ml_provider.pod.names import CONTAINER_ANNOTATION, ON_FINISH_ANNOTATION
 from airflow_ml_provider.pod.resources import give_memory

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseSensorOperator
 
 from airflow_ml_provider.decisions.data.settling import Settling
+from airflow_ml_provider.exceptions import raised_as_airflow
 from airflow_ml_provider.operators.source import DEFAULT_SETTLE, settling_of
 from airflow_ml_provider.sources.origins import Files, Origin, described, is_partitioned
 
@@ -74,6 +75,7 @@ class NewDataSensor(BaseSensorOperator):
         self.log.info("%s new in %s, %s still settle", new, described(source.origin), seen.unsettled)
         return bool(seen.new)
 
+    @raised_as_airflow()
     def execute(self, context: Context) -> None:
         """Wait, in a worker or in the triggerer."""
         if not self.deferrable:
@@ -89,6 +91,7 @@ class NewDataSensor(BaseSensorOperator):
         )
         self.defer(trigger=trigger, method_name="resume", timeout=timedelta(seconds=self.timeout))
 
+    @raised_as_airflow()
     def resume(self, context: Context, event: Mapping[str, Any]) -> None:
         """Go on: there is something new."""
         self.log.info("%s new in %s", event["objects"], described(self.origin))

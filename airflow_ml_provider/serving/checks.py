@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.attempts.identity import StageIdentity
-from airflow_ml_provider.exceptions import (
+from airflow_ml_provider.errors import (
     FAILURE_CLASSES,
     CheckFailedError,
     ServingChangedError,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_ml_provider.decisions.serving.rollout import Serving
-from airflow_ml_provider.exceptions import ServingChangedError, StageConfigurationError
+from airflow_ml_provider.errors import ServingChangedError, StageConfigurationError
 from airflow_ml_provider.hooks.cluster_errors import ConflictError, MissingError
 
 _WRITES = 5

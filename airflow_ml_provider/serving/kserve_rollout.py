@@ -15,7 +15,7 @@ from airflow_ml_provider.decisions.serving.kserve import (
     share_of_pods,
 )
 from airflow_ml_provider.decisions.serving.rollout import ALL, Revision, Serving
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.hooks.cluster_errors import ConflictError, MissingError
 from airflow_ml_provider.hooks.inference_services import KNATIVE
 from airflow_ml_provider.pod.predictor import (

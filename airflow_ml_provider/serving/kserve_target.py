@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.decisions.serving.kserve import MOST_BESIDE
 from airflow_ml_provider.decisions.serving.rollout import Revision, Serving
-from airflow_ml_provider.exceptions import ClusterUnavailableError, ServingChangedError, StageConfigurationError
+from airflow_ml_provider.errors import ClusterUnavailableError, ServingChangedError, StageConfigurationError
 from airflow_ml_provider.pod.predictor import CONTAINER, counts
 from airflow_ml_provider.pod.server import ENDPOINT_LABEL, PIPELINE_ANNOTATION
 from airflow_ml_provider.serving.kept_serving import KeptServing, kept, named_version, overtaken, serving_of

@@ -21,7 +21,7 @@ import psutil
 from airflow.configuration import AIRFLOW_HOME
 
 from airflow_ml_provider.decisions.serving.rollout import Revision, Serving, replicas_beside
-from airflow_ml_provider.exceptions import NotServingError, ServingChangedError
+from airflow_ml_provider.errors import NotServingError, ServingChangedError
 from airflow_ml_provider.runners.local_runner import without_airflow
 
 HOST = "127.0.0.1"

@@ -15,7 +15,7 @@ from kubernetes.client import ApiClient
 from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.decisions.serving.rollout import Revision, shared_requests
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.code import packed_built_in, packed_folder
 from airflow_ml_provider.hooks.inference_services import InferenceServices
 from airflow_ml_provider.hooks.mlflow import MlflowHook

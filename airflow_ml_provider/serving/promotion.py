@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_ml_provider.decisions.serving.rollout import ALL, Revision, Serving, next_move, steps_left
-from airflow_ml_provider.exceptions import (
+from airflow_ml_provider.errors import (
     MlflowAuthorizationError,
     MlflowError,
     MlflowUnavailableError,
@@ -86,7 +86,7 @@ class Promotion:
             NotServingError: Its servers did not become ready; what served before serves.
             StageConfigurationError: The endpoint is another model's.
             ServingChangedError: Another run changed the endpoint meanwhile.
-            AirflowException: A check failed; what served before serves.
+            FinalError: A check failed; what served before serves.
         """
         serving = self._settled(wanted)
         if serving.stable == wanted:

@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from airflow.sdk import Context, timezone
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, AirflowSkipException
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_ml_provider.artifacts.claims import SourceClaims
 from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger
 from airflow_ml_provider.decisions.data.new_data import Look
-from airflow_ml_provider.exceptions import ClaimReleasedError, StageConfigurationError
+from airflow_ml_provider.errors import ClaimReleasedError, LookAgainError, StageConfigurationError, StageSkippedError
 from airflow_ml_provider.protocol.manifest import SourceObject
 from airflow_ml_provider.sources.origins import AssetEvents, described, is_partitioned
 from airflow_ml_provider.sources.watched_source import WatchedSource
@@ -36,7 +36,7 @@ def objects_of_run(
     """Return what this run is given: what it was given before, or what is new now.
 
     Raises:
-        AirflowSkipException: Nothing is new.
+        StageSkippedError: Nothing is new.
         ClaimReleasedError: What this run was given was given back meanwhile.
         StageConfigurationError: The store cannot create an object exactly once.
         StoreUnavailableError: The store or the source did not answer.
@@ -68,7 +68,7 @@ def objects_of_run(
         if partition is not None and seen.busy and partition in running:
             # Nobody wakes this run again: Airflow made it for this partition.
             log.info("Partition %s is with run %s: looked at again in %s", partition, running[partition], BUSY_WAIT)
-            raise AirflowRescheduleException(timezone.utcnow() + BUSY_WAIT)  # type: ignore[no-untyped-call]
+            raise LookAgainError(f"partition {partition} is with another run", at=dt.datetime.now(dt.UTC) + BUSY_WAIT)
         if not seen.new:
             _skip(_nothing(source, seen, partition))
         claim = claims.claim(
@@ -167,7 +167,7 @@ def _require_alone(operator: SourceOperator, context: Context, identity: StageId
 def _skip(reason: str) -> NoReturn:
     # Airflow does not log what a skipped task was skipped for.
     log.info("This run is skipped: %s", reason)
-    raise AirflowSkipException(reason)
+    raise StageSkippedError(reason)
 
 
 def _again(claim: Claim, end: End | None) -> Sequence[SourceObject]:

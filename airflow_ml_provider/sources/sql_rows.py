@@ -17,7 +17,7 @@ from urllib.parse import quote
 from airflow.sdk import BaseHook
 
 from airflow_ml_provider.artifacts.ledger import Ledger
-from airflow_ml_provider.exceptions import SourceUnavailableError, StageConfigurationError
+from airflow_ml_provider.errors import SourceUnavailableError, StageConfigurationError
 from airflow_ml_provider.protocol.manifest import NUMBER, SourceObject
 from airflow_ml_provider.sources.origins import SqlRows
 

@@ -12,7 +12,7 @@ from airflow_ml_provider.artifacts.ledger import Ledger
 from airflow_ml_provider.artifacts.listing import objects
 from airflow_ml_provider.decisions.data.new_data import Look, Looking
 from airflow_ml_provider.decisions.data.settling import Marked, Quiet, Settling, Sightings, Unchanged
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.protocol.manifest import SourceObject
 from airflow_ml_provider.sources.origins import (
     AssetEvents,

@@ -17,7 +17,7 @@ from typing import Any
 from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.attempts.stage_runs import StageRuns
-from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError
+from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.protocol.metrics import all_metrics, mark
 from airflow_ml_provider.protocol.request import Tracking

@@ -8,15 +8,16 @@ from types import TracebackType
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferred
+from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
 
 from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.attempts.stage_runs import StageRuns
-from airflow_ml_provider.exceptions import (
+from airflow_ml_provider.errors import (
     MlflowAuthorizationError,
     MlflowError,
     MlflowUnavailableError,
     StageKilledError,
+    StageSkippedError,
 )
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.protocol.request import Tracking
@@ -180,7 +181,7 @@ class TrackedStage:
         interrupted = kind is not None and (
             issubclass(kind, StageKilledError) or not issubclass(kind, (Exception, AirflowTaskTimeout))
         )
-        skipped = isinstance(error, AirflowSkipException)
+        skipped = isinstance(error, StageSkippedError)
         status = "FINISHED" if kind is None or skipped else "KILLED" if interrupted else "FAILED"
         try:
             self._stage.close(

@@ -18,7 +18,7 @@ from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHo
 
 from airflow_ml_provider.decisions.pods.outage import Outage
 from airflow_ml_provider.decisions.pods.pod_state import PodState
-from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError, ClusterUnavailableError
+from airflow_ml_provider.errors import ClusterError, ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.async_pods import AsyncPods
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, LoginRefusedError
 

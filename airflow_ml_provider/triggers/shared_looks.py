@@ -16,6 +16,7 @@ from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.artifacts.ledger import Ledger
 from airflow_ml_provider.decisions.data.new_data import Look, Looking
 from airflow_ml_provider.decisions.data.settling import Sightings
+from airflow_ml_provider.errors import MlError
 from airflow_ml_provider.sources.watched_source import WatchedSource
 
 log = logging.getLogger(__name__)
@@ -115,5 +116,5 @@ def look_for_all(watchers: Sequence[Watcher]) -> Mapping[Watcher, Look]:
 
 
 def _tell(message: str, source: WatchedSource, error: Exception) -> None:
-    expected = isinstance(error, StoreError | OSError | AirflowException)
+    expected = isinstance(error, StoreError | OSError | AirflowException | MlError)
     log.warning(message, source.name, source.pipeline, error, exc_info=None if expected else error)

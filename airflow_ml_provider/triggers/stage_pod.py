@@ -28,7 +28,7 @@ from airflow_ml_provider.decisions.pods.outage import Outage
 from airflow_ml_provider.decisions.pods.pending import Patience, StartClock
 from airflow_ml_provider.decisions.pods.pod_news import PodNews
 from airflow_ml_provider.decisions.pods.pod_state import PodState
-from airflow_ml_provider.exceptions import ClusterError, ClusterForbiddenError
+from airflow_ml_provider.errors import ClusterError, ClusterForbiddenError
 from airflow_ml_provider.hooks.async_pods import AsyncPods
 from airflow_ml_provider.hooks.pod_log import RECONNECT_SECONDS, RETRY_SECONDS
 from airflow_ml_provider.triggers.namespace_watch import ClusterAccess, Follower, followed, log_streams

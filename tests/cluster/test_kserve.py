@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from airflow_ml_provider.decisions.serving.rollout import Serving
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.testing.airflow_api import wait_until
 from tests.live.kserve import KServe, Resources
 from tests.live.promoter import Place, kserve_target, run

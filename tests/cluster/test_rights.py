@@ -11,7 +11,7 @@ import yaml
 from kubernetes import client, config
 
 from airflow_ml_provider.cli.admin.manifests import ROLE, RULES, manifests
-from airflow_ml_provider.exceptions import ClusterForbiddenError
+from airflow_ml_provider.errors import ClusterForbiddenError
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.inference_services import InferenceServices
 from airflow_ml_provider.hooks.jobs import create_job

@@ -10,7 +10,7 @@ import pytest
 from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.objects import create_object
 from airflow_ml_provider.attempts.identity import StageIdentity
-from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
+from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.testing.server_process import free_port

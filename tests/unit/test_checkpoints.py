@@ -8,7 +8,7 @@ import pytest
 
 from airflow_ml_provider.artifacts.checkpoints import checkpoints_uri, committed_checkpoints
 from airflow_ml_provider.artifacts.objects import filesystem
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.operators import ContainerOperator, IngestOperator
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.request import Checkpoints

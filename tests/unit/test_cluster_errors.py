@@ -4,14 +4,14 @@ import json
 
 import pytest
 import urllib3.exceptions
-from airflow.sdk.exceptions import AirflowFailException
 from kubernetes.client import ApiException
 
-from airflow_ml_provider.exceptions import (
+from airflow_ml_provider.errors import (
     ClusterCapacityError,
     ClusterError,
     ClusterForbiddenError,
     ClusterUnavailableError,
+    FinalError,
 )
 from airflow_ml_provider.hooks.cluster_errors import (
     ConflictError,
@@ -59,5 +59,5 @@ def test_a_refusal_says_what_to_do(error, kind, says):
 
 
 def test_only_missing_rights_end_a_task_at_once():
-    assert issubclass(ClusterForbiddenError, AirflowFailException)
-    assert not issubclass(ClusterError, AirflowFailException)
+    assert issubclass(ClusterForbiddenError, FinalError)
+    assert not issubclass(ClusterError, FinalError)

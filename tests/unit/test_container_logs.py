@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_ml_provider.decisions.pods.pod_state import PodState
-from airflow_ml_provider.exceptions import ClusterForbiddenError, ClusterUnavailableError
+from airflow_ml_provider.errors import ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.runners.container_logs import ContainerLogs
 
 POD = {"spec": {"initContainers": [{"name": "prep"}], "containers": [{"name": "base"}, {"name": "side"}]}}

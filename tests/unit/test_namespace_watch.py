@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from airflow_ml_provider.exceptions import ClusterError, ClusterUnavailableError
+from airflow_ml_provider.errors import ClusterError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, LoginRefusedError
 from airflow_ml_provider.testing.clock import FakeClock
 from airflow_ml_provider.triggers.namespace_watch import Follower, NamespaceWatch

@@ -5,7 +5,8 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk import DAG, ExceptionRetryPolicy, RetryAction
 
 from airflow_ml_provider import operators
-from airflow_ml_provider.exceptions import StageConfigurationError, StageFailedError, StageUserCodeError
+from airflow_ml_provider.errors import StageConfigurationError
+from airflow_ml_provider.exceptions import StageFailedError, StageUserCodeError
 from airflow_ml_provider.operators import (
     ContainerOperator,
     EvaluateOperator,

@@ -7,7 +7,7 @@ import pytest
 from airflow.timetables.trigger import CronPartitionTimetable
 
 from airflow_ml_provider.dag_factory.partition_keys import YEARS, require_each_key_once
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 
 ZONES = [
     "UTC",

@@ -6,7 +6,7 @@ import pytest
 from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
 from airflow.sdk import DAG
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.operators import TrainOperator
 from airflow_ml_provider.runners.pod_arguments import ARGUMENTS, stock_defaults
 from tests.mistakes.arguments_page import PAGE, page

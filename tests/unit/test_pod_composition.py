@@ -16,7 +16,7 @@ import yaml
 from kubernetes.client import ApiClient
 
 from airflow_ml_provider.dag_factory.builder import build
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.code import packed_built_in
 from airflow_ml_provider.operators import TrainOperator
 from airflow_ml_provider.pod.compose import compose

@@ -13,7 +13,7 @@ from airflow_ml_provider.decisions.pods.hand_over import HandOver
 from airflow_ml_provider.decisions.pods.log_position import LogMark
 from airflow_ml_provider.decisions.pods.pending import Patience, StartClock, Waited
 from airflow_ml_provider.decisions.pods.pod_state import PodState
-from airflow_ml_provider.exceptions import StageKilledError
+from airflow_ml_provider.errors import StageKilledError
 from airflow_ml_provider.runners.pod_follower import PodFollower
 from airflow_ml_provider.triggers import stage_pod
 from airflow_ml_provider.triggers.stage_pod import StagePodTrigger

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from kubernetes.client import CoreV1Api
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.operators import ServeOperator
 from airflow_ml_provider.serving.kserve_target import KServeTarget
 from airflow_ml_provider.serving.places import serving_place

@@ -2,7 +2,7 @@
 
 import pytest
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.settings import MlSettings
 
 

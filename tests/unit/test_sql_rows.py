@@ -13,7 +13,7 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger
 from airflow_ml_provider.decisions.data.new_data import Looking
 from airflow_ml_provider.decisions.data.settling import Quiet
-from airflow_ml_provider.exceptions import SourceUnavailableError, StageConfigurationError
+from airflow_ml_provider.errors import SourceUnavailableError, StageConfigurationError
 from airflow_ml_provider.sources import sql_rows
 from airflow_ml_provider.sources.origins import SqlRows
 from airflow_ml_provider.sources.sql_rows import list_rows, read_rows

@@ -15,7 +15,7 @@ from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.decisions.pods.pending import Patience, StartClock
 from airflow_ml_provider.decisions.pods.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pods.pod_state import PodState, describe
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.operators import ContainerOperator, IngestOperator, TrainOperator
 from airflow_ml_provider.protocol.request import StageRequest, Tracking
 from airflow_ml_provider.protocol.result import StageResult

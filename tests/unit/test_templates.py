@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.exceptions import SecurityError
 
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.stage_request import stage_request
 from airflow_ml_provider.operators import TrainOperator
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from airflow_ml_provider.cli.admin.doctor import is_loopback
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.runners.stage_pod import read_pod_template
 
 AIRFLOW_ML = Path(sys.executable).parent / "airflow-ml"

@@ -32,7 +32,7 @@ from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.objects import create_object, filesystem, is_local, read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.cli.admin.manifests import RULES
-from airflow_ml_provider.exceptions import StageConfigurationError
+from airflow_ml_provider.errors import MlError, StageConfigurationError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.runners.stage_pod import read_pod_template
 from airflow_ml_provider.settings import MlSettings
@@ -114,7 +114,7 @@ def _store(store: str) -> Finding:
 def _mlflow(connection: str) -> Finding:
     try:
         well, message = MlflowHook(connection).test_connection()
-    except AirflowException as error:
+    except (AirflowException, MlError) as error:
         remedy = f"set AIRFLOW_CONN_{connection.upper()}, or add it under Admin > Connections"
         return Finding("MLflow", "to do", f"connection {connection!r}: {error}; {remedy}")
     return Finding("MLflow", "ok" if well else "to do", f"connection {connection!r}: {message}")
@@ -140,7 +140,7 @@ def _in_pods(settings: MlSettings, *, mlflow_connection: str, asked: bool) -> It
 def _mlflow_address(connection: str) -> str:
     try:
         return MlflowHook(connection).uri
-    except AirflowException:
+    except (AirflowException, MlError):
         return ""
 
 
@@ -225,7 +225,7 @@ def _cluster(namespace: str | None, connection: str, settings: MlSettings) -> It
         hook = KubernetesHook(conn_id=connection)
         found = namespace or hook.get_namespace() or settings.namespace
         client = hook.get_conn()
-    except (AirflowException, ConfigException) as error:
+    except (AirflowException, MlError, ConfigException) as error:
         yield Finding("cluster", "to do", f"connection {connection!r}: {error}")
         return
     if not found:

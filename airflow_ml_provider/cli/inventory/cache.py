@@ -39,7 +39,7 @@ def store_uri(store: str | None, *, in_airflow: bool) -> str:
 
     if not (store or in_airflow):
         os.environ |= local_environment(Path.cwd() / FOLDER)
-    from airflow_ml_provider.exceptions import StageConfigurationError
+    from airflow_ml_provider.errors import StageConfigurationError
     from airflow_ml_provider.settings import MlSettings
 
     try:

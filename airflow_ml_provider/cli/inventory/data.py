@@ -19,6 +19,7 @@ from airflow_ml_provider.artifacts.ledger import Claim, Ledger
 from airflow_ml_provider.cli.pipelines.files import fail
 from airflow_ml_provider.decisions.data.new_data import Look
 from airflow_ml_provider.decisions.data.settling import Settlement
+from airflow_ml_provider.errors import MlError
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.manifest import SourceObject
 from airflow_ml_provider.sources.origins import AssetEvents
@@ -61,7 +62,7 @@ def print_status(loaded: LoadedPipeline, *, sources: list[str], store: str | Non
             ledger = source.claims.read()
             # The events of an asset are told to tasks alone.
             seen = None if isinstance(source.origin, AssetEvents) else _look(loaded, source, ledger)
-        except (StoreError, AirflowException) as error:
+        except (StoreError, AirflowException, MlError) as error:
             fail(str(error))
         told[name] = _status(ledger, seen)
     if as_json:
@@ -95,7 +96,7 @@ def release(loaded: LoadedPipeline, name: str, number: int, *, store: str | None
         if claim is None or not claim.dag_run:
             fail(f"source {name!r} has no open claim {number}; 'airflow-ml data status' lists them")
         end = claims.end(number, outcome="released", reason=f"by {getpass.getuser()}", now=time.time())
-    except (StoreError, AirflowException) as error:
+    except (StoreError, AirflowException, MlError) as error:
         fail(str(error))
     if end.outcome == "committed":
         fail(f"claim {number} of run {claim.dag_run} is committed ({end.reason}): its objects were processed")
@@ -123,7 +124,7 @@ def replay(loaded: LoadedPipeline, name: str, *, claims: list[int], partition: s
             count = source.claims.replay(ledger, tuple(chosen), partition=partition, reason=reason, now=time.time())
             if count is not None:
                 break
-    except (StoreError, AirflowException) as error:
+    except (StoreError, AirflowException, MlError) as error:
         fail(str(error))
     typer.echo(f"{count} objects of {len(chosen)} claims are new again; as far as they still are as they were")
 
@@ -150,7 +151,7 @@ def reset(loaded: LoadedPipeline, name: str, *, skip_existing: bool, sure: bool,
             reason = f"reset by {getpass.getuser()}"
             if source.claims.reset(ledger, given=given, kind=source.kind, reason=reason, now=time.time()) is not None:
                 break
-    except (StoreError, ProtocolError, AirflowException) as error:
+    except (StoreError, ProtocolError, AirflowException, MlError) as error:
         fail(str(error))
     typer.echo(f"{name}: {len(given)} objects count as given" if skip_existing else f"{name}: all of it is new again")
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from airflow_ml_provider.cli.pipelines.files import fail
 from airflow_ml_provider.decisions.models.champions import version_before
-from airflow_ml_provider.exceptions import MlflowAuthorizationError, MlflowError
+from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError
 from airflow_ml_provider.hooks.mlflow_registry import CHAMPION, ModelRegistry, tags_of
 from airflow_ml_provider.operators.register import MODEL_NAME_PATTERN
 

@@ -74,7 +74,7 @@ def _forecast(loaded: LoadedPipeline, *, in_airflow: bool) -> dict[str, StageFor
         os.environ |= local_environment(Path.cwd() / FOLDER)
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
     from airflow_ml_provider.dag_factory.forecast import forecast
-    from airflow_ml_provider.exceptions import StageConfigurationError
+    from airflow_ml_provider.errors import StageConfigurationError
 
     spec = loaded.spec
     if not in_airflow:

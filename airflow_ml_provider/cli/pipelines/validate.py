@@ -96,7 +96,7 @@ def runner_of_airflow() -> str:
         typer.Exit: It is none of the runners.
     """
     # Airflow is imported for this alone.
-    from airflow_ml_provider.exceptions import StageConfigurationError
+    from airflow_ml_provider.errors import StageConfigurationError
     from airflow_ml_provider.settings import MlSettings
 
     try:
