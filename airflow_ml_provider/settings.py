@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-from airflow.configuration import AIRFLOW_HOME, conf
 
 from airflow_ml_provider.errors import StageConfigurationError
 
@@ -15,8 +14,8 @@ SECTION = "ml"
 RUNNERS = ("kubernetes", "local")
 TRACKING_CHOICES = ("fail", "continue")
 DEFER_AFTER_SECONDS = 15.0
-SCHEDULER_SECONDS = 3.0
-"""How long Airflow's scheduler may take from the end of a worker's process to knowing of it."""
+ENDPOINTS = "ml-serving"
+"""The folder of ``home`` that holds the endpoints of this machine."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class MlSettings:
         image: Image of pods that name none, empty when there is none.
         namespace: Namespace of pods that name none, empty when there is none.
         pod_template: Path of a pod template for pods that have none, empty when there is none.
+        home: The folder of what belongs to this machine alone, such as endpoints on it.
         defer_after: For how long a deferrable stage is followed in its task before it defers, in seconds.
     """
 
@@ -40,25 +40,40 @@ class MlSettings:
     namespace: str
     pod_template: str
     defer_after: float
+    home: Path
 
     @classmethod
-    def read(cls, *, store: str | None = None, runner: str | None = None) -> MlSettings:
-        """Read the section; arguments of the operator come before it.
+    def of(
+        cls, option: Callable[[str], str | None], *, home: Path, store: str | None = None, runner: str | None = None
+    ) -> MlSettings:
+        """Read the section; what a stage says itself comes before it.
+
+        Args:
+            option: Returns the value of an option, ``None`` or empty where it has none.
+            home: The folder of what belongs to this machine alone.
+            store: The stage's own store.
+            runner: The stage's own runner.
 
         Raises:
             StageConfigurationError: A value is not one of those allowed.
         """
-        default_store = f"file://{Path(AIRFLOW_HOME) / 'ml-artifacts'}"
-        choice = conf.get(SECTION, "on_tracking_unavailable", fallback="fail")
         return cls(
-            store=require_store(store or conf.get(SECTION, "store", fallback="") or default_store),
-            runner=_one_of(runner or conf.get(SECTION, "runner", fallback="local"), RUNNERS, "runner"),
-            on_tracking_unavailable=_one_of(choice, TRACKING_CHOICES, "on_tracking_unavailable"),
-            image=conf.get(SECTION, "image", fallback=""),
-            namespace=conf.get(SECTION, "namespace", fallback=""),
-            pod_template=conf.get(SECTION, "pod_template", fallback=""),
-            defer_after=_seconds("defer_after", fallback=DEFER_AFTER_SECONDS),
+            store=require_store(store or option("store") or f"file://{home / 'ml-artifacts'}"),
+            runner=_one_of(runner or option("runner") or "local", RUNNERS, "runner"),
+            on_tracking_unavailable=_one_of(
+                option("on_tracking_unavailable") or "fail", TRACKING_CHOICES, "on_tracking_unavailable"
+            ),
+            image=option("image") or "",
+            namespace=option("namespace") or "",
+            pod_template=option("pod_template") or "",
+            defer_after=_seconds("defer_after", option("defer_after")),
+            home=home,
         )
+
+    @property
+    def endpoints(self) -> Path:
+        """The folder of the endpoints of this machine."""
+        return self.home / ENDPOINTS
 
 
 def require_store(uri: str) -> str:
@@ -76,18 +91,8 @@ def require_store(uri: str) -> str:
     return f"file://{uri.rstrip('/')}"
 
 
-def deferral_seconds() -> float:
-    """Return how long after its deferral a task resumes at the earliest.
-
-    When it runs before the scheduler knows that the process which deferred it has ended, the scheduler takes it for one
-    that was killed: https://github.com/apache/airflow/issues/72716. A worker may see the end of its process as late as
-    at its next heartbeat.
-    """
-    return conf.getfloat("workers", "min_heartbeat_interval") + SCHEDULER_SECONDS
-
-
-def _seconds(option: str, *, fallback: float) -> float:
-    value = conf.get(SECTION, option, fallback=str(fallback))
+def _seconds(option: str, given: str | None) -> float:
+    value = str(DEFER_AFTER_SECONDS) if given is None else given
     with suppress(ValueError):
         if 0 <= float(value) < math.inf:
             return float(value)

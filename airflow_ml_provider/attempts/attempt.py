@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow.sdk import Context
-
+from airflow_ml_provider.attempts.run_context import StateStore
 from airflow_ml_provider.attempts.stage_runs import StageRuns
 from airflow_ml_provider.decisions.pods.another_pod import Spent
 from airflow_ml_provider.protocol.artifact import ArtifactRef
@@ -60,15 +59,15 @@ class Attempt:
     waiting_since: float = 0.0
     checkpoints: tuple[ArtifactRef, ...] = ()
 
-    def save(self, context: Context) -> None:
+    def save(self, state: StateStore) -> None:
         """Note the attempt; an older note is replaced."""
         noted: dict[str, Any] = to_plain(self)
-        context["task_state_store"].set(_KEY, noted)
+        state.set(_KEY, noted)
 
     @classmethod
-    def load(cls, context: Context) -> Attempt | None:
+    def load(cls, state: StateStore) -> Attempt | None:
         """Return the attempt that was noted last, ``None`` when there is none or its result was delivered."""
-        noted: Any = context["task_state_store"].get(_KEY)
+        noted: Any = state.get(_KEY)
         if not isinstance(noted, dict):
             return None
         return cls(
@@ -83,6 +82,6 @@ class Attempt:
         )
 
     @staticmethod
-    def forget(context: Context) -> None:
+    def forget(state: StateStore) -> None:
         """Note that the result was delivered; a later clear of the task runs anew."""
-        context["task_state_store"].delete(_KEY)
+        state.delete(_KEY)

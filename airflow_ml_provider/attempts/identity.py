@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.sdk import Context
-
 from airflow_ml_provider.artifacts.errors import AlreadyExistsError
 from airflow_ml_provider.artifacts.layout import ATTEMPT, attempt_uri, join, run_uri, stage_uri
 from airflow_ml_provider.artifacts.objects import create_object
@@ -33,19 +31,6 @@ class StageIdentity:
     stage: str
     map_index: int
     try_number: int
-
-    @classmethod
-    def of(cls, context: Context, *, store: str) -> StageIdentity:
-        """Read the identity from a task's context."""
-        instance = context["ti"]
-        return cls(
-            store=store,
-            pipeline=instance.dag_id,
-            dag_run=instance.run_id,
-            stage=instance.task_id,
-            map_index=-1 if instance.map_index is None else instance.map_index,
-            try_number=instance.try_number,
-        )
 
     @property
     def label(self) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 from airflow_ml_provider.decisions.pods.cleanup import deletes
 from airflow_ml_provider.decisions.pods.leftover import Owner, is_over
 from airflow_ml_provider.decisions.pods.pod_state import PodState
-from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.hooks.pods import Pods
+from airflow_ml_provider.mlflow_api.client import MlflowClient
 from airflow_ml_provider.pod.names import (
     CONTAINER_ANNOTATION,
     DAG_ANNOTATION,
@@ -80,21 +80,21 @@ class Reaper:
                 name, uid = metadata["name"], metadata["uid"]
                 yield Leftover(f"pod {pods.namespace}/{name}", reason, _deleter(pods, name, uid))
 
-    def runs(self, hook: MlflowHook) -> Iterator[Leftover]:
+    def runs(self, client: MlflowClient) -> Iterator[Leftover]:
         """Yield MLflow runs that are open though their tasks are over; a DagRun's run comes after those below it.
 
         Raises:
             MlflowError: MLflow refused or did not answer.
         """
         for role in _ROLES:
-            for experiment_id in hook.experiment_ids():
+            for experiment_id in client.experiment_ids():
                 # Listed before any is closed: a page is not to be lost because an earlier one changed.
                 wanted = f"attributes.status = 'RUNNING' and tags.`{ROLE_TAG}` = '{role}'"
-                for run in list(hook.search_runs(experiment_id=experiment_id, filter_string=wanted)):
+                for run in list(client.search_runs(experiment_id=experiment_id, filter_string=wanted)):
                     started = dt.datetime.fromtimestamp(run["info"]["start_time"] / 1000, tz=dt.UTC)
                     reason = self._reason(_owner_of_run(run)) if self._is_old(started) else ""
                     if reason:
-                        yield Leftover(f"MLflow run {run['info']['run_id']}", reason, _closer(hook, run, role))
+                        yield Leftover(f"MLflow run {run['info']['run_id']}", reason, _closer(client, run, role))
 
     def _is_old(self, since: dt.datetime) -> bool:
         return dt.datetime.now(tz=dt.UTC) - since > self._older_than
@@ -132,13 +132,13 @@ def _deleter(pods: Pods, name: str, uid: str) -> Callable[[], None]:
     return lambda: pods.delete(name, uid=uid)
 
 
-def _closer(hook: MlflowHook, run: Mapping[str, Any], role: str) -> Callable[[], None]:
+def _closer(client: MlflowClient, run: Mapping[str, Any], role: str) -> Callable[[], None]:
     run_id, experiment_id = str(run["info"]["run_id"]), str(run["info"]["experiment_id"])
 
     def close() -> None:
         status = "KILLED"
         if role == "pipeline":
-            status = parent_status(child_states(hook, experiment_id=experiment_id, parent=run_id).values())
-        hook.set_status(run_id, status)
+            status = parent_status(child_states(client, experiment_id=experiment_id, parent=run_id).values())
+        client.set_status(run_id, status)
 
     return close

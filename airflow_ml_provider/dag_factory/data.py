@@ -9,11 +9,11 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetWatcher, CronPartitionTimetable, PartitionedAssetTimetable, TaskGroup
 
+from airflow_ml_provider.configuration import ml_settings
 from airflow_ml_provider.dag_factory.partition_keys import require_each_key_once
 from airflow_ml_provider.dag_factory.source_arguments import origin_of, settle_of, source_arguments
 from airflow_ml_provider.operators.source import SourceOperator, settling_of
 from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.settings import MlSettings
 from airflow_ml_provider.sources.origins import Files
 from airflow_ml_provider.sources.watched_source import WatchedSource
 from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
@@ -58,7 +58,7 @@ def data_schedule(spec: PipelineSpec, *, base_folder: Path) -> Any:
     if source.asset is not None:
         asset = Asset.ref(name=source.asset)
         return [asset] if source.partition is None else PartitionedAssetTimetable(assets=asset)
-    watched = watched_source(spec, name, store=MlSettings.read(store=spec.store).store, base_folder=base_folder)
+    watched = watched_source(spec, name, store=ml_settings(store=spec.store).store, base_folder=base_folder)
     trigger = NewDataTrigger(source=watched.to_plain(), poll=source.poll.total_seconds())
     made = f"{spec.pipeline}.{name}"
     watcher = AssetWatcher(name=made, trigger=trigger)

@@ -16,7 +16,6 @@ from jinja2.exceptions import TemplateError
 
 from airflow_ml_provider.artifacts.layout import content_uri
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.stage_request import stage_request
@@ -24,7 +23,6 @@ from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.reuse.stage_reuse import StageReuse
-from airflow_ml_provider.settings import MlSettings
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 
@@ -76,23 +74,22 @@ def _stage(dag: DAG, name: str, results: dict[str, StageResult]) -> StageForecas
     operator = dag.get_task(name)
     if not isinstance(operator, StageOperator):
         return StageForecast("runs", "it has no result to reuse")
-    if operator.cache_policy is None:
+    if not operator.cache:
         return StageForecast("runs", "its cache is off")
-    settings = MlSettings.read(store=operator.store, runner=operator.runner)
-    identity = StageIdentity(
-        store=settings.store, pipeline=dag.dag_id, dag_run=NO_RUN, stage=name, map_index=-1, try_number=1
-    )
     params = dag.params.dump()
     instance = SimpleNamespace(dag_id=dag.dag_id, run_id=NO_RUN, task_id=name, map_index=-1, try_number=1)
     context = cast("Context", {"dag": dag, "params": params, "ti": instance, "task": operator})
     try:
         operator = _rendered(operator, dag, context, results)
-        request = stage_request(operator, context, identity, store=_ReadingStore())
+        stage, run = operator.stage(context), operator.run_context(context)
+        request = stage_request(stage, run, store=_ReadingStore())
     except _UnknownError as error:
         return StageForecast("unknown", str(error))
     except StageConfigurationError as error:
         return StageForecast("runs", f"and would fail: {error}")
-    reuse = StageReuse(operator, context, identity=identity, settings=settings)
+    in_pods = run.settings.runner == "kubernetes"
+    image = operator.pod_settings(context, staged=False).image if in_pods else str
+    reuse = StageReuse(stage, run, image=image)
     provenance = reuse.provenance(request)
     if isinstance(provenance, str):
         return StageForecast("runs", provenance)

@@ -14,6 +14,7 @@ from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_d
 
 from airflow_ml_provider.artifacts.code import pack_files
 from airflow_ml_provider.errors import StageConfigurationError
+from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.operators.kinds import operator_of
 from airflow_ml_provider.operators.stage import StageOperator
 
@@ -62,8 +63,7 @@ class DecoratedStage(DecoratedOperator):
     """What a decorated stage does beside its kind: bind the call's arguments, ship the source."""
 
     custom_operator_name: ClassVar[str] = "@task.ml_stage"
-    default_outputs: ClassVar[Mapping[str, str]]
-    default_trial_outputs: ClassVar[Mapping[str, str]]
+    stage_class: ClassVar[type[Stage]]
 
     def __init__(
         self,
@@ -80,9 +80,9 @@ class DecoratedStage(DecoratedOperator):
                 f"@task.ml_stage: {taken[0]} is what the function and its call say; for a folder of code use the "
                 f"operator with run='module:function'"
             )
-        names = self.default_outputs if outputs is None else outputs
+        names = self.stage_class.default_outputs if outputs is None else outputs
         # What a search tries, and what its trials write, the call does not name.
-        tried = {*kwargs.get("search", ()), *(kwargs.get("trial_outputs") or self.default_trial_outputs)}
+        tried = {*kwargs.get("search", ()), *(kwargs.get("trial_outputs") or self.stage_class.default_trial_outputs)}
         accepted = inspect.signature(python_callable).parameters
         self._not_given = {name for name in (*names, *tried) if name in accepted}
         self.source = source_of(python_callable)
@@ -107,10 +107,11 @@ class DecoratedStage(DecoratedOperator):
         self._bind()
         super().resume(context, event)  # type: ignore[misc]
 
-    def code_archive(self, context: Context) -> bytes | None:
-        """Return the packed source of the function."""
+    def stage_settings(self, context: Context) -> dict[str, Any]:
+        """Return the fields of the stage by name, with the packed source of the function."""
         name = self.python_callable.__name__
-        return pack_files({f"{FOLDER}/{name}.py": (self.source.encode(), False)})
+        source = pack_files({f"{FOLDER}/{name}.py": (self.source.encode(), False)})
+        return {**super().stage_settings(context), "packed_code": source}  # type: ignore[misc]
 
     def _bind(self) -> None:
         signature = inspect.signature(self.python_callable)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_ml_provider.attempts.run_context import Outputs
 from airflow_ml_provider.errors import FAILURE_CLASSES, MlError, StageConfigurationError, StageFailedError
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS, all_metrics
 from airflow_ml_provider.protocol.result import StageResult
@@ -12,20 +13,15 @@ from airflow_ml_provider.runners.runner import Ended
 SHOWN_METRICS = 50
 
 
-def push(instance: Any, result: StageResult) -> None:
-    """Push one XCom an output and a value, and ``metrics``.
-
-    Args:
-        instance: The task instance.
-        result: The stage's.
-    """
+def push(outputs: Outputs, result: StageResult) -> None:
+    """Push each output, each value, and ``metrics``."""
     pushed: dict[str, Any] = {
         **{name: ref.to_plain() for name, ref in result.outputs.items()},
         **{name: value for name, value in result.values.items() if name != DEFAULT_PARAMS},
         "metrics": dict(result.metrics),
     }
     for key, value in pushed.items():
-        instance.xcom_push(key=key, value=value)
+        outputs.push(key, value)
 
 
 def summarize(log: Any, result: StageResult) -> None:

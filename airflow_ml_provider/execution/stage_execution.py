@@ -2,74 +2,50 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_ml_provider.artifacts.checkpoints import committed_checkpoints
 from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.attempts.attempt import Attempt
-from airflow_ml_provider.attempts.identity import StageIdentity
-from airflow_ml_provider.decisions.pods.another_pod import Spent, another_pod
-from airflow_ml_provider.errors import (
-    ClusterCapacityError,
-    FinalError,
-    StageCapacityError,
-    StageFailedError,
-    StageSkippedError,
-    StageTimeoutError,
-)
+from airflow_ml_provider.decisions.pods.another_pod import MAX_MEMORY, Spent, another_pod
+from airflow_ml_provider.decisions.quantity import in_bytes
+from airflow_ml_provider.errors import FinalError, StageFailedError, StageSkippedError
 from airflow_ml_provider.execution.delivery import failure_of, push, summarize
 from airflow_ml_provider.execution.stage_request import origin_of, stage_request
-from airflow_ml_provider.pod.resources import MAX_MEMORY, in_bytes
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.reuse.stage_reuse import StageReuse
-from airflow_ml_provider.runners.local_runner import LocalRunner
-from airflow_ml_provider.runners.pod_runner import PodRunner
 from airflow_ml_provider.runners.runner import Ended, Runner, read_result
-from airflow_ml_provider.settings import MlSettings
 from airflow_ml_provider.tracking.tracked_stage import TrackedStage
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow_ml_provider.attempts.run_context import RunContext
+    from airflow_ml_provider.kinds.stage import Stage
 
-    from airflow_ml_provider.operators.stage import StageOperator
-
-BACKSTOP_SECONDS = 120.0
 CHECKPOINTS_TRIED = 4
 """From how many checkpoints, the newest first, an attempt tries to go on."""
-QUOTA_DELAY = timedelta(seconds=30)
-"""How often a deferred task asks again for a pod that a quota refused."""
 
 
 class StageExecution:
-    """Runs one stage of an operator once: what :meth:`StageOperator.execute` does.
+    """Runs one stage once.
 
     Args:
-        operator: The stage, its templates rendered.
-        context: The task's context.
+        stage: The stage.
+        run: The task instance.
+        runner: What runs its attempts.
     """
 
-    def __init__(self, operator: StageOperator, context: Context) -> None:
-        self._operator = operator
-        self._context = context
-        self._settings = MlSettings.read(store=operator.store, runner=operator.runner)
-        self._identity = StageIdentity.of(context, store=self._settings.store)
-        self._request = partial(stage_request, operator, context, self._identity)
-        self._stopped = False
-        self._reuse = (
-            None
-            if operator.cache_policy is None
-            else StageReuse(operator, context, identity=self._identity, settings=self._settings)
-        )
-        self._runner: Runner = (
-            PodRunner(operator, context) if self._settings.runner == "kubernetes" else LocalRunner(operator.log)
-        )
+    def __init__(self, stage: Stage, run: RunContext, runner: Runner) -> None:
+        self._stage = stage
+        self._run = run
+        self._runner = runner
+        self._request = partial(stage_request, stage, run)
+        self._reuse = None if stage.cache_policy is None else StageReuse(stage, run, image=runner.image)
+        run.stop.then(runner.stop)
 
     def run(self) -> None:
         """Run the stage, push its outputs and metrics, close its MLflow run.
@@ -80,15 +56,17 @@ class StageExecution:
         Raises:
             StageConfigurationError: The stage does not fit its code; no retry.
             StageFailedError: The stage's process failed.
-            TaskDeferred: The stage runs as a pod and its operator is deferrable.
             MlflowUnavailableError: MLflow did not answer before the work began, or when it was closed.
+            BaseException: One of the run's suspensions: the task goes on elsewhere.
         """
-        operator = self._operator
-        if operator.only_in_pods and self._settings.runner == "local":
-            operator.log.info("The local runner has no use for %s", ", ".join(operator.only_in_pods))
+        stage, run = self._stage, self._run
+        if stage.is_done(run):
+            return
+        if stage.only_in_pods and run.settings.runner == "local":
+            run.log.info("The local runner has no use for %s", ", ".join(stage.only_in_pods))
         request = self._request()
         work = request.work_digest()
-        earlier = Attempt.load(self._context)
+        earlier = Attempt.load(run.state)
         if earlier is not None and earlier.work != work:
             self._discard(earlier)
             earlier = None
@@ -96,21 +74,11 @@ class StageExecution:
         goes_on = found is None and earlier is not None and self._runner.is_running(earlier)
         taken = earlier if found is not None or goes_on else None
         kept = None if taken is not None or self._reuse is None else self._reuse.consider(request)
-        tracked = TrackedStage.open(
-            mlflow_conn_id=operator.mlflow_conn_id,
-            experiment=operator.experiment or self._identity.pipeline,
-            identity=self._identity,
-            kind=operator.kind,
-            run_per_attempt=operator.run_per_attempt,
-            settings=self._settings,
-            context=self._context,
-            needed=operator.needs_tracking,
-            attempt_run="" if kept else None if taken is None else "" if taken.runs is None else taken.runs.child,
-        )
-        with tracked:
+        attempt_run = "" if kept else None if taken is None else "" if taken.runs is None else taken.runs.child
+        with TrackedStage.open(stage, run, attempt_run=attempt_run) as tracked:
             if found is not None:
                 result = found
-                operator.log.info("Attempt %s finished but was not delivered: taking its result", result.attempt)
+                run.log.info("Attempt %s finished but was not delivered: taking its result", result.attempt)
                 self._discard(taken)
             elif kept is not None:
                 self._discard(earlier)
@@ -120,62 +88,57 @@ class StageExecution:
                     self._discard(earlier)
                     attempt = self._begin(request, tracked, spent=Spent(), before=earlier)
                 else:
-                    operator.log.info("Attempt %s of an earlier try still runs: following it", taken.attempt)
+                    run.log.info("Attempt %s of an earlier try still runs: following it", taken.attempt)
                     self._runner.follow(taken)
                     own = replace(request, attempt=taken.attempt, attempt_uri=taken.uri, tracking=tracked.tracking)
                     self._runner.accompany(taken, own, secrets=tracked.secrets)
                     attempt = taken
-                result = self._result_after(self._wait(), attempt, tracked, request)
+                result = self._result_after(self._runner.wait(), attempt, tracked, request)
             branch = self._deliver(result, tracked)
         self._leave(branch)
 
     def resume(self, event: Any) -> None:
-        """Go on after a deferral: deliver what the trigger saw, or ask once more for a pod that a quota refused.
+        """Go on after a suspension: deliver what was seen elsewhere, or ask again for a pod that a quota refused.
 
         Args:
-            event: What the trigger saw of the pod, a mapping; anything else when there was no pod yet.
+            event: What was seen of the pod, a mapping; anything else when there was no pod yet.
 
         Raises:
             StageFailedError: The stage failed, or nothing is known any more of the attempt that was begun.
             ClusterError: The pod could not be followed.
             MlflowUnavailableError: MLflow did not answer when the run was closed.
         """
-        attempt = Attempt.load(self._context)
-        if attempt is None or not isinstance(self._runner, PodRunner):
+        attempt = Attempt.load(self._run.state)
+        if attempt is None or attempt.pod is None:
             raise StageFailedError(
                 "the task resumed, but its attempt is not in the task state store any more; a retry runs it anew"
             )
-        with self._resumed(attempt) as tracked:
+        with TrackedStage.resume(self._stage, self._run, runs=attempt.runs) as tracked:
             if isinstance(event, Mapping):
                 ended = self._runner.harvest(attempt, event)
             else:
                 attempt = self._begin_again(attempt, tracked)
-                ended = self._wait()
+                ended = self._runner.wait()
             result = self._result_after(ended, attempt, tracked, None)
             branch = self._deliver(result, tracked)
         self._leave(branch)
 
     def abandon(self, error: BaseException) -> NoReturn:
-        """Airflow ended the wait: remove the pod, close the runs, and fail as it says.
+        """The wait elsewhere was ended: remove the pod, close the runs, and fail as it says.
 
         Raises:
             BaseException: Always, the error.
         """
-        attempt = Attempt.load(self._context)
+        attempt = Attempt.load(self._run.state)
         if attempt is None:
             raise error
-        with self._resumed(attempt):
+        with TrackedStage.resume(self._stage, self._run, runs=attempt.runs):
             self._discard(attempt)
             raise error
 
-    def stop(self) -> None:
-        """End the stage's work; called from Airflow's signal handler."""
-        self._stopped = True
-        self._runner.stop()
-
     def _begin(self, request: StageRequest, tracked: TrackedStage, *, spent: Spent, before: Attempt | None) -> Attempt:
-        identity, log = self._identity, self._operator.log
-        number, uri = identity.claim_attempt(origin_of(request, image=self._image))
+        identity, log = self._run.identity, self._run.log
+        number, uri = identity.claim_attempt(origin_of(request, image=self._runner.image()))
         work = request.work_digest()
         if self._reuse is not None:
             self._reuse.note(uri, request)
@@ -193,7 +156,7 @@ class StageExecution:
             spent=spent,
             checkpoints=() if checkpoints is None else checkpoints.resume,
         )
-        attempt.save(self._context)
+        attempt.save(self._run.state)
         log.info("Stage %s (%s), attempt %s in %s", identity.label, request.kind, number, uri)
         return self._start(attempt)
 
@@ -201,16 +164,9 @@ class StageExecution:
         try:
             found = committed_checkpoints(before.uri)
         except StoreError as error:
-            self._operator.log.warning("Checkpoints of attempt %s cannot be read: %s", before.attempt, error)
+            self._run.log.warning("Checkpoints of attempt %s cannot be read: %s", before.attempt, error)
             found = ()
         return (*found, *before.checkpoints)[:CHECKPOINTS_TRIED]
-
-    @property
-    def _image(self) -> str:
-        """The image that a pod of this stage runs in, empty for a process or one that a template names."""
-        if self._settings.runner == "local":
-            return ""
-        return str(self._operator.image or self._settings.image or "")
 
     def _begin_again(self, attempt: Attempt, tracked: TrackedStage) -> Attempt:
         """Ask once more for the pod that a quota refused."""
@@ -223,43 +179,16 @@ class StageExecution:
         self._runner.prepare(request, secrets=tracked.secrets, memory=attempt.spent.memory)
         return self._start(attempt)
 
-    def _resumed(self, attempt: Attempt) -> TrackedStage:
-        return TrackedStage.resume(
-            attempt.runs,
-            mlflow_conn_id=self._operator.mlflow_conn_id,
-            experiment=self._operator.experiment or self._identity.pipeline,
-            identity=self._identity,
-            kind=self._operator.kind,
-            run_per_attempt=self._operator.run_per_attempt,
-            context=self._context,
-        )
-
     def _start(self, attempt: Attempt) -> Attempt:
-        try:
-            uid = self._runner.start(patient=not self._may_defer)
-        except ClusterCapacityError as error:
-            if self._may_defer:
-                self._defer_for_room(attempt, error)
-            raise StageCapacityError(str(error)) from error
-        if attempt.pod is not None:
-            attempt = replace(attempt, pod=replace(attempt.pod, uid=uid))
-            attempt.save(self._context)
-        return attempt
+        def note(since: float) -> None:
+            replace(attempt, waiting_since=since).save(self._run.state)
 
-    def _defer_for_room(self, attempt: Attempt, error: ClusterCapacityError) -> NoReturn:
-        # Not imported with the module: most stages never wait for a quota.
-        from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
-
-        limit, since = self._operator.capacity_timeout, attempt.waiting_since or time.time()
-        if limit is not None and time.time() - since > limit.total_seconds():
-            raise StageCapacityError(str(error)) from error
-        assert isinstance(self._runner, PodRunner)
-        left = self._runner.time_left()
-        if left is not None and left < QUOTA_DELAY:
-            raise StageTimeoutError(f"the task's execution_timeout is over before there is room: {error}")
-        replace(attempt, waiting_since=since).save(self._context)
-        self._operator.log.warning("Waiting for room: %s", error)
-        self._operator.defer(trigger=TimeDeltaTrigger(QUOTA_DELAY), method_name="resume", timeout=left)
+        uid = self._runner.start(waiting_since=attempt.waiting_since, note=note)
+        if attempt.pod is None:
+            return attempt
+        started = replace(attempt, pod=replace(attempt.pod, uid=uid))
+        started.save(self._run.state)
+        return started
 
     def _result_after(
         self, ended: Ended, attempt: Attempt, tracked: TrackedStage, request: StageRequest | None
@@ -270,20 +199,20 @@ class StageExecution:
             if spent is None:
                 self._skip_on_exit_code(ended)
                 raise failure_of(ended)
-            self._operator.log.warning("%s\nAnother pod is started within this try", ended.outcome.message)
+            self._run.log.warning("%s\nAnother pod is started within this try", ended.outcome.message)
             tracked.another(ended.outcome.message)
             request = request or self._request()
             attempt = self._begin(request, tracked, spent=spent, before=attempt)
-            ended = self._wait()
+            ended = self._runner.wait()
         self._skip_on_exit_code(ended)
         return ended.result
 
     def _another_pod(self, ended: Ended, spent: Spent) -> Spent | None:
-        resources = self._operator.stage_resources or {}
+        resources = self._stage.stage_resources or {}
         return another_pod(
             ended.outcome,
             spent,
-            max_disruptions=self._operator.max_disruptions,
+            max_disruptions=self._stage.max_disruptions,
             memory=in_bytes(ended.memory_limit),
             max_memory=in_bytes(resources.get(MAX_MEMORY, 0)),
         )
@@ -291,9 +220,9 @@ class StageExecution:
     def _skip_on_exit_code(self, ended: Ended) -> None:
         failure = None if ended.result is None else ended.result.failure
         ours = failure is not None and failure.category != "user_code"
-        if not ours and ended.exit_code in self._operator.skip_on_exit_code:
+        if not ours and ended.exit_code in self._stage.skip_on_exit_code:
             # Nothing is left to be delivered: a clear of this task runs anew.
-            Attempt.forget(self._context)
+            Attempt.forget(self._run.state)
             raise StageSkippedError(f"exit code {ended.exit_code} is one to skip on (skip_on_exit_code)")
 
     def _discard(self, attempt: Attempt | None) -> None:
@@ -301,43 +230,29 @@ class StageExecution:
             self._runner.discard(attempt)
 
     def _deliver(self, result: StageResult, tracked: TrackedStage) -> Sequence[str] | None:
-        operator, context = self._operator, self._context
-        if operator.do_xcom_push:
-            push(context["ti"], result)
-        summarize(operator.log, result)
-        tracked.finish(result, hyperparameters=operator.tracked_params(result))
+        stage, run = self._stage, self._run
+        if stage.do_xcom_push:
+            push(run.outputs, result)
+        summarize(run.log, result)
+        tracked.finish(result, hyperparameters=stage.tracked_params(result))
         if self._reuse is not None:
             tracked.tag(self._reuse.tags(result, request_anew=self._request))
         try:
-            branch = operator.accept(context, result)
+            branch = stage.accept(run, result)
         except FinalError:
             # The result was delivered, and refused: a clear of this task runs anew.
-            Attempt.forget(context)
+            Attempt.forget(run.state)
             raise
         if self._reuse is not None:
             self._reuse.delivered(mlflow_run=tracked.runs.child if tracked.runs else "")
         return branch
 
     def _leave(self, branch: Sequence[str] | None) -> None:
-        Attempt.forget(self._context)
+        Attempt.forget(self._run.state)
         if self._reuse is not None:
             self._reuse.left()
         if branch is not None:
-            self._operator.take_branch(self._context, branch)
-
-    def _wait(self) -> Ended:
-        if isinstance(runner := self._runner, PodRunner) and self._may_defer:
-            ended = runner.wait_briefly(self._settings.defer_after)
-            if ended is not None:
-                return ended
-            # Later than the trigger's own deadline, whose event lets the task delete the pod.
-            runner.defer(more=BACKSTOP_SECONDS)
-        return self._runner.wait()
-
-    @property
-    def _may_defer(self) -> bool:
-        # Told to end meanwhile: waiting here deletes the pod, a task that Airflow ended cannot be deferred.
-        return self._operator.deferrable and isinstance(self._runner, PodRunner) and not self._stopped
+            self._run.flow.take(branch)
 
     def _result_of(self, attempt: Attempt) -> StageResult | None:
         result = read_result(attempt.uri)

@@ -7,82 +7,66 @@ Python's literals (``"1_1"`` as 11), outside the sandbox.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator as _Base
-    from airflow.sdk import Context
     from jinja2 import Environment
-else:
-    _Base = object
 
 JSON_FIELDS = ("hyperparameters", "inputs")
 """Template fields that hold JSON values; all others hold text."""
-_AS_TEXT = object()
+AS_TEXT = object()
+"""What a template is worth that is rendered as text."""
 
 
-class JsonTemplates(_Base):
-    """Mixin before an operator: renders templates that are a whole value as JSON values, where a field holds them."""
+def rendered_json(
+    value: Any, context: Mapping[str, Any], environment: Environment, *, text: Callable[[Any], Any]
+) -> Any:
+    """Render a value of a JSON field: a text that is one template is worth any JSON value.
 
-    def render_template(
-        self,
-        content: Any,
-        context: Context,
-        jinja_env: Environment | None = None,
-        seen_oids: set[int] | None = None,
-    ) -> Any:
-        """Render a value; a text that is one template whose expression is null is null, and not the text ``None``."""
-        if isinstance(content, str) and "{{" in content:
-            found = _worth(content, context, jinja_env or self.get_template_env())
-            if found is None or isinstance(found, str):
-                return found
-        return super().render_template(content, context, jinja_env, seen_oids)
-
-    def render_field(self, name: str, value: Any, context: Context, jinja_env: Environment) -> Any:
-        """Render the value of a template field; in JSON fields a template may be worth any JSON value."""
-        if name not in JSON_FIELDS:
-            return self.render_template(value, context, jinja_env)
-        return self._rendered(value, context, jinja_env)
-
-    def _rendered(self, value: Any, context: Context, jinja_env: Environment) -> Any:
-        if isinstance(value, dict):
-            return {key: self._rendered(item, context, jinja_env) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return type(value)(self._rendered(item, context, jinja_env) for item in value)
-        found = _worth(value, context, jinja_env) if isinstance(value, str) else _AS_TEXT
-        return self.render_template(value, context, jinja_env) if found is _AS_TEXT else found
-
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Iterable[str],
-        context: Context,
-        jinja_env: Environment,
-        seen_oids: set[int],
-    ) -> None:
-        ours = [name for name in template_fields if parent is self and name in JSON_FIELDS]
-        others = [name for name in template_fields if name not in ours]
-        super()._do_render_template_fields(parent, others, context, jinja_env, seen_oids)
-        for name in ours:
-            setattr(self, name, self.render_field(name, getattr(self, name), context, jinja_env))
+    Args:
+        value: What was written.
+        context: The variables of templates.
+        environment: Jinja's.
+        text: Renders everything else.
+    """
+    if isinstance(value, dict):
+        return {key: rendered_json(item, context, environment, text=text) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(rendered_json(item, context, environment, text=text) for item in value)
+    found = worth(value, context, environment) if isinstance(value, str) else AS_TEXT
+    return text(value) if found is AS_TEXT else found
 
 
-def _worth(text: str, context: Context, environment: Environment) -> Any:
-    """Return what a text's only expression is worth as a JSON value; a mark of its own where it is rendered as text."""
+def null_or_text(value: str, context: Mapping[str, Any], environment: Environment) -> Any:
+    """Return the text or null that a text's only expression is worth, ``AS_TEXT`` for anything else."""
+    if "{{" not in value:
+        return AS_TEXT
+    found = worth(value, context, environment)
+    return found if found is None or isinstance(found, str) else AS_TEXT
+
+
+def worth(text: str, context: Mapping[str, Any], environment: Environment) -> Any:
+    """Return what a text's only expression is worth as a JSON value; ``AS_TEXT`` where it is rendered as text.
+
+    Args:
+        text: The template.
+        context: Its variables.
+        environment: Jinja's.
+    """
     from jinja2 import Undefined
     from jinja2.exceptions import TemplateSyntaxError
 
     expression = _expression(text, environment)
     if expression is None:
-        return _AS_TEXT
+        return AS_TEXT
     try:
         compiled = environment.compile_expression(expression, undefined_to_none=False)
     except TemplateSyntaxError:
         # A tuple without parentheses is a template, and no expression.
-        return _AS_TEXT
+        return AS_TEXT
     found = compiled(**context)
-    return _AS_TEXT if isinstance(found, Undefined) else _plain(found)
+    return AS_TEXT if isinstance(found, Undefined) else _plain(found)
 
 
 def _expression(text: str, environment: Environment) -> str | None:
@@ -108,8 +92,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         found = {str(key): _plain(item) for key, item in value.items()}
-        return _AS_TEXT if any(item is _AS_TEXT for item in found.values()) else found
+        return AS_TEXT if any(item is AS_TEXT for item in found.values()) else found
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         items = [_plain(item) for item in value]
-        return _AS_TEXT if any(item is _AS_TEXT for item in items) else items
-    return _AS_TEXT
+        return AS_TEXT if any(item is AS_TEXT for item in items) else items
+    return AS_TEXT

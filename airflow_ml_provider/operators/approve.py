@@ -15,7 +15,7 @@ from airflow_ml_provider.exceptions import raised_as_airflow
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
+    from airflow_ml_provider.mlflow_api.registry import ModelRegistry
 
 REASON = "reason"
 """The field of the form in which an approver may say why."""
@@ -134,23 +134,24 @@ class ApproveOperator(ApprovalOperator):
         return str(model["name"]), str(model["version"])
 
     def _registry(self) -> ModelRegistry:
-        from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
+        from airflow_ml_provider.hooks.mlflow import MlflowHook
+        from airflow_ml_provider.mlflow_api.registry import ModelRegistry
 
-        return ModelRegistry(self.mlflow_conn_id)
+        return ModelRegistry(MlflowHook(self.mlflow_conn_id).get_conn())
 
 
 def _told(registry: ModelRegistry, name: str, version: str) -> str:
-    from airflow_ml_provider.hooks.mlflow_registry import tags_of
+    from airflow_ml_provider.mlflow_api.registry import tags_of
 
     found = registry.version(name, version)
     tags = tags_of(found)
     champion = registry.version_of_alias(name, "champion")
-    lines = [f"[{name} version {version}]({registry.hook.model_url(name, version)})"]
+    lines = [f"[{name} version {version}]({registry.client.model_url(name, version)})"]
     if champion is None:
         lines.append("There is no champion yet.")
     else:
         number = str(champion["version"])
-        lines.append(f"The champion is [version {number}]({registry.hook.model_url(name, number)}).")
+        lines.append(f"The champion is [version {number}]({registry.client.model_url(name, number)}).")
     if gate := tags.get("airflow_ml.gate"):
         lines += ["Its gates said:", "\n".join(f"- {reason}" for reason in gate.split("; "))]
     if card := found.get("description"):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.branch import BranchMixIn
 
-from airflow_ml_provider.decisions.follow_up import ON_FAILURE, OnFailure, follow_up
+from airflow_ml_provider.decisions.follow_up import ON_FAILURE, OnFailure
 from airflow_ml_provider.decisions.stage_rules import require_branch
-from airflow_ml_provider.errors import FinalError, StageConfigurationError, settings_of
+from airflow_ml_provider.errors import StageConfigurationError, settings_of
 from airflow_ml_provider.operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -35,23 +35,6 @@ class CheckedStageOperator(StageOperator, BranchMixIn):
             )
         with settings_of(self.task_id):
             require_branch(on_failure, self.if_failed)
-
-    def settle(self, *, passed: bool, failure: FinalError) -> Sequence[str] | None:
-        """Raise the failure, warn of it, or return the branch to take."""
-        downstream = self.get_direct_relatives(upstream=False)
-        step = follow_up(
-            passed=passed,
-            on_failure=self.on_failure,
-            if_failed=self.if_failed,
-            downstream=[task.task_id for task in downstream if not task.is_teardown],
-        )
-        if step.action == "fail":
-            raise failure
-        if step.action == "warn":
-            self.log.warning("%s", failure)
-        if step.branch is None:
-            return None
-        return [*step.branch, *(task.task_id for task in downstream if task.is_teardown)]
 
     def take_branch(self, context: Context, branch: Sequence[str]) -> None:
         """Skip all direct downstream tasks but those of the branch."""

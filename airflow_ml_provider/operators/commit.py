@@ -43,9 +43,9 @@ class CommitOperator(BaseOperator):
             StoreUnavailableError: The store did not answer.
         """
         # Not imported with the module: parsing a DAG needs nothing of what running it needs.
-        from airflow_ml_provider.attempts.identity import StageIdentity
-        from airflow_ml_provider.settings import MlSettings
+        from airflow_ml_provider.configuration import ml_settings
         from airflow_ml_provider.sources.claiming import commit
+        from airflow_ml_provider.tasks.run_context import identity_of
 
-        identity = StageIdentity.of(context, store=MlSettings.read(store=self.store).store)
-        commit(context, identity=identity, sources=self.sources)
+        identity = identity_of(context, store=ml_settings(store=self.store).store)
+        commit(identity, sources=self.sources)

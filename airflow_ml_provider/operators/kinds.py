@@ -46,8 +46,12 @@ def operator_of(kind: str) -> type[BaseOperator]:
             raise StageConfigurationError(
                 f"the operator of kind {kind!r} ({found.value}) cannot be loaded: {error}; update or remove its package"
             ) from error
-        if not (isinstance(operator, type) and issubclass(operator, StageOperator) and operator.kind == kind):
-            raise StageConfigurationError(f"{found.value} is no subclass of StageOperator with kind = {kind!r}")
+        if not (
+            isinstance(operator, type) and issubclass(operator, StageOperator) and operator.stage_class.kind == kind
+        ):
+            raise StageConfigurationError(
+                f"{found.value} is not a subclass of StageOperator whose stage_class has kind = {kind!r}"
+            )
         return operator
     raise StageConfigurationError(
         f"no installed package brings an operator for kind {kind!r} (entry point {OPERATORS_GROUP})"

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from airflow_ml_provider.errors import StageConfigurationError
-from airflow_ml_provider.operators.links import MODEL_VERSION_URL, MlflowRunLink, ModelVersionLink
+from airflow_ml_provider.kinds.register import RegisterStage
+from airflow_ml_provider.kinds.stage import Stage
+from airflow_ml_provider.operators.links import MlflowRunLink, ModelVersionLink
 from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.protocol.champions import TAG_LIMIT
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.attempts.identity import StageIdentity
-    from airflow_ml_provider.protocol.result import StageResult
 
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_.\- ]{1,200}"
 
@@ -37,10 +30,8 @@ class RegisterOperator(StageOperator):
             ``predict``. It is in ``code``, which is registered with the folder.
     """
 
-    kind: ClassVar[str] = "register"
-    body: ClassVar[str | None] = "register"
-    needs_tracking: bool = True
-    never_reused: ClassVar[str] = "a model is registered anew each time, which changes nothing where it is there"
+    stage_class: ClassVar[type[Stage]] = RegisterStage
+
     template_fields: Sequence[str] = tuple(sorted({*StageOperator.template_fields, "gates", "model", "model_name"}))
     operator_extra_links = (MlflowRunLink(), ModelVersionLink())
 
@@ -69,42 +60,3 @@ class RegisterOperator(StageOperator):
             raise StageConfigurationError(f"stage {self.task_id!r}: loader {loader!r} is in code: give code")
         if self.mlflow_conn_id is None:
             raise StageConfigurationError(f"stage {self.task_id!r}: register needs MLflow: set mlflow_conn_id")
-
-    def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
-        """Return name, lineage and whether the gates passed."""
-        if not re.fullmatch(MODEL_NAME_PATTERN, self.model_name):
-            raise StageConfigurationError(
-                f"stage {self.task_id!r}: model name {self.model_name!r} is not allowed: use letters, digits, "
-                f"'_', '-', '.' and spaces, 200 characters at most"
-            )
-        if not isinstance(self.gates, Sequence) or isinstance(self.gates, str):
-            raise StageConfigurationError(f"stage {self.task_id!r}: gates is {self.gates!r}, not a list of verdicts")
-        for gate in self.gates:
-            if not isinstance(gate, Mapping) or not isinstance(gate.get("passed"), bool):
-                raise StageConfigurationError(
-                    f"stage {self.task_id!r}: gate {gate!r} is no verdict of an evaluate stage; pass "
-                    f"evaluate.output['gate'] of a stage that has a gate"
-                )
-        tags = {"airflow_ml.pipeline": identity.pipeline, "airflow_ml.dag_run": identity.dag_run}
-        model = self.inputs["model"]
-        if isinstance(model, Mapping):
-            tags["airflow_ml.artifact"] = str(model.get("uri"))
-        reasons = "; ".join(str(reason) for gate in self.gates for reason in gate.get("reasons", ()))
-        if reasons:
-            tags["airflow_ml.gate"] = reasons[:TAG_LIMIT]
-        return {
-            "model_name": self.model_name,
-            "loader": self.loader,
-            "promote": self.promote and bool(self.gates) and all(gate["passed"] for gate in self.gates),
-            "tags": tags,
-        }
-
-    def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:
-        """Push the version's address."""
-        from airflow_ml_provider.hooks.mlflow import MlflowHook
-
-        model = result.values["model"]
-        url = MlflowHook(str(self.mlflow_conn_id)).model_url(model["name"], model["version"])
-        self.log.info("%s version %s is %s: %s", model["name"], model["version"], model["alias"], url)
-        context["ti"].xcom_push(key=MODEL_VERSION_URL, value=url)
-        return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,18 +9,16 @@ from airflow.sdk import Asset
 
 from airflow_ml_provider.decisions.data.settling import Quiet, Settling
 from airflow_ml_provider.errors import StageConfigurationError
+from airflow_ml_provider.kinds.source import SourceStage
+from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.sources.origins import AssetEvents, Files, Origin, described
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.attempts.identity import StageIdentity
-    from airflow_ml_provider.sources.watched_source import WatchedSource
+from airflow_ml_provider.sources.origins import AssetEvents, Files, Origin
 
 DEFAULT_SETTLE = timedelta(minutes=1)
 DEFAULT_MAX_OBJECTS = 10_000
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 class SourceOperator(StageOperator):
@@ -45,10 +41,7 @@ class SourceOperator(StageOperator):
         exclusive: Whether objects are claimed; without, runs are given what others were given too, as on a laptop.
     """
 
-    kind: ClassVar[str] = "source"
-    body: ClassVar[str | None] = "ingest"
-    never_reused: ClassVar[str] = "each run is given data of its own"
-    default_outputs: ClassVar[Mapping[str, str]] = {"data": "dataset", "manifest": "file"}
+    stage_class: ClassVar[type[Stage]] = SourceStage
 
     def __init__(
         self,
@@ -74,34 +67,16 @@ class SourceOperator(StageOperator):
                 f"source {source!r}: its outputs are data and manifest, and it runs no code of its own"
             )
 
-    def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
-        """Claim for this run, or find its claim again; returns the manifest.
-
-        Raises:
-            StageSkippedError: Nothing is new.
-            ClaimReleasedError: What this run was given was given to another meanwhile.
-        """
-        from airflow_ml_provider.protocol.manifest import to_lines
-        from airflow_ml_provider.sources.claiming import objects_of_run
-        from airflow_ml_provider.sources.content import content_of
-
-        source = self.watched(context, store=identity.store, pipeline=identity.pipeline)
-        objects = objects_of_run(self, context, identity=identity, source=source)
-        content, objects = content_of(context, source.origin, objects)
-        manifest = store.put_content(identity.store, to_lines(objects), suffix=".jsonl")
-        files = {
-            name: store.put_content(identity.store, written, suffix="").to_plain() for name, written in content.items()
-        }
-        return {"uri": described(source.origin), "manifest": manifest.to_plain(), "files": files}
-
-    def watched(self, context: Context, *, store: str, pipeline: str) -> WatchedSource:
-        """Return the source as sensors, triggers and claims look at it."""
-        from airflow_ml_provider.sources.watched_source import WatchedSource
-
-        origin = self.origin
-        if isinstance(origin, Files):
-            origin = replace(origin, uri=self.path_beside(context, origin.uri))
-        return WatchedSource(store, pipeline, self.source, origin, self.settling)
+    def stage_settings(self, context: Context) -> dict[str, Any]:
+        """Return the fields of the stage by name, with the tasks that claim of the same source."""
+        rivals = [
+            task.task_id
+            for task in context["dag"].tasks
+            if task.task_id != self.task_id
+            and getattr(task, "source", None) == self.source
+            and task.task_type == self.task_type
+        ]
+        return {**super().stage_settings(context), "rivals": rivals}
 
 
 def settling_of(settle: timedelta | Settling) -> Settling:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -12,26 +13,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
+from airflow_ml_provider.attempts.run_context import Stop
 from airflow_ml_provider.decisions.stage_rules import require_code, require_different_names
 from airflow_ml_provider.errors import FAILURE_CLASSES, StageConfigurationError, settings_of
 from airflow_ml_provider.exceptions import AIRFLOW_ERRORS, raised_as_airflow
-from airflow_ml_provider.execution.templates import JsonTemplates
+from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.operators.links import MlflowRunLink
 from airflow_ml_provider.pod.resources import resource_requirements
-from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
 from airflow_ml_provider.runners.pod_arguments import require_effect, schedule_timeout
+from airflow_ml_provider.tasks.json_templates import JsonTemplates
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context, ExceptionRetryPolicy
-    from kubernetes.client import V1Job, V1Pod
+    from kubernetes.client import V1Pod
 
-    from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.attempts.identity import StageIdentity
-    from airflow_ml_provider.decisions.reuse import CachePolicy
+    from airflow_ml_provider.attempts.run_context import RunContext
     from airflow_ml_provider.execution.stage_execution import StageExecution
-    from airflow_ml_provider.protocol.request import StageRequest
-    from airflow_ml_provider.protocol.result import StageResult
+    from airflow_ml_provider.runners.pod_settings import PodSettings
+    from airflow_ml_provider.settings import MlSettings
 
 _POD_ARGUMENTS = frozenset(inspect.signature(KubernetesPodOperator.__init__).parameters) - {
     *("self", "kwargs", "name", "do_xcom_push", "deferrable", "on_kill_action", "poll_interval", "skip_on_exit_code")
@@ -81,22 +81,10 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         StageConfigurationError: The arguments do not fit each other.
     """
 
-    kind: ClassVar[str] = "stage"
-    body: ClassVar[str | None] = None
-    body_calls_code: bool = False
-    """Whether the body runs also where there is code, and calls it."""
+    stage_class: ClassVar[type[Stage]] = Stage
+    """What the stage is after rendering; a kind has its own."""
     runs_pods: ClassVar[bool] = True
     """Whether pods with a stage's labels may be left of its tasks."""
-    needs_tracking: bool = False
-    run_per_attempt: ClassVar[bool] = True
-    """Whether each attempt has an MLflow run of its own."""
-    default_outputs: ClassVar[Mapping[str, str]] = {}
-    default_trial_outputs: ClassVar[Mapping[str, str]] = {}
-    """What trials of the code write, where the kind has trials."""
-    never_reused: ClassVar[str] = ""
-    """Why results of this kind are never taken from an earlier run; empty where they may be."""
-    looks_outside: ClassVar[bool] = False
-    """Whether what a result depends on may change while the stage runs."""
     template_fields: Sequence[str] = tuple(
         sorted({*KubernetesPodOperator.template_fields, "code", "command", "hyperparameters", "inputs", "run"})
     )
@@ -141,11 +129,10 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
             capacity_timeout = schedule_timeout(kwargs)
         super().__init__(do_xcom_push=do_xcom_push, **kwargs)
         require_effect(str(kwargs.get("task_id")), kwargs, deferrable=self.deferrable)
-        self.progress = self._progress_callback
         self.run = run
         self.command = command
         self.inputs = {} if inputs is None else inputs
-        self.outputs = dict(self.default_outputs if outputs is None else outputs)
+        self.outputs = dict(self.stage_class.default_outputs if outputs is None else outputs)
         self.hyperparameters = {} if hyperparameters is None else hyperparameters
         self.code = code
         self.store = store
@@ -163,7 +150,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         self.cache = cache
         self.base_folder = base_folder
         self.only_in_pods = sorted(_POD_ARGUMENTS & kwargs.keys())
-        self._execution: StageExecution | None = None
+        self._stop = Stop()
         self._require_sound()
 
     @raised_as_airflow()
@@ -175,7 +162,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
             StageFailedError: The stage's process failed; Airflow's retries apply.
             MlflowUnavailableError: MLflow did not answer before the work began, or when it was closed.
         """
-        self._begin_execution(context).run()
+        self._execution(context).run()
 
     @raised_as_airflow()
     def resume(self, context: Context, event: Any) -> None:
@@ -185,90 +172,109 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
             context: The task's context.
             event: What the trigger saw.
         """
-        self._begin_execution(context).resume(event)
+        self._execution(context).resume(event)
 
-    def _begin_execution(self, context: Context) -> StageExecution:
-        # Not imported with the module: parsing a DAG needs nothing of what running a stage needs.
-        from airflow_ml_provider.execution.stage_execution import StageExecution
-
-        self._execution = StageExecution(self, context)
-        if self._killed:
-            self._execution.stop()
-        return self._execution
-
+    @raised_as_airflow()
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral, or see to what is left when Airflow ended the wait: a timeout, a lost trigger."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except (TaskDeferralError, TaskDeferralTimeout) as error:
-            from airflow_ml_provider.execution.stage_execution import StageExecution
+            self._execution(context).abandon(error)
 
-            with raised_as_airflow():
-                StageExecution(self, context).abandon(error)
+    def stage(self, context: Context) -> Stage:
+        """Return the stage as its execution sees it, its templates rendered."""
+        return self.stage_class(**self.stage_settings(context))
 
-    def accept(self, context: Context, result: StageResult) -> Sequence[str] | None:
-        """Decide on a successful result; returns the branch to take, ``None`` where there is none.
-
-        Kinds that check something (a suite, a gate) raise here when the check failed.
-        """
-        return None
+    def stage_settings(self, context: Context) -> dict[str, Any]:
+        """Return the fields of the stage by name: this operator's attributes of the same names."""
+        given = {each.name: getattr(self, each.name) for each in fields(self.stage_class) if hasattr(self, each.name)}
+        return {**given, "base_folder": str(self.base_folder or Path(context["dag"].fileloc).parent)}
 
     def take_branch(self, context: Context, branch: Sequence[str]) -> None:
         """Skip all direct downstream tasks but those of the branch."""
         raise AssertionError(f"{type(self).__name__} does not branch")
 
-    def companion(self, pod: V1Pod) -> V1Job:
-        """Return the Job that runs beside the stage's pod, and fit the pod itself to having one."""
-        raise AssertionError(f"{type(self).__name__} has no companion")
+    def on_kill(self) -> None:
+        """End the stage's work; called from Airflow's signal handler."""
+        self._killed = True
+        self._stop.request()
 
-    def tracked_params(self, result: StageResult) -> dict[str, Any]:
-        """Return the params that the stage's MLflow run shows, those that the code took by default among them."""
-        from airflow_ml_provider.execution.stage_request import merged_hyperparameters
-
-        return {**result.values.get(DEFAULT_PARAMS, {}), **merged_hyperparameters(self)}
-
-    def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
-        """Return the settings of the built-in body, JSON values."""
-        return {}
-
-    def result_depends_on(self, context: Context, request: StageRequest) -> Mapping[str, Any] | str:
-        """Return what a result of this kind depends on beside code, params and inputs; or why that is not known."""
-        return request.options
-
-    @property
-    def has_companion(self) -> bool:
-        """Whether a Job runs beside the stage's pod."""
-        return False
-
-    @property
-    def asked_logs(self) -> Any:
-        """The containers whose log was asked for; KPO's own property names the stage's where none was."""
-        return self._container_logs
-
-    @property
-    def cache_policy(self) -> CachePolicy | None:
-        """How results of this stage are reused, ``None`` when they are not.
+    def run_context(self, context: Context) -> RunContext:
+        """Return what the stage's execution sees of this task.
 
         Raises:
-            StageConfigurationError: ``cache`` holds what it may not.
+            StageConfigurationError: A setting of ``[ml]`` is not one of those allowed.
         """
-        from airflow_ml_provider.reuse.cache_policy import cache_policy
+        from airflow_ml_provider.tasks.run_context import airflow_run
 
-        return cache_policy(self.cache, task_id=self.task_id)
+        return airflow_run(self, context, settings=self._settings(), take_branch=self.take_branch, stop=self._stop)
+
+    def pod_settings(self, context: Context, *, staged: bool) -> PodSettings:
+        """Return how the arguments describe a pod.
+
+        Args:
+            context: The task's context.
+            staged: Whether inputs and outputs have containers of their own.
+        """
+        from airflow_ml_provider.runners.pod_settings import ContainerLogSettings
+        from airflow_ml_provider.tasks.pod_settings import pod_settings
+
+        settings = self._settings()
+        logs = ContainerLogSettings(
+            get_logs=self.get_logs,
+            # KubernetesPodOperator's own property names the stage's where none was asked for.
+            containers=self._container_logs,
+            init_containers=self.init_container_logs,
+            prefixed=self.container_name_log_prefix_enabled,
+            formatter=self.log_formatter,
+            progress=self._progress_callback,
+        )
+        return pod_settings(
+            self,
+            context,
+            settings=settings,
+            staged=staged,
+            io_image=self.io_image or settings.image,
+            capacity_timeout=self.capacity_timeout,
+            logs=logs,
+            created=self._see_pod,
+        )
+
+    def _settings(self) -> MlSettings:
+        from airflow_ml_provider.configuration import ml_settings
+
+        return ml_settings(store=self.store, runner=self.runner)
+
+    def _see_pod(self, pod: V1Pod) -> None:
+        self.pod = pod
+
+    def _execution(self, context: Context) -> StageExecution:
+        # Not imported with the module: parsing a DAG needs nothing of what running a stage needs.
+        from airflow_ml_provider.execution.stage_execution import StageExecution
+
+        stage, run = self.stage(context), self.run_context(context)
+        if run.settings.runner == "local":
+            from airflow_ml_provider.runners.local_runner import LocalRunner
+
+            return StageExecution(stage, run, LocalRunner(run.log))
+        from airflow_ml_provider.runners.pod_runner import PodRunner
+
+        return StageExecution(stage, run, PodRunner(self.pod_settings(context, staged=stage.is_staged), stage, run))
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> V1Pod:
         """Return the pod of the arguments, template, connection and config, without what makes it a stage's."""
-        from airflow_ml_provider.settings import MlSettings
-
-        settings = MlSettings.read(store=self.store, runner=self.runner)
+        settings = self._settings()
         if not (self.pod_template_file or self.pod_template_dict or self.full_pod_spec):
             self.pod_template_file = settings.pod_template or None
         # KubernetesPodOperator takes do_xcom_push for the order to add its sidecar.
         pushes, self.do_xcom_push = self.do_xcom_push, False
+        # Each build adds to them.
+        variables = list(self.env_vars or ())
         try:
             pod = super().build_pod_request_obj(context, dry_run=dry_run)
         finally:
-            self.do_xcom_push = pushes
+            self.do_xcom_push, self.env_vars = pushes, variables
         for container in pod.spec.containers:
             if container.name == self.base_container_name and not container.image:
                 container.image = settings.image or None
@@ -277,39 +283,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
     @cached_property
     def _incluster_namespace(self) -> str | None:
         # Where KubernetesPodOperator looks when neither arguments, template nor connection name a namespace.
-        from airflow_ml_provider.settings import MlSettings
-
-        settings = MlSettings.read(store=self.store, runner=self.runner)
-        return settings.namespace or super()._incluster_namespace
-
-    @property
-    def is_staged(self) -> bool:
-        """Whether a pod of this stage has containers of its own for inputs and outputs."""
-        return self.io == "staged" or (self.io is None and bool(self.command))
-
-    def on_kill(self) -> None:
-        """End the stage's process; called from Airflow's signal handler."""
-        self._killed = True
-        if self._execution is not None:
-            self._execution.stop()
-
-    def code_archive(self, context: Context) -> bytes | None:
-        """Return the packed code that travels to the stage, ``None`` without any.
-
-        Raises:
-            StageConfigurationError: The code cannot be packed.
-        """
-        from airflow_ml_provider.execution.code import packed_body, packed_folder
-
-        if self.code:
-            return packed_folder(Path(self.path_beside(context, self.code)))
-        return packed_body(self.body) if self.body and not (self.run or self.command) else None
-
-    def path_beside(self, context: Context, path: str) -> str:
-        """Return a path or URI, relative ones below the folder of the DAG's or pipeline's file."""
-        if "://" in path:
-            return path
-        return str(Path(self.base_folder or Path(context["dag"].fileloc).parent) / path)
+        return self._settings().namespace or super()._incluster_namespace
 
     def _require_sound(self) -> None:
         if self.io not in (None, "direct", "staged"):
@@ -320,7 +294,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
                 command=self.command,
                 io=self.io,
                 checkpoints=self.checkpoints,
-                may_lack=self.body is not None,
+                may_lack=self.stage_class.body is not None,
             )
             if self.run or self.command:
                 inputs, fixed = (
@@ -328,7 +302,9 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
                 )
                 require_different_names(inputs, self.outputs, fixed)
         if self.cache:
-            self.cache_policy  # noqa: B018
+            from airflow_ml_provider.kinds.cache_policy import cache_policy
+
+            cache_policy(self.cache, task_id=self.task_id)
         unknown = sorted(set(self.no_retry) - set(NO_RETRY))
         if unknown:
             raise StageConfigurationError(

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from airflow_ml_provider.decisions.search_space import algorithm, objectives, search_range, search_space
 from airflow_ml_provider.decisions.stage_rules import require_tune
 from airflow_ml_provider.errors import StageConfigurationError, settings_of
+from airflow_ml_provider.kinds.stage import Stage
+from airflow_ml_provider.kinds.tune import TuneStage
 from airflow_ml_provider.operators.stage import StageOperator
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-    from kubernetes.client import V1Job, V1Pod
-
-    from airflow_ml_provider.artifacts.store import ArtifactStore
-    from airflow_ml_provider.attempts.identity import StageIdentity
-    from airflow_ml_provider.protocol.request import StageRequest
-    from airflow_ml_provider.protocol.result import StageResult
 
 
 class TuneOperator(StageOperator):
@@ -44,12 +36,7 @@ class TuneOperator(StageOperator):
         study_memory: Memory of the pod that holds the study.
     """
 
-    kind: ClassVar[str] = "tune"
-    body: ClassVar[str | None] = "tune"
-    body_calls_code: bool = True
-    run_per_attempt: ClassVar[bool] = False
-    default_outputs: ClassVar[Mapping[str, str]] = {"report": "report"}
-    default_trial_outputs: ClassVar[Mapping[str, str]] = {"model": "model"}
+    stage_class: ClassVar[type[Stage]] = TuneStage
 
     def __init__(
         self,
@@ -69,7 +56,7 @@ class TuneOperator(StageOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if self.outputs != self.default_outputs:
+        if self.outputs != self.stage_class.default_outputs:
             raise StageConfigurationError(
                 f"stage {self.task_id!r}: a tune stage puts out its report alone; what the code writes in a trial is "
                 f"trial_outputs={self.outputs!r}"
@@ -83,7 +70,7 @@ class TuneOperator(StageOperator):
         self.sampler = sampler
         self.pruner = pruner
         self.seed = seed
-        self.trial_outputs = dict(self.default_trial_outputs if trial_outputs is None else trial_outputs)
+        self.trial_outputs = dict(self.stage_class.default_trial_outputs if trial_outputs is None else trial_outputs)
         self.study_cpu = study_cpu
         self.study_memory = study_memory
         if not (self.run or self.command):
@@ -104,49 +91,3 @@ class TuneOperator(StageOperator):
                 io=self.io,
                 checkpoints=self.checkpoints,
             )
-
-    def options(self, context: Context, *, identity: StageIdentity, store: ArtifactStore) -> dict[str, Any]:
-        """Return the study."""
-        return self._study_options()
-
-    def result_depends_on(self, context: Context, request: StageRequest) -> Mapping[str, Any] | str:
-        """Return the study without what changes only how long it takes."""
-        return {name: value for name, value in request.options.items() if name != "workers"}
-
-    def tracked_params(self, result: StageResult) -> dict[str, Any]:
-        """Return the best trial's params beside the fixed ones."""
-        return {**super().tracked_params(result), **result.values["best_params"]}
-
-    @property
-    def is_staged(self) -> bool:
-        """Whether a pod of this stage has containers of its own for inputs and outputs."""
-        return False
-
-    @property
-    def has_companion(self) -> bool:
-        """Whether a Job runs beside the stage's pod: always, of workers."""
-        return True
-
-    def companion(self, pod: V1Pod) -> V1Job:
-        """Return the workers' Job, whose pods have the stage's resources; the study's pod has its own."""
-        from airflow_ml_provider.pod.worker_job import give_study_resources, worker_job
-        from airflow_ml_provider.protocol.tune import WORKER
-
-        job = worker_job(pod, container=self.base_container_name, workers=self.workers, step=WORKER)
-        give_study_resources(pod, container=self.base_container_name, cpu=self.study_cpu, memory=self.study_memory)
-        return job
-
-    def _study_options(self) -> dict[str, Any]:
-        ranges = {name: search_range(found) for name, found in self.search.items()}
-        return {
-            "search": search_space(ranges),
-            "objectives": objectives(self.objective),
-            "sampler": algorithm(self.sampler, of="sampler"),
-            "pruner": algorithm(self.pruner, of="pruner"),
-            "trials": self.trials,
-            "workers": self.workers,
-            "budget": None if self.budget is None else self.budget.total_seconds(),
-            "max_failed_trials": self.max_failed_trials,
-            "seed": self.seed,
-            "outputs": self.trial_outputs,
-        }

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from functools import cache
 
 from kubernetes.client import Configuration, V1Container, V1ResourceRequirements
-from kubernetes.utils.quantity import parse_quantity
+
+from airflow_ml_provider.decisions.pods.another_pod import MAX_MEMORY
+from airflow_ml_provider.decisions.quantity import amount, in_bytes
 
 RESOURCE_NAMES = {"cpu": "cpu", "memory": "memory", "gpu": "nvidia.com/gpu", "storage": "ephemeral-storage"}
-MAX_MEMORY = "max_memory"
 
 
 def resource_requirements(resources: Mapping[str, str | int | float]) -> V1ResourceRequirements:
@@ -29,7 +30,7 @@ def resource_requirements(resources: Mapping[str, str | int | float]) -> V1Resou
         if name not in (*RESOURCE_NAMES, MAX_MEMORY) and "/" not in name:
             known = ", ".join((*RESOURCE_NAMES, MAX_MEMORY))
             raise ValueError(f"resources: unknown name {name!r}; known are {known}, and full names such as amd.com/gpu")
-        _amount(name, value)
+        _require_amount(name, value)
         if name != MAX_MEMORY:
             quantities[RESOURCE_NAMES.get(name, name)] = str(value)
     if MAX_MEMORY in resources and in_bytes(resources[MAX_MEMORY]) < in_bytes(resources.get("memory", 0)):
@@ -46,11 +47,6 @@ def _configuration() -> Configuration:
     return Configuration()
 
 
-def in_bytes(quantity: str | int | float) -> int:
-    """Return a quantity of memory in bytes, 0 for an empty one."""
-    return int(parse_quantity(str(quantity or 0)))
-
-
 def give_memory(container: V1Container, memory: int) -> None:
     """Set a container's memory, request and limit, in bytes."""
     given = container.resources = container.resources or V1ResourceRequirements()
@@ -58,10 +54,10 @@ def give_memory(container: V1Container, memory: int) -> None:
     given.limits = {**(given.limits or {}), "memory": str(memory)}
 
 
-def _amount(name: str, value: str | int | float) -> None:
+def _require_amount(name: str, value: str | int | float) -> None:
     try:
-        amount = parse_quantity(str(value))
+        found = amount(str(value))
     except ValueError as error:
-        raise ValueError(f"resources.{name}: {value!r} is no quantity such as 2, 500m or 4Gi") from error
-    if amount <= 0:
+        raise ValueError(f"resources.{name}: {error}") from error
+    if found <= 0:
         raise ValueError(f"resources.{name}: {value!r} is not more than 0")

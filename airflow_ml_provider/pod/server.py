@@ -31,6 +31,7 @@ from kubernetes.client import (
     V2ResourceMetricSource,
 )
 
+from airflow_ml_provider.decisions.serving.command_server import command_server_variables
 from airflow_ml_provider.decisions.serving.rollout import ALL, Revision, Serving
 from airflow_ml_provider.pod.compose import stage_container
 from airflow_ml_provider.pod.injection import BOOTSTRAP, packed_runtime
@@ -122,13 +123,6 @@ def server_deployment(
             ),
         ),
     )
-
-
-def command_server_variables(request: StageRequest, *, port: int) -> dict[str, str]:
-    """Return what a server of the user's own is told."""
-    model = request.options["model"]
-    tracking = {} if request.tracking is None else {"MLFLOW_TRACKING_URI": request.tracking.uri}
-    return {**tracking, "AIRFLOW_ML_MODEL_URI": f"models:/{model['name']}/{model['version']}", "PORT": str(port)}
 
 
 def revision_labels(endpoint: str, revision: Revision) -> dict[str, str]:

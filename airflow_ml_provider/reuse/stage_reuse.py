@@ -22,14 +22,11 @@ from airflow_ml_provider.decisions.provenance import Provenance, by_content, unr
 from airflow_ml_provider.decisions.reuse import CachePolicy, Reuse, verdict
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.names import BODIES, REUSE_PARAM
-from airflow_ml_provider.settings import MlSettings
 from airflow_ml_provider.spec.checks.code_defaults import code_defaults
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from airflow_ml_provider.attempts.identity import StageIdentity
-    from airflow_ml_provider.operators.stage import StageOperator
+    from airflow_ml_provider.attempts.run_context import RunContext
+    from airflow_ml_provider.kinds.stage import Stage
     from airflow_ml_provider.protocol.request import StageRequest
     from airflow_ml_provider.protocol.result import StageResult
 
@@ -59,21 +56,18 @@ class StageReuse:
     """Earlier results of one task instance of a stage whose cache is on.
 
     Args:
-        operator: The stage, its templates rendered.
-        context: The task's context.
-        identity: Which stage of which run it is.
-        settings: The section ``[ml]``.
+        stage: The stage.
+        run: The task instance.
+        image: Returns the image of the stage's pod, empty where none is named and for a process.
     """
 
-    def __init__(
-        self, operator: StageOperator, context: Context, *, identity: StageIdentity, settings: MlSettings
-    ) -> None:
-        self._operator = operator
-        self._context = context
-        self._identity = identity
-        self._settings = settings
-        self._policy = operator.cache_policy or CachePolicy()
-        self._results = ResultStore(identity.store)
+    def __init__(self, stage: Stage, run: RunContext, *, image: Callable[[], str]) -> None:
+        self._stage = stage
+        self._run = run
+        self._image = image
+        self._identity = run.identity
+        self._policy = stage.cache_policy or CachePolicy()
+        self._results = ResultStore(run.identity.store)
         self._considered: Considered | None = None
         self._noted: KeptResult | None = None
         self._delivered_key = ""
@@ -85,19 +79,19 @@ class StageReuse:
             StoreAwayError: The store did not answer.
         """
         self._considered = considered = self._consider(request)
-        self._operator.log.info("Stage %s %s", self._identity.label, considered.reuse)
-        if self._operator.do_xcom_push:
+        self._run.log.info("Stage %s %s", self._identity.label, considered.reuse)
+        if self._stage.do_xcom_push:
             told = {"reused": considered.reuse.reused, "reason": considered.reuse.reason}
-            self._context["ti"].xcom_push(key=CACHE_XCOM, value=told)
+            self._run.outputs.push(CACHE_XCOM, told)
         return considered.kept
 
     def _consider(self, request: StageRequest) -> Considered:
         provenance = self.provenance(request)
         if isinstance(provenance, str):
             return Considered(Reuse(False, provenance))
-        if self._context.get("params", {}).get(REUSE_PARAM, True) is False:
+        if self._run.params.get(REUSE_PARAM, True) is False:
             return Considered(Reuse(False, "this run was told to reuse nothing"), None, provenance)
-        if self._context["task_state_store"].get(_DELIVERED) == provenance.key:
+        if self._run.state.get(_DELIVERED) == provenance.key:
             reason = "this task was cleared after it had delivered the same result"
             return Considered(Reuse(False, reason), None, provenance)
         return self.forecast(provenance)
@@ -132,10 +126,10 @@ class StageReuse:
 
     def _changed_default(self, before: KeptResult) -> str:
         """Say which param that the code takes by default has another value than in the last result; empty for none."""
-        operator, old = self._operator, before.result.values.get(DEFAULT_PARAMS, {})
-        if not (old and operator.run and operator.code):
+        stage, old = self._stage, before.result.values.get(DEFAULT_PARAMS, {})
+        if not (old and stage.run and stage.code):
             return ""
-        new = code_defaults(Path(operator.path_beside(self._context, operator.code)), operator.run)
+        new = code_defaults(Path(stage.path_beside(stage.code)), stage.run)
         names = [name for name in old if name in new and new[name] != old[name]]
         return f"params.{names[0]} {old[names[0]]!r} -> {new[names[0]]!r} by default" if names else ""
 
@@ -149,12 +143,12 @@ class StageReuse:
 
     def provenance(self, request: StageRequest) -> Provenance | str:
         """Return what the result depends on, or why that is not known."""
-        operator = self._operator
-        if operator.never_reused:
-            return operator.never_reused
+        stage = self._stage
+        if stage.never_reused:
+            return stage.never_reused
         image = self._image()
         unknown = unreproducible(
-            runner=self._settings.runner,
+            runner=self._run.settings.runner,
             image=image,
             trust_tag=self._policy.trust_tag,
             ships_code=request.code is not None,
@@ -163,7 +157,7 @@ class StageReuse:
         )
         if unknown:
             return unknown
-        parts = operator.result_depends_on(self._context, request)
+        parts = stage.result_depends_on(self._run, request)
         if isinstance(parts, str):
             return parts
         components: dict[str, Any] = {
@@ -217,7 +211,7 @@ class StageReuse:
             noted = json.loads(read_object(join(attempt_uri(identity.stage_uri, result.attempt), _NOTE)))
         except FileNotFoundError:
             return {}
-        if not noted or (self._operator.looks_outside and self._changed(noted["key"], request_anew)):
+        if not noted or (self._stage.looks_outside and self._changed(noted["key"], request_anew)):
             return {}
         self._noted = KeptResult(
             key=noted["key"],
@@ -255,32 +249,20 @@ class StageReuse:
         try:
             write()
         except StoreError as error:
-            self._operator.log.warning("What was delivered is not noted for reuse: %s", error)
+            self._run.log.warning("What was delivered is not noted for reuse: %s", error)
         self._delivered_key = key
 
     def left(self) -> None:
         """Note that this task instance is done with the result: a clear of it runs anew."""
         if self._delivered_key:
-            self._context["task_state_store"].set(_DELIVERED, self._delivered_key)
+            self._run.state.set(_DELIVERED, self._delivered_key)
 
     def _changed(self, key: str, request_anew: Callable[[], StageRequest]) -> bool:
         now = self.provenance(request_anew())
         if not isinstance(now, str) and now.key == key:
             return False
-        self._operator.log.info("What the stage reads changed while it ran: its result is not kept for reuse")
+        self._run.log.info("What the stage reads changed while it ran: its result is not kept for reuse")
         return True
-
-    def _image(self) -> str:
-        """Return the image of the stage's pod, empty where none is named and for a process."""
-        operator, settings = self._operator, self._settings
-        if settings.runner != "kubernetes":
-            return ""
-        templates = (settings.pod_template, operator.pod_template_file, operator.pod_template_dict)
-        if operator.image or not (any(templates) or operator.full_pod_spec):
-            return str(operator.image or settings.image or "")
-        pod = operator.build_pod_request_obj(None)
-        images = [found.image for found in pod.spec.containers if found.name == operator.base_container_name]
-        return str(images[0] or "") if images else ""
 
 
 def _flaw(result: StageResult) -> str:

@@ -19,8 +19,8 @@ from airflow_ml_provider.hooks.pod_log import PodLog
 
 if TYPE_CHECKING:
     from airflow_ml_provider.hooks.pods import Pods
-    from airflow_ml_provider.operators.stage import StageOperator
     from airflow_ml_provider.runners.pod_callbacks import PodCallbacks
+    from airflow_ml_provider.runners.pod_settings import ContainerLogSettings
 
 _SIDECAR_SECONDS = 2.0
 _FAILED_LINES = 200
@@ -32,17 +32,26 @@ class ContainerLogs:
     Args:
         pods: The namespace.
         pod: The pod's name.
-        operator: The stage; its arguments say which containers, and how their lines look.
+        settings: Which containers, and how their lines look.
         container: The container that does the stage's own work.
         callbacks: Get each line too.
+        log: The task's log.
     """
 
     def __init__(
-        self, pods: Pods, pod: str, *, operator: StageOperator, container: str, callbacks: PodCallbacks
+        self,
+        pods: Pods,
+        pod: str,
+        *,
+        settings: ContainerLogSettings,
+        container: str,
+        callbacks: PodCallbacks,
+        log: Any,
     ) -> None:
         self._pods = pods
         self._pod = pod
-        self._operator = operator
+        self._settings = settings
+        self._log = log
         self._container = container
         self._callbacks = callbacks
         self._logs: dict[str, PodLog] = {}
@@ -58,7 +67,7 @@ class ContainerLogs:
     def see(self, pod: Mapping[str, Any], state: PodState) -> None:
         """Begin to follow the containers that have started by now."""
         self._seen = pod
-        if state.started and self._operator.get_logs:
+        if state.started and self._settings.get_logs:
             self._follow(self._container)
         for name in self._wanted(pod):
             if _has_started(pod, name):
@@ -84,14 +93,14 @@ class ContainerLogs:
 
     def show(self, state: PodState | None) -> None:
         """Log what containers beside the stage's own said, of a pod whose own log was followed elsewhere."""
-        asked = self._operator.asked_logs or self._operator.init_container_logs
+        asked = self._settings.containers or self._settings.init_containers
         wanted = asked or (state is not None and state.failed_init)
         if not wanted:
             return
         try:
             pod = self._pods.read(self._pod)
         except (ClusterError, ClusterForbiddenError) as error:
-            self._operator.log.warning("The logs of further containers cannot be shown: %s", error)
+            self._log.warning("The logs of further containers cannot be shown: %s", error)
             return
         if pod is None:
             return
@@ -118,7 +127,7 @@ class ContainerLogs:
         try:
             return self._pods.last_lines(self._pod, container=name, count=_FAILED_LINES)
         except ClusterForbiddenError as error:
-            self._operator.log.warning("The log of container %r cannot be shown: %s", name, error)
+            self._log.warning("The log of container %r cannot be shown: %s", name, error)
             return []
 
     def _wanted(self, pod: Mapping[str, Any]) -> list[str]:
@@ -126,8 +135,8 @@ class ContainerLogs:
         init = [entry["name"] for entry in spec.get("initContainers") or ()]
         others = [entry["name"] for entry in spec.get("containers") or ()]
         asked = [
-            *_named(self._operator.init_container_logs, init),
-            *_named(self._operator.asked_logs, others),
+            *_named(self._settings.init_containers, init),
+            *_named(self._settings.containers, others),
         ]
         return [name for name in asked if name != self._container]
 
@@ -138,17 +147,17 @@ class ContainerLogs:
             log.start()
 
     def _emit(self, line: str, container: str) -> None:
-        operator = self._operator
+        settings = self._settings
         formatted = None
-        if operator.log_formatter is not None:
-            formatted = self._callbacks.guarded("log_formatter", operator.log_formatter, container, line)
+        if settings.formatter is not None:
+            formatted = self._callbacks.guarded("log_formatter", settings.formatter, container, line)
         if formatted is not None:
             text = formatted
-        elif container != self._container and operator.container_name_log_prefix_enabled:
+        elif container != self._container and settings.prefixed:
             text = f"[{container}] {line}"
         else:
             text = line
-        operator.log.info("%s", text)
+        self._log.info("%s", text)
         self._callbacks.line(line, container=container, pod=self._seen)
 
 

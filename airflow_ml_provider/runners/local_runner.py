@@ -16,7 +16,7 @@ from typing import IO, Any, ClassVar
 
 from airflow_ml_provider.attempts.attempt import Attempt
 from airflow_ml_provider.decisions.outcome import read_outcome
-from airflow_ml_provider.errors import StageKilledError
+from airflow_ml_provider.errors import StageFailedError, StageKilledError
 from airflow_ml_provider.protocol.environment import LIFELINE_VARIABLE, REQUEST_VARIABLE, WITHHELD
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
@@ -54,7 +54,7 @@ class LocalRunner:
         """Keep what is to run."""
         self._prepared = (request, secrets)
 
-    def start(self, *, patient: bool) -> str:
+    def start(self, *, waiting_since: float, note: Callable[[float], None]) -> str:
         """Do nothing: the process is a child of the call that waits for it."""
         return ""
 
@@ -71,6 +71,14 @@ class LocalRunner:
 
     def discard(self, attempt: Attempt) -> None:
         """Do nothing: the process died with its worker."""
+
+    def harvest(self, attempt: Attempt, event: Mapping[str, Any]) -> Ended:
+        """Fail: a process is followed by nobody else."""
+        raise StageFailedError(f"attempt {attempt.attempt} was not a process of this worker; a retry runs it anew")
+
+    def image(self) -> str:
+        """Return nothing: a process has no image."""
+        return ""
 
     def wait(self) -> Ended:
         """Run what was prepared to its end.

@@ -8,14 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kubernetes.client import ApiClient, V1Pod
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from airflow_ml_provider.operators.stage import StageOperator
+from airflow_ml_provider.runners.pod_settings import PodSettings
 
 
 class PodCallbacks:
@@ -25,25 +22,26 @@ class PodCallbacks:
     lost for it.
 
     Args:
-        operator: The stage.
-        context: The task's context.
+        settings: The pod.
+        log: The task's log.
     """
 
-    def __init__(self, operator: StageOperator, context: Context) -> None:
-        self._operator = operator
-        self._context = context
+    def __init__(self, settings: PodSettings, *, log: Any) -> None:
+        self._settings = settings
+        self._log = log
         self._started = False
         self._failed: set[str] = set()
 
     def made(self, pod: V1Pod) -> None:
         """The pod is composed, and not created yet."""
-        for callback in self._operator.callbacks:
+        for callback in self._settings.callbacks:
             callback.on_pod_manifest_created(pod_request=pod, **self._about())
 
     def created(self, pod: Mapping[str, Any]) -> None:
         """The pod was created."""
-        self._operator.pod = self._model(pod)
-        self._call("on_pod_creation", pod=self._operator.pod)
+        made = self._model(pod)
+        self._settings.created(made)
+        self._call("on_pod_creation", pod=made)
 
     def starting(self, pod: Mapping[str, Any]) -> None:
         """The stage's container has started; told once."""
@@ -62,40 +60,37 @@ class PodCallbacks:
 
     def line(self, text: str, *, container: str, pod: Mapping[str, Any] | None) -> None:
         """A container logged a line."""
-        if self._operator.progress is not None:
-            self.guarded("progress_callback", self._operator.progress, text)
-        if self._operator.callbacks and pod is not None:
-            about = {"client": self._operator.client, "mode": self._mode}
+        if self._settings.logs.progress is not None:
+            self.guarded("progress_callback", self._settings.logs.progress, text)
+        if self._settings.callbacks and pod is not None:
+            about = {"client": self._settings.client(), "mode": self._mode}
             given = {**about, "container_name": container, "timestamp": None, "pod": self._model(pod)}
-            for callback in self._operator.callbacks:
+            for callback in self._settings.callbacks:
                 self.guarded("progress_callback", callback.progress_callback, line=text, **given)
 
     def guarded(self, name: str, function: Callable[..., Any], *values: Any, **given: Any) -> Any:
         """Call a function of the DAG's author; an error of it is logged the first time, and ``None`` returned."""
         try:
             return function(*values, **given)
-        except Exception:
+        except Exception:  # noqa: BLE001 - code of the DAG's author may raise anything
             if name not in self._failed:
                 self._failed.add(name)
-                self._operator.log.exception(
-                    "%s failed; the stage goes on, and later failures of it are not told", name
-                )
+                self._log.exception("%s failed; the stage goes on, and later failures of it are not told", name)
             return None
 
     @property
     def _mode(self) -> str:
-        return "async" if self._operator.deferrable else "sync"
+        return "async" if self._settings.deferrable else "sync"
 
     def _about(self) -> dict[str, Any]:
-        operator = self._operator
-        return {"client": operator.client, "mode": self._mode, "operator": operator, "context": self._context}
+        return {"client": self._settings.client(), "mode": self._mode, **self._settings.about}
 
     def _tell(self, name: str, pod: Mapping[str, Any] | None) -> None:
-        if self._operator.callbacks and pod is not None:
+        if self._settings.callbacks and pod is not None:
             self._call(name, pod=self._model(pod))
 
     def _call(self, name: str, **given: Any) -> None:
-        for callback in self._operator.callbacks:
+        for callback in self._settings.callbacks:
             self.guarded(name, getattr(callback, name), **given, **self._about())
 
     @staticmethod

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
 from airflow.sdk.exceptions import TaskDeferred
 from kubernetes.client import V1Job, V1Pod
 
@@ -22,6 +20,7 @@ from airflow_ml_provider.errors import (
     ClusterCapacityError,
     ClusterError,
     ClusterForbiddenError,
+    StageCapacityError,
     StageKilledError,
     StageTimeoutError,
 )
@@ -35,18 +34,17 @@ from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.termination import digest_in_message, result_digest, result_in_message
 from airflow_ml_provider.runners.container_logs import ContainerLogs
+from airflow_ml_provider.runners.deferral import defer_for_room, defer_to_pod
 from airflow_ml_provider.runners.pod_callbacks import PodCallbacks
 from airflow_ml_provider.runners.pod_follower import PodFollower
+from airflow_ml_provider.runners.pod_settings import PodSettings
 from airflow_ml_provider.runners.pod_story import PodStory
-from airflow_ml_provider.runners.pod_waiting import deadline, patience, pod_trigger
 from airflow_ml_provider.runners.runner import Ended, ended_pod, read_result
-from airflow_ml_provider.runners.stage_pod import log_container, stage_pod
+from airflow_ml_provider.runners.stage_pod import stage_pod
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from airflow_ml_provider.operators.stage import StageOperator
-
+    from airflow_ml_provider.attempts.run_context import RunContext
+    from airflow_ml_provider.kinds.stage import Stage
 
 QUOTA_SECONDS = 5.0
 """How often a pod that a quota refused is asked for again."""
@@ -56,25 +54,25 @@ class PodRunner:
     """Runs one request as a pod.
 
     Args:
-        operator: The stage; its arguments describe the pod.
-        context: The task's context.
+        settings: The pod.
+        stage: The stage.
+        run: The task instance.
     """
 
-    def __init__(self, operator: StageOperator, context: Context) -> None:
-        self._operator = operator
-        self._context = context
+    def __init__(self, settings: PodSettings, stage: Stage, run: RunContext) -> None:
+        self._settings = settings
+        self._stage = stage
+        self._run = run
         self._pod: V1Pod | None = None
         self._companion: V1Job | None = None
         self._identity: PodIdentity | None = None
         self._attempt_uri = ""
-        self._follower = PodFollower(
-            container=operator.base_container_name, patience=patience(operator), warn=operator.log.warning
-        )
+        self._follower = PodFollower(container=settings.container, patience=settings.patience, warn=run.log.warning)
         self._hand_over: HandOver | None = None
         self._is_new = False
         self._stopped = False
         self._namespaces: dict[str, Pods] = {}
-        self._callbacks = PodCallbacks(operator, context)
+        self._callbacks = PodCallbacks(settings, log=run.log)
 
     def prepare(self, request: StageRequest, *, secrets: Mapping[str, str], memory: int) -> PodIdentity:
         """Compose the pod.
@@ -82,29 +80,31 @@ class PodRunner:
         Raises:
             StageConfigurationError: The arguments give no pod that can run a stage.
         """
-        own = 0 if self._operator.has_companion else memory
-        pod = self._pod = stage_pod(self._operator, self._context, request, secrets=secrets, memory=own)
-        if self._operator.has_companion:
-            self._companion = self._operator.companion(pod)
+        has_companion = self._stage.has_companion
+        own = 0 if has_companion else memory
+        pod = self._pod = stage_pod(self._settings, request, secrets=secrets, memory=own, log=self._run.log)
+        if has_companion:
+            self._companion = self._stage.companion(pod, container=self._settings.container)
             if memory:
-                # What ran out of memory is the stage's pod, and not what runs beside it.
-                container = self._operator.base_container_name
-                give_memory(stage_container(pod, container, stage=request.stage), memory)
+                # What ran out of memory is the stage's pod, and not its companion.
+                give_memory(stage_container(pod, self._settings.container, stage=request.stage), memory)
         self._identity = PodIdentity(pod.metadata.namespace, pod.metadata.name)
         self._attempt_uri = request.attempt_uri
         return self._identity
 
-    def start(self, *, patient: bool) -> str:
+    def start(self, *, waiting_since: float, note: Callable[[float], None]) -> str:
         """Create the pod.
 
         Args:
-            patient: Whether to wait here when a quota refuses it.
+            waiting_since: When a quota first refused it, in seconds since the epoch; 0 when none did.
+            note: Keeps when that was, where the task goes on waiting in a triggerer.
 
         Raises:
             ClusterForbiddenError: The right to create pods is missing.
-            ClusterCapacityError: A quota is used up, and was for as long as ``capacity_timeout`` says.
+            StageCapacityError: A quota is used up, and was for as long as ``capacity_timeout`` says.
             ClusterError: Kubernetes refused the pod.
             StageKilledError: ``stop`` was called before.
+            TaskDeferred: A quota is used up, and the stage is deferrable.
         """
         assert self._pod is not None
         assert self._identity is not None
@@ -113,16 +113,20 @@ class PodRunner:
         pods = self._pods(self._identity)
         self._is_new, self._hand_over = True, None
         self._callbacks.made(self._pod)
-        created = self._create(pods, self._pod) if patient else pods.create(self._pod)
+        try:
+            created = pods.create(self._pod) if self._may_defer else self._create(pods, self._pod)
+        except ClusterCapacityError as error:
+            if self._may_defer:
+                defer_for_room(self._settings, error, since=waiting_since or time.time(), note=note, log=self._run.log)
+            raise StageCapacityError(str(error)) from error
         self._identity = PodIdentity(self._identity.namespace, self._identity.name, created["metadata"]["uid"])
         with ExitStack() as on_error:
             on_error.callback(self._remove, self._identity, succeeded=False, ended=False)
             self._start_companion(self._identity)
             on_error.pop_all()
         self._callbacks.created(created)
-        instance = self._context["ti"]
-        instance.xcom_push(key="pod_name", value=self._identity.name)
-        instance.xcom_push(key="pod_namespace", value=self._identity.namespace)
+        self._run.outputs.push("pod_name", self._identity.name)
+        self._run.outputs.push("pod_namespace", self._identity.namespace)
         return self._identity.uid
 
     def is_running(self, attempt: Attempt) -> bool:
@@ -130,7 +134,7 @@ class PodRunner:
         pod = None if attempt.pod is None else self._pods(attempt.pod).read(attempt.pod.name)
         if pod is None:
             return False
-        state = PodState.of(pod, container=self._operator.base_container_name)
+        state = PodState.of(pod, container=self._settings.container)
         return not state.ended and not state.deleting
 
     def follow(self, attempt: Attempt) -> None:
@@ -140,14 +144,14 @@ class PodRunner:
         self._attempt_uri = attempt.uri
 
     def accompany(self, attempt: Attempt, request: StageRequest, *, secrets: Mapping[str, str]) -> None:
-        """Start what runs beside a pod that is followed, should the one who created the pod not have come so far."""
-        if self._operator.has_companion and attempt.pod is not None:
+        """Start the companion of a pod that is followed, should the one who created the pod not have come so far."""
+        if self._stage.has_companion and attempt.pod is not None:
             self.prepare(request, secrets=secrets, memory=attempt.spent.memory)
             try:
                 self._start_companion(attempt.pod)
             except ClusterError as error:
                 # It is there most likely, and a study that waits for its workers says so.
-                self._operator.log.warning("What runs beside pod %s could not be looked after: %s", attempt.pod, error)
+                self._run.log.warning("The companion of pod %s could not be looked after: %s", attempt.pod, error)
 
     def wait(self) -> Ended:
         """Follow the pod to the end of its stage, log what it logs, remove it.
@@ -155,31 +159,37 @@ class PodRunner:
         Raises:
             ClusterUnavailableError: The API server was away for 15 minutes.
             StageKilledError: ``stop`` was called; the pod was deleted, unless ``on_kill_action`` keeps it.
+            TaskDeferred: The stage is deferrable, and takes longer than ``[ml] defer_after``.
         """
+        if self._may_defer:
+            ended = self._wait_briefly(self._settings.defer_after)
+            if ended is not None:
+                return ended
+            self._defer()
         ended = self._wait(None)
         assert ended is not None
         return ended
 
-    def wait_briefly(self, seconds: float) -> Ended | None:
-        """As :meth:`wait`, for a time; returns ``None`` when the stage still runs then, or is not waited for here."""
-        operator, left = self._operator, self.time_left()
+    def image(self) -> str:
+        """Return the image of the stage's container, empty where none is named."""
+        return self._settings.image()
+
+    @property
+    def _may_defer(self) -> bool:
+        # Told to end meanwhile: waiting here deletes the pod, a task that Airflow ended cannot be deferred.
+        return self._settings.deferrable and not self._stopped
+
+    def _wait_briefly(self, seconds: float) -> Ended | None:
+        """Follow the pod for a time; returns ``None`` when the stage still runs then, or is not waited for here."""
+        logs, left = self._settings.logs, self._settings.time_left()
         # Logs of further containers are shown by the task that resumes, and functions get all lines or none.
-        whole = (
-            operator.asked_logs
-            or operator.init_container_logs
-            or operator.callbacks
-            or operator.log_formatter
-            or operator.progress
-        )
+        whole = logs.containers or logs.init_containers or self._settings.callbacks or logs.formatter or logs.progress
         if not seconds or whole or not self._is_new:
             return None
         return self._wait(seconds if left is None else min(seconds, left.total_seconds()))
 
-    def defer(self, *, more: float) -> NoReturn:
+    def _defer(self) -> NoReturn:
         """Leave the pod to a triggerer.
-
-        Args:
-            more: How much longer than the task's own time Airflow waits for the triggerer, in seconds.
 
         Raises:
             TaskDeferred: Always, but when ``stop`` was called.
@@ -188,11 +198,10 @@ class PodRunner:
         assert self._identity is not None
         with ExitStack() as on_error:
             on_error.callback(self._remove, self._identity, succeeded=False, ended=False)
-            trigger = pod_trigger(self._operator, self._context, self._identity, hand_over=self._hand_over)
             if self._stopped:
                 raise StageKilledError("the task was told to end, and its pod with it")
             try:
-                self._operator.defer(trigger=trigger, method_name="resume", timeout=self.time_left(more=more))
+                defer_to_pod(self._settings, self._identity, hand_over=self._hand_over)
             except TaskDeferred:
                 on_error.pop_all()
                 raise
@@ -201,7 +210,7 @@ class PodRunner:
         assert self._identity is not None
         identity = self._identity
         pods = self._pods(identity)
-        story = PodStory(pods, identity, log=self._operator.log)
+        story = PodStory(pods, identity, log=self._run.log)
         logs = self._logs(pods, identity)
 
         def see(pod: dict[str, Any], state: PodState) -> None:
@@ -221,7 +230,7 @@ class PodRunner:
             return None
         outcome, state = seen
         if not logs.finish(state):
-            self._operator.log.warning("The end of the container's log did not come in time: lines may be missing")
+            self._run.log.warning("The end of the container's log did not come in time: lines may be missing")
         result = self._result(state)
         if outcome is None:
             outcome = read_pod_outcome(state, result)
@@ -231,18 +240,20 @@ class PodRunner:
         return ended_pod(outcome, result, logs.tail, state)
 
     def _logs(self, pods: Pods, identity: PodIdentity) -> ContainerLogs:
+        settings = self._settings
         return ContainerLogs(
             pods,
             identity.name,
-            operator=self._operator,
-            container=log_container(self._operator),
+            settings=settings.logs,
+            container=settings.log_container,
             callbacks=self._callbacks,
+            log=self._run.log,
         )
 
     def _end(self, identity: PodIdentity, outcome: StageOutcome, state: PodState | None) -> None:
         """Remove a pod that was followed to its end, with what is called around that."""
         pod: dict[str, Any] | None = None
-        if self._operator.callbacks:
+        if self._settings.callbacks:
             with suppress(ClusterError, ClusterForbiddenError):
                 pod = self._pods(identity).read(identity.name)
         with ExitStack() as stack:
@@ -255,11 +266,6 @@ class PodRunner:
                 active=state is not None and state.phase in ("Pending", "Running"),
             )
             self._callbacks.completed(pod)
-
-    def time_left(self, *, more: float = 0.0) -> timedelta | None:
-        """Return how much of the task's time is left, and so many seconds more; ``None`` without a timeout."""
-        end = deadline(self._operator, self._context)
-        return None if end is None else timedelta(seconds=max(0.0, end - time.time()) + more)
 
     def harvest(self, attempt: Attempt, event: Mapping[str, Any]) -> Ended:
         """Return what the trigger saw as the end of an attempt, and remove its pod.
@@ -309,10 +315,10 @@ class PodRunner:
                 return
             uid = found["metadata"]["uid"]
         assert self._pod is not None
-        create_job(self._operator.client, owned_by(self._companion, self._pod, uid=uid))
+        create_job(self._settings.client(), owned_by(self._companion, self._pod, uid=uid))
 
     def _create(self, pods: Pods, pod: V1Pod) -> dict[str, Any]:
-        capacity, since, told = self._operator.capacity_timeout, time.monotonic(), False
+        capacity, since, told = self._settings.capacity_timeout, time.monotonic(), False
         while True:
             try:
                 return pods.create(pod)
@@ -320,7 +326,7 @@ class PodRunner:
                 if capacity is not None and time.monotonic() - since > capacity.total_seconds():
                     raise
                 if not told:
-                    self._operator.log.warning("Waiting for room: %s", error)
+                    self._run.log.warning("Waiting for room: %s", error)
                     told = True
             self._follower.rest(QUOTA_SECONDS)
 
@@ -331,25 +337,24 @@ class PodRunner:
             return carried
         result, digest = read_result(self._attempt_uri), digest_in_message(message)
         if result is not None and digest not in (None, result_digest(result.to_json().encode())):
-            self._operator.log.error("The result in %s is not the one that the stage wrote", self._attempt_uri)
+            self._run.log.error("The result in %s is not the one that the stage wrote", self._attempt_uri)
             return None
         return result
 
     def _remove(self, identity: PodIdentity, *, succeeded: bool, ended: bool, active: bool = False) -> None:
-        operator = self._operator
-        if self._stopped and not ended and operator.on_kill_action.value == "keep_pod":
-            operator.log.info("Pod %s lives on (on_kill_action is keep_pod): the next try follows it", identity)
+        settings, log = self._settings, self._run.log
+        if self._stopped and not ended and settings.keep_on_kill:
+            log.info("Pod %s lives on (on_kill_action is keep_pod): the next try follows it", identity)
             return
-        action = OnFinishAction(operator.on_finish_action).value
-        if not deletes(action, succeeded=succeeded, ended=ended, active=active):
-            operator.log.info("Pod %s is kept (on_finish_action is %s)", identity, action)
+        if not deletes(settings.on_finish_action, succeeded=succeeded, ended=ended, active=active):
+            log.info("Pod %s is kept (on_finish_action is %s)", identity, settings.on_finish_action)
             return
         try:
-            self._pods(identity).delete(identity.name, grace_seconds=operator.termination_grace_period)
+            self._pods(identity).delete(identity.name, grace_seconds=settings.grace_seconds)
         except (ClusterError, ClusterForbiddenError) as error:
-            operator.log.warning("Pod %s is left behind, the next try or 'finish' removes it: %s", identity, error)
+            log.warning("Pod %s is left behind, the next try or 'finish' removes it: %s", identity, error)
 
     def _pods(self, identity: PodIdentity) -> Pods:
         if identity.namespace not in self._namespaces:
-            self._namespaces[identity.namespace] = Pods(self._operator.client, namespace=identity.namespace)
+            self._namespaces[identity.namespace] = Pods(self._settings.client(), namespace=identity.namespace)
         return self._namespaces[identity.namespace]

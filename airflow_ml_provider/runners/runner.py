@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
@@ -47,14 +47,16 @@ class Runner(Protocol):
             memory: What a pod gets instead of its own memory, in bytes; 0 for its own.
         """
 
-    def start(self, *, patient: bool) -> str:
+    def start(self, *, waiting_since: float, note: Callable[[float], None]) -> str:
         """Begin; returns the pod's uid, empty for a process.
 
         Args:
-            patient: Whether to wait here when a quota refuses the pod.
+            waiting_since: When a quota first refused the pod, in seconds since the epoch; 0 when none did.
+            note: Keeps when that was, where the task goes on waiting elsewhere.
 
         Raises:
-            ClusterCapacityError: A quota refused the pod, at once or for too long.
+            StageCapacityError: A quota refused the pod for too long.
+            BaseException: One of the run's suspensions: the task goes on elsewhere.
         """
 
     def is_running(self, attempt: Attempt) -> bool:
@@ -64,7 +66,7 @@ class Runner(Protocol):
         """Take over an attempt that runs."""
 
     def accompany(self, attempt: Attempt, request: StageRequest, *, secrets: Mapping[str, str]) -> None:
-        """See to it that what runs beside an attempt that is followed is there.
+        """Start the companion of an attempt that is followed, where it is missing.
 
         Args:
             attempt: The attempt.
@@ -77,10 +79,22 @@ class Runner(Protocol):
 
         Raises:
             StageKilledError: ``stop`` was called.
+            BaseException: One of the run's suspensions: the task goes on elsewhere.
         """
 
+    def harvest(self, attempt: Attempt, event: Mapping[str, Any]) -> Ended:
+        """Return what was seen elsewhere as the end of an attempt.
+
+        Raises:
+            StageTimeoutError: The task's time is over.
+            StageFailedError: The runner has no attempts that are followed elsewhere.
+        """
+
+    def image(self) -> str:
+        """Return the image that the stage runs in, empty where none is named and for a process."""
+
     def discard(self, attempt: Attempt) -> None:
-        """See to it that an attempt that nobody wants any more does not go on."""
+        """Stop an abandoned attempt."""
 
     def stop(self) -> None:
         """End the work; called from a signal handler, so it only says so where ending it needs a network."""

@@ -100,12 +100,12 @@ class NewDataSensor(BaseSensorOperator):
         return context["dag_run"].partition_key if is_partitioned(self.origin) else None
 
     def _source(self, context: Context) -> WatchedSource:
-        from airflow_ml_provider.settings import MlSettings
+        from airflow_ml_provider.configuration import ml_settings
         from airflow_ml_provider.sources.watched_source import WatchedSource
 
         origin = self.origin
         if isinstance(origin, Files) and "://" not in origin.uri:
             folder = Path(self.base_folder or Path(context["dag"].fileloc).parent)
             origin = replace(origin, uri=str(folder / origin.uri))
-        store = MlSettings.read(store=self.store).store
+        store = ml_settings(store=self.store).store
         return WatchedSource(store, context["dag"].dag_id, self.source, origin, self.settling)

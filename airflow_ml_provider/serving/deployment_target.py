@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.decisions.serving.rollout import ALL, Revision, Serving, replicas_beside
@@ -51,7 +51,7 @@ class DeploymentTarget:
         endpoint: str,
         pipeline: str,
         deployment: Callable[[Revision, int], V1Deployment],
-        autoscale: dict[str, int] | None,
+        autoscale: Mapping[str, int] | None,
         container: str,
     ) -> None:
         self._objects = objects

@@ -18,15 +18,12 @@ from typing import Any
 
 import httpx
 import psutil
-from airflow.configuration import AIRFLOW_HOME
 
 from airflow_ml_provider.decisions.serving.rollout import Revision, Serving, replicas_beside
 from airflow_ml_provider.errors import NotServingError, ServingChangedError
 from airflow_ml_provider.runners.local_runner import without_airflow
 
 HOST = "127.0.0.1"
-FOLDER_NAME = "ml-serving"
-"""The folder of AIRFLOW_HOME that holds the endpoints of this machine."""
 _STATE, _SERVERS, _FRONT, _LOCK = "serving.json", "servers", "front.json", "lock"
 _FRONT_SECONDS = 15.0
 _PING_SECONDS = 5.0
@@ -48,11 +45,6 @@ class ServerCommand:
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     folder: str
-
-
-def endpoints_folder() -> Path:
-    """Return where the endpoints of this machine are kept."""
-    return Path(AIRFLOW_HOME) / FOLDER_NAME
 
 
 class LocalTarget:

@@ -1,4 +1,4 @@
-"""Events of an Airflow asset as objects of a source; Airflow tells them to tasks that name the asset as an inlet."""
+"""Events of an Airflow asset as objects of a source; Airflow gives them to tasks that name the asset as an inlet."""
 
 from __future__ import annotations
 
@@ -7,29 +7,25 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from airflow.sdk import Asset, Context
-
 from airflow_ml_provider.artifacts.ledger import Ledger
+from airflow_ml_provider.attempts.run_context import Events as AssetEventReader
 from airflow_ml_provider.protocol.manifest import SourceObject
 from airflow_ml_provider.sources.origins import AssetEvents
 from airflow_ml_provider.sources.watched_source import EVENT_LOOKBACK_SECONDS, Events
 
 
-def events_for(context: Context, origin: AssetEvents) -> Events:
+def events_for(received: AssetEventReader, origin: AssetEvents) -> Events:
     """Return what lists the events of an asset that may be new."""
 
     def events(ledger: Ledger) -> Iterator[SourceObject]:
-        accessor = context["inlet_events"][Asset.ref(name=origin.asset)]
         begin = ledger.begin(EVENT_LOOKBACK_SECONDS)
-        if begin is not None:
-            accessor = accessor.after(_moment(begin))
-        for event in accessor:
+        for event in received.received(origin.asset, after=None if begin is None else _format_time(begin)):
             yield _object(origin, event)
 
     return events
 
 
-def describe_events(context: Context, origin: AssetEvents, given: Sequence[SourceObject]) -> bytes:
+def describe_events(received: AssetEventReader, origin: AssetEvents, given: Sequence[SourceObject]) -> bytes:
     """Return what Airflow says of events, a JSON line each."""
     wanted = {found.version for found in given}
     first = min(found.changed for found in given)
@@ -45,13 +41,13 @@ def describe_events(context: Context, origin: AssetEvents, given: Sequence[Sourc
                 "source_run_id": event.source_run_id,
             }
         )
-        for event in context["inlet_events"][Asset.ref(name=origin.asset)].after(_moment(first))
+        for event in received.received(origin.asset, after=_format_time(first))
         if _object(origin, event).version in wanted
     ]
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _moment(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return (dt.datetime.fromtimestamp(seconds, dt.UTC) - dt.timedelta(milliseconds=1)).isoformat()
 
 

@@ -8,9 +8,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowRuntimeError
-
 from airflow_ml_provider.artifacts.claims import SourceClaims
 from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger
 from airflow_ml_provider.decisions.data.new_data import Look
@@ -21,7 +18,7 @@ from airflow_ml_provider.sources.watched_source import WatchedSource
 
 if TYPE_CHECKING:
     from airflow_ml_provider.attempts.identity import StageIdentity
-    from airflow_ml_provider.operators.source import SourceOperator
+    from airflow_ml_provider.attempts.run_context import RunContext, Runs
 
 log = logging.getLogger(__name__)
 
@@ -31,46 +28,55 @@ CLAIM_KEY = "claim"
 
 
 def objects_of_run(
-    operator: SourceOperator, context: Context, *, identity: StageIdentity, source: WatchedSource
+    run: RunContext, source: WatchedSource, *, max_objects: int, exclusive: bool, rivals: Sequence[str]
 ) -> Sequence[SourceObject]:
     """Return what this run is given: what it was given before, or what is new now.
 
+    Args:
+        run: The task instance.
+        source: The source.
+        max_objects: The most that a run is given.
+        exclusive: Whether what it is given is claimed.
+        rivals: Other tasks of the pipeline that claim of the same source.
+
     Raises:
         StageSkippedError: Nothing is new.
+        LookAgainError: Another run has the partition of this one.
         ClaimReleasedError: What this run was given was given back meanwhile.
-        StageConfigurationError: The store cannot create an object exactly once.
+        StageConfigurationError: The store cannot create an object exactly once, or a rival claims too.
         StoreUnavailableError: The store or the source did not answer.
     """
-    partition = context["dag_run"].partition_key if is_partitioned(source.origin) else None
+    identity = run.identity
+    partition = run.partition if is_partitioned(source.origin) else None
     events = None
     if isinstance(source.origin, AssetEvents):
         from airflow_ml_provider.sources.asset_events import events_for
 
-        events = events_for(context, source.origin)
-    if not operator.exclusive:
-        seen = source.settled_look(Ledger(), limit=operator.max_objects, partition=partition, events=events)
+        events = events_for(run.events, source.origin)
+    if not exclusive:
+        seen = source.settled_look(Ledger(), limit=max_objects, partition=partition, events=events)
         if not seen.new:
-            _skip(_nothing(source, seen, partition))
+            _skip(_nothing_new(source, seen, partition))
         log.info("%s objects of %s; %s more are not taken", len(seen.new), described(source.origin), seen.more)
         return seen.new
-    _require_alone(operator, context, identity)
+    _require_alone(identity, source.name, rivals)
     claims = source.claims
     while True:
         ledger = claims.read()
         mine = claims.of_run(ledger, identity.dag_run)
         if mine is not None:
-            objects = _again(*mine)
-            _tell(context, source, mine[0])
+            objects = _objects_of(*mine)
+            _push_summary(run, source, mine[0])
             return objects
-        running = _reconcile(claims, ledger, context)
+        running = _reconcile(claims, ledger, run.runs)
         claims.keep_snapshot(ledger, lookback=source.lookback)
-        seen = source.settled_look(ledger, limit=operator.max_objects, partition=partition, events=events)
+        seen = source.settled_look(ledger, limit=max_objects, partition=partition, events=events)
         if partition is not None and seen.busy and partition in running:
             # Nobody wakes this run again: Airflow made it for this partition.
             log.info("Partition %s is with run %s: looked at again in %s", partition, running[partition], BUSY_WAIT)
             raise LookAgainError(f"partition {partition} is with another run", at=dt.datetime.now(dt.UTC) + BUSY_WAIT)
         if not seen.new:
-            _skip(_nothing(source, seen, partition))
+            _skip(_nothing_new(source, seen, partition))
         claim = claims.claim(
             ledger,
             dag_run=identity.dag_run,
@@ -81,11 +87,11 @@ def objects_of_run(
             gone=seen.gone,
         )
         if claim is not None:
-            _tell(context, source, claim, seen)
+            _push_summary(run, source, claim, seen)
             return claim.objects
 
 
-def commit(context: Context, *, identity: StageIdentity, sources: Iterable[str]) -> None:
+def commit(identity: StageIdentity, *, sources: Iterable[str]) -> None:
     """End the claims of this run: its objects are done with.
 
     Raises:
@@ -97,15 +103,15 @@ def commit(context: Context, *, identity: StageIdentity, sources: Iterable[str])
         claims = SourceClaims(identity.store, pipeline=identity.pipeline, source=source)
         mine = claims.of_run(claims.read(), identity.dag_run)
         if mine is not None:
-            _again(*mine)
+            _objects_of(*mine)
             found.append((claims, mine[0]))
     for claims, claim in found:
         end = claims.end(claim.number, outcome="committed", reason="its run succeeded", now=time.time())
-        _again(claim, end)
+        _objects_of(claim, end)
         log.info("Claim %s of %s is committed: %s objects", claim.number, claims.uri, len(claim.objects))
 
 
-def _tell(context: Context, source: WatchedSource, claim: Claim, seen: Look | None = None) -> None:
+def _push_summary(run: RunContext, source: WatchedSource, claim: Claim, seen: Look | None = None) -> None:
     """Say in log and XCom what a run was given."""
     times = [found.changed for found in claim.objects]
     partition = claim.objects[0].partition
@@ -115,15 +121,15 @@ def _tell(context: Context, source: WatchedSource, claim: Claim, seen: Look | No
         **({"partition": partition} if partition else {}),
         "objects": len(claim.objects),
         "bytes": sum(found.size for found in claim.objects),
-        "oldest": _moment(min(times)),
-        "newest": _moment(max(times)),
+        "oldest": _format_time(min(times)),
+        "newest": _format_time(max(times)),
         **{key: count for key, count in waiting.items() if count},
     }
-    context["ti"].xcom_push(CLAIM_KEY, summary)
+    run.outputs.push(CLAIM_KEY, summary)
     log.info("Claim of source %s: %s", source.name, ", ".join(f"{key} {told}" for key, told in summary.items()))
 
 
-def _moment(changed: float) -> str | float:
+def _format_time(changed: float) -> str | float:
     """Return a time of change for people; watermarks may be numbers that are no time."""
     try:
         return dt.datetime.fromtimestamp(changed, dt.UTC).isoformat("T", "seconds")
@@ -131,7 +137,7 @@ def _moment(changed: float) -> str | float:
         return changed
 
 
-def _nothing(source: WatchedSource, seen: Look, partition: str | None) -> str:
+def _nothing_new(source: WatchedSource, seen: Look, partition: str | None) -> str:
     where = f"{described(source.origin)}{f', partition {partition}' if partition else ''}"
     reasons = []
     if seen.unsettled:
@@ -143,24 +149,17 @@ def _nothing(source: WatchedSource, seen: Look, partition: str | None) -> str:
     return f"nothing is new in {where}{'; ' if reasons else ''}{', '.join(reasons)}"
 
 
-def _require_alone(operator: SourceOperator, context: Context, identity: StageIdentity) -> None:
+def _require_alone(identity: StageIdentity, source: str, rivals: Sequence[str]) -> None:
     """A run has one claim of a source.
 
     Raises:
         StageConfigurationError: Another task of the DAG claims of it too.
     """
-    others = [
-        task.task_id
-        for task in context["dag"].tasks
-        if task.task_id != operator.task_id
-        and getattr(task, "source", None) == operator.source
-        and task.task_type == operator.task_type
-    ]
-    if others or identity.map_index >= 0:
-        who = f"task {others[0]!r}" if others else "each of its mapped instances"
+    if rivals or identity.map_index >= 0:
+        who = f"task {rivals[0]!r}" if rivals else "each of its mapped instances"
         raise StageConfigurationError(
-            f"source {operator.source!r} is claimed by {operator.task_id!r} and by {who}: a run has one claim of a "
-            f"source, so give them sources of other names"
+            f"source {source!r} is claimed by {identity.stage!r} and by {who}: a run has one claim of a source, so "
+            f"give them sources of other names"
         )
 
 
@@ -170,38 +169,34 @@ def _skip(reason: str) -> NoReturn:
     raise StageSkippedError(reason)
 
 
-def _again(claim: Claim, end: End | None) -> Sequence[SourceObject]:
+def _objects_of(claim: Claim, end: End | None) -> Sequence[SourceObject]:
     if end is not None and end.outcome == "released":
         raise ClaimReleasedError(
             f"claim {claim.number} of run {claim.dag_run} was released ({end.reason}): its {len(claim.objects)} "
-            f"objects belong to other runs now; this run cannot go on, and need not"
+            f"objects belong to other runs now; this run has nothing left to process"
         )
     return claim.objects
 
 
-def _reconcile(claims: SourceClaims, ledger: Ledger, context: Context) -> Mapping[str, str]:
+def _reconcile(claims: SourceClaims, ledger: Ledger, runs: Runs) -> Mapping[str, str]:
     """Commit the claims of runs that succeeded and could not say so; returns the runs that go on, by partition.
 
     A run is a success for Airflow when its last tasks are, whatever failed before them; here nothing may have failed.
     """
-    instance = context["ti"]
     running = {}
     for claim in ledger.open():
         try:
-            state = instance.get_dagrun_state(instance.dag_id, claim.dag_run)
-            dag, run = instance.dag_id, [claim.dag_run]
-            failed = instance.get_ti_count(dag, run_ids=run, states=["failed", "upstream_failed"])
-            claimed = instance.get_ti_count(dag, run_ids=run, task_ids=[instance.task_id], states=["success"])
-        except AirflowRuntimeError as error:
+            run = runs.seen(claim.dag_run)
+        except LookupError as error:
             log.warning(
                 "Claim %s belongs to run %s, which Airflow does not know (%s): airflow-ml data release gives its %s "
                 "objects to another run",
                 *(claim.number, claim.dag_run, error, len(claim.objects)),
             )
             continue
-        if state in ("queued", "running"):
+        if run.state in ("queued", "running"):
             running[claim.objects[0].partition] = claim.dag_run
-        if state == "success" and claimed and not failed:
+        if run.state == "success" and run.passed and not run.failed:
             # The ledger stays as it was read: a release that came first would make a snapshot of it say what is not so.
             claims.end(claim.number, outcome="committed", reason="its run succeeded", now=time.time())
     return running

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from airflow.sdk import Context
-
+from airflow_ml_provider.attempts.run_context import Events
 from airflow_ml_provider.protocol.manifest import SourceObject
 from airflow_ml_provider.sources.origins import AssetEvents, Files, ModelVersions, Origin, SqlRows
 
@@ -14,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def content_of(
-    context: Context, origin: Origin, given: Sequence[SourceObject]
+    received: Events, origin: Origin, given: Sequence[SourceObject]
 ) -> tuple[Mapping[str, bytes], Sequence[SourceObject]]:
     """Return the files of the dataset by name, none when the stage copies them itself, and what is in them.
 
@@ -39,4 +38,4 @@ def content_of(
         case AssetEvents():
             from airflow_ml_provider.sources.asset_events import describe_events
 
-            return {"events.jsonl": describe_events(context, origin, given)}, given
+            return {"events.jsonl": describe_events(received, origin, given)}, given

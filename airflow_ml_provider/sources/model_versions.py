@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airflow_ml_provider.artifacts.ledger import Ledger
-from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
+from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.mlflow_api.registry import ModelRegistry
 from airflow_ml_provider.protocol.manifest import SourceObject
 from airflow_ml_provider.sources.origins import ModelVersions
 
@@ -28,7 +29,7 @@ def list_model_versions(origin: ModelVersions, ledger: Ledger, *, now: float) ->
     Raises:
         MlflowError: MLflow did not answer, or refused.
     """
-    registry = ModelRegistry(origin.conn_id)
+    registry = ModelRegistry(MlflowHook(origin.conn_id).get_conn())
     if origin.alias is None:
         for found in registry.versions(origin.model):
             changed = int(found["creation_timestamp"]) / 1000
@@ -51,7 +52,7 @@ def describe_versions(origin: ModelVersions, given: Sequence[SourceObject]) -> b
     Raises:
         MlflowError: MLflow did not answer, or a version was deleted.
     """
-    registry = ModelRegistry(origin.conn_id)
+    registry = ModelRegistry(MlflowHook(origin.conn_id).get_conn())
     return "".join(f"{json.dumps(_described(registry, origin, found))}\n" for found in given).encode()
 
 

@@ -98,14 +98,6 @@ def _quantity(value: Any) -> str:
     return text
 
 
-def amount(quantity: str) -> float:
-    """Return a Kubernetes quantity as a number."""
-    number = quantity.rstrip("mkKMGTPEi")
-    unit = quantity[len(number) :]
-    power = "KMGTPE".find(unit[:1].upper()) + 1 if unit and unit != "m" else 0
-    return float(number) * (0.001 if unit == "m" else (1024 if unit.endswith("i") else 1000) ** power)
-
-
 def _count(value: Any) -> str:
     text = str(value)
     if isinstance(value, bool) or not text.isdecimal() or not int(text):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field, model_validator
 
-from airflow_ml_provider.spec.fields import STRICT, Count, Quantity, amount
+from airflow_ml_provider.decisions.quantity import amount
+from airflow_ml_provider.spec.fields import STRICT, Count, Quantity
 
 
 class Resources(BaseModel):

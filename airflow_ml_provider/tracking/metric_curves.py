@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.mlflow_api.client import MlflowClient
 
 _BATCH = 1000
 """How many values MLflow takes at once."""
@@ -45,11 +45,11 @@ def missing_points(own: Sequence[MetricPoint], earlier: Sequence[Sequence[Metric
     return [missing[step] for step in sorted(missing, reverse=True)]
 
 
-def complete_curves(hook: MlflowHook, *, into: str, earlier: Sequence[str]) -> None:
+def complete_curves(client: MlflowClient, *, into: str, earlier: Sequence[str]) -> None:
     """Copy to a run the steps before its own that earlier attempts logged; what is there is not copied again.
 
     Args:
-        hook: The tracking server.
+        client: The tracking server.
         into: The run of the last attempt.
         earlier: The runs of the attempts before it, the newest first. One that finished had a result of its own: it and
             what was before it are no part of this one.
@@ -59,32 +59,32 @@ def complete_curves(hook: MlflowHook, *, into: str, earlier: Sequence[str]) -> N
     """
     before: dict[str, set[str]] = {}
     for run_id in earlier:
-        run = hook.get_run(run_id)
+        run = client.get_run(run_id)
         if run["info"]["status"] == "FINISHED":
             break
         before[run_id] = set(_last_steps(run))
-    own = _last_steps(hook.get_run(into)) if before else {}
+    own = _last_steps(client.get_run(into)) if before else {}
     for key in sorted({key for keys in before.values() for key in keys}):
-        points = list(_history(hook, into, key)) if own.get(key) else []
+        points = list(_history(client, into, key)) if own.get(key) else []
         if own.get(key) == 0 or any(point.step == 0 for point in points):
             continue
         # From the last to the first: what is cut short is gone on with before the first one that is there.
         missing = missing_points(
-            points, [list(_history(hook, run_id, key)) for run_id in before if key in before[run_id]]
+            points, [list(_history(client, run_id, key)) for run_id in before if key in before[run_id]]
         )
         for start in range(0, len(missing), _BATCH):
             metrics = [{"key": key, **asdict(point)} for point in missing[start : start + _BATCH]]
-            hook.call("POST", "runs/log-batch", json={"run_id": into, "metrics": metrics})
+            client.call("POST", "runs/log-batch", json={"run_id": into, "metrics": metrics})
 
 
 def _last_steps(run: Mapping[str, Any]) -> dict[str, int]:
     return {str(entry["key"]): int(entry.get("step", 0)) for entry in run["data"].get("metrics", [])}
 
 
-def _history(hook: MlflowHook, run_id: str, key: str) -> Iterator[MetricPoint]:
+def _history(client: MlflowClient, run_id: str, key: str) -> Iterator[MetricPoint]:
     query: dict[str, Any] = {"run_id": run_id, "metric_key": key, "max_results": _BATCH}
     while True:
-        answer = hook.call("GET", "metrics/get-history", params=query)
+        answer = client.call("GET", "metrics/get-history", params=query)
         for entry in answer.get("metrics", []):
             yield MetricPoint(int(entry.get("step", 0)), int(entry["timestamp"]), entry["value"])
         if not answer.get("next_page_token"):

@@ -18,7 +18,7 @@ from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.attempts.stage_runs import StageRuns
 from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError
-from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.mlflow_api.client import MlflowClient
 from airflow_ml_provider.protocol.metrics import all_metrics, mark
 from airflow_ml_provider.protocol.request import Tracking
 from airflow_ml_provider.protocol.result import StageResult
@@ -37,7 +37,7 @@ class StageTracking:
     """Opens and closes the MLflow runs of one stage.
 
     Args:
-        hook: The tracking server.
+        client: The tracking server.
         identity: The stage.
         experiment: The experiment's name.
         kind: The stage's kind, a tag of its run.
@@ -45,9 +45,9 @@ class StageTracking:
     """
 
     def __init__(
-        self, *, hook: MlflowHook, identity: StageIdentity, experiment: str, kind: str, run_per_attempt: bool = True
+        self, *, client: MlflowClient, identity: StageIdentity, experiment: str, kind: str, run_per_attempt: bool = True
     ) -> None:
-        self._hook = hook
+        self._client = client
         self._identity = identity
         self._experiment = experiment
         self._kind = kind
@@ -65,7 +65,7 @@ class StageTracking:
             StoreUnavailableError: The store did not answer.
         """
         identity, uri = self._identity, join(self._identity.stage_uri, "_mlflow")
-        experiment_id = self._hook.experiment_id(self._experiment)
+        experiment_id = self._client.experiment_id(self._experiment)
         parent = self._claim(parent_uri(identity), experiment_id, name=identity.dag_run, role="pipeline", parent=None)
         # Another experiment's name counts from the next DagRun on.
         experiment_id = self._reopened(parent)
@@ -86,7 +86,7 @@ class StageTracking:
             self._put_below(runs)
         except MlflowError:
             with suppress(MlflowError):
-                self._hook.set_status(child, "FAILED")
+                self._client.set_status(child, "FAILED")
             raise
         return runs
 
@@ -108,13 +108,13 @@ class StageTracking:
             MlflowError: MLflow refused or did not answer.
         """
         if runs.earlier:
-            self._hook.log_batch(runs.earlier[0], tags={FAILURE_TAG: failure})
-            self._hook.set_status(runs.earlier[0], "FAILED")
+            self._client.log_batch(runs.earlier[0], tags={FAILURE_TAG: failure})
+            self._client.set_status(runs.earlier[0], "FAILED")
             self._put_below(runs)
 
     def request_part(self, runs: StageRuns) -> Tracking:
         """Return what the stage's request says about tracking."""
-        return Tracking(uri=self._hook.uri, run_id=runs.child, experiment_id=runs.experiment_id)
+        return Tracking(uri=self._client.uri, run_id=runs.child, experiment_id=runs.experiment_id)
 
     def close(
         self,
@@ -135,24 +135,24 @@ class StageTracking:
         try:
             self._write(runs.child, result, hyperparameters, tags)
             if FAILURE_TAG not in tags:
-                self._hook.delete_tag(runs.child, FAILURE_TAG)
+                self._client.delete_tag(runs.child, FAILURE_TAG)
             self._tidy_up(runs, complete=status == "FINISHED")
         finally:
-            self._hook.set_status(runs.child, status)
+            self._client.set_status(runs.child, status)
 
     def _tidy_up(self, runs: StageRuns, *, complete: bool) -> None:
         try:
             self._put_below(runs)
             if complete:
-                complete_curves(self._hook, into=runs.child, earlier=runs.earlier)
+                complete_curves(self._client, into=runs.child, earlier=runs.earlier)
         except (MlflowError, MlflowAuthorizationError) as error:
             log.warning("What earlier attempts logged is not shown as it should be: %s", error)
 
     def close_parent(self, runs: StageRuns) -> None:
         """End the parent from its children's states, unless one of them still runs."""
-        states = child_states(self._hook, experiment_id=runs.experiment_id, parent=runs.parent)
+        states = child_states(self._client, experiment_id=runs.experiment_id, parent=runs.parent)
         if "RUNNING" not in states.values():
-            self._hook.set_status(runs.parent, parent_status(states.values()))
+            self._client.set_status(runs.parent, parent_status(states.values()))
 
     def _write(
         self,
@@ -161,47 +161,47 @@ class StageTracking:
         hyperparameters: Mapping[str, Any],
         tags: Mapping[str, str],
     ) -> None:
-        data = self._hook.get_run(run_id)["data"]
+        data = self._client.get_run(run_id)["data"]
         metrics = {} if result is None else all_metrics(result.metrics, result.values)
         params, changed = new_params({key: _text(value) for key, value in hyperparameters.items()}, data)
-        self._hook.log_batch(
+        self._client.log_batch(
             run_id, metrics=new_metrics(metrics, data), steps=next_steps(data), params=params, tags={**changed, **tags}
         )
 
     def _attempts(self, experiment_id: str) -> list[str]:
         """Return the runs of all attempts at this stage, the newest first."""
         wanted = f"tags.`{KEY_TAG}` = '{self._key('stage')}'"
-        found = [run["info"] for run in self._hook.search_runs(experiment_id=experiment_id, filter_string=wanted)]
+        found = [run["info"] for run in self._client.search_runs(experiment_id=experiment_id, filter_string=wanted)]
         return [str(info["run_id"]) for info in sorted(found, key=lambda info: -int(info["start_time"]))]
 
     def _create(self, experiment_id: str, parent: str) -> str:
         tags = self._tags("stage", self._key("stage"), parent)
-        return self._hook.create_run(experiment_id=experiment_id, name=self._identity.label, tags=tags)
+        return self._client.create_run(experiment_id=experiment_id, name=self._identity.label, tags=tags)
 
     def _put_below(self, runs: StageRuns) -> None:
         """Show earlier attempts below the stage's run."""
         if not runs.earlier:
             return
-        self._hook.log_batch(runs.child, tags=self._tags("stage", self._key("stage"), runs.parent))
-        self._hook.rename_run(runs.child, self._identity.label)
+        self._client.log_batch(runs.child, tags=self._tags("stage", self._key("stage"), runs.parent))
+        self._client.rename_run(runs.child, self._identity.label)
         for number, run_id in enumerate(reversed(runs.earlier), start=1):
-            self._hook.log_batch(run_id, tags={ROLE_TAG: "attempt", PARENT_TAG: runs.child})
-            self._hook.rename_run(run_id, f"{self._identity.label} attempt {number}")
+            self._client.log_batch(run_id, tags={ROLE_TAG: "attempt", PARENT_TAG: runs.child})
+            self._client.rename_run(run_id, f"{self._identity.label} attempt {number}")
             if self._status(run_id) == "RUNNING":
-                self._hook.set_status(run_id, "KILLED")
+                self._client.set_status(run_id, "KILLED")
             self._kill_nested(runs.experiment_id, run_id)
 
     def _kill_nested(self, experiment_id: str, run_id: str) -> None:
         """End what code that was killed left open below its run."""
-        for nested, state in child_states(self._hook, experiment_id=experiment_id, parent=run_id).items():
+        for nested, state in child_states(self._client, experiment_id=experiment_id, parent=run_id).items():
             if state == "RUNNING":
-                self._hook.set_status(nested, "KILLED")
+                self._client.set_status(nested, "KILLED")
 
     def _reopened(self, run_id: str) -> str:
         """See to it that a run is open, and return its experiment."""
-        info = self._hook.get_run(run_id)["info"]
+        info = self._client.get_run(run_id)["info"]
         if info["status"] != "RUNNING":
-            self._hook.set_status(run_id, "RUNNING")
+            self._client.set_status(run_id, "RUNNING")
         return str(info["experiment_id"])
 
     def _claim(self, uri: str, experiment_id: str, *, name: str, role: str, parent: str | None) -> str:
@@ -209,15 +209,15 @@ class StageTracking:
         tags = self._tags(role, key, parent)
 
         def find() -> str | None:
-            found = self._hook.search_runs(experiment_id=experiment_id, filter_string=f"tags.`{KEY_TAG}` = '{key}'")
+            found = self._client.search_runs(experiment_id=experiment_id, filter_string=f"tags.`{KEY_TAG}` = '{key}'")
             return next((run["info"]["run_id"] for run in found), None)
 
         return claimed_run_id(
             uri,
             owner=self._identity.label,
             find=find,
-            create=lambda: self._hook.create_run(experiment_id=experiment_id, name=name, tags=tags),
-            discard=self._hook.delete_run,
+            create=lambda: self._client.create_run(experiment_id=experiment_id, name=name, tags=tags),
+            discard=self._client.delete_run,
         )
 
     def _key(self, role: str) -> str:
@@ -237,7 +237,7 @@ class StageTracking:
         return tags if parent is None else {**tags, PARENT_TAG: parent}
 
     def _status(self, run_id: str) -> str:
-        return str(self._hook.get_run(run_id)["info"]["status"])
+        return str(self._client.get_run(run_id)["info"]["status"])
 
 
 def parent_uri(identity: StageIdentity) -> str:
@@ -250,9 +250,9 @@ def known_parent(identity: StageIdentity) -> str | None:
     return published_run_id(parent_uri(identity))
 
 
-def child_states(hook: MlflowHook, *, experiment_id: str, parent: str) -> dict[str, str]:
+def child_states(client: MlflowClient, *, experiment_id: str, parent: str) -> dict[str, str]:
     """Return the status of each run below a parent by run id."""
-    found = hook.search_runs(experiment_id=experiment_id, filter_string=f"tags.`{PARENT_TAG}` = '{parent}'")
+    found = client.search_runs(experiment_id=experiment_id, filter_string=f"tags.`{PARENT_TAG}` = '{parent}'")
     return {run["info"]["run_id"]: run["info"]["status"] for run in found}
 
 

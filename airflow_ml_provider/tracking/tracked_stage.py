@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
-
-from airflow_ml_provider.attempts.identity import StageIdentity
+from airflow_ml_provider.attempts.run_context import RunContext
 from airflow_ml_provider.attempts.stage_runs import StageRuns
 from airflow_ml_provider.errors import (
     MlflowAuthorizationError,
@@ -19,10 +16,10 @@ from airflow_ml_provider.errors import (
     StageKilledError,
     StageSkippedError,
 )
-from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.kinds.stage import Stage
+from airflow_ml_provider.mlflow_api.client import MlflowClient
 from airflow_ml_provider.protocol.request import Tracking
 from airflow_ml_provider.protocol.result import StageResult
-from airflow_ml_provider.settings import MlSettings
 from airflow_ml_provider.tracking.run_link import MLFLOW_RUN_URL
 from airflow_ml_provider.tracking.stage_tracking import FAILURE_TAG, StageTracking
 
@@ -44,48 +41,25 @@ class TrackedStage:
     """
 
     def __init__(
-        self,
-        stage: StageTracking | None,
-        runs: StageRuns | None,
-        *,
-        hook: MlflowHook | None,
-        context: Context,
+        self, run: RunContext, *, client: MlflowClient | None, stage: StageTracking | None, runs: StageRuns | None
     ) -> None:
+        self._run = run
+        self._client = client
         self._stage = stage
-        self._hook = hook
-        self._context = context
         self.runs = runs
         self._result: StageResult | None = None
         self._hyperparameters: Mapping[str, Any] = {}
         self._more_tags: dict[str, str] = {}
         self.tracking: Tracking | None = None if stage is None or runs is None else stage.request_part(runs)
-        self.secrets: dict[str, str] = {} if hook is None else hook.client_environment()
+        self.secrets: dict[str, str] = {} if client is None else client.server.client_environment()
 
     @classmethod
-    def open(
-        cls,
-        *,
-        mlflow_conn_id: str | None,
-        experiment: str,
-        identity: StageIdentity,
-        kind: str,
-        run_per_attempt: bool,
-        settings: MlSettings,
-        context: Context,
-        needed: bool,
-        attempt_run: str | None,
-    ) -> TrackedStage:
+    def open(cls, stage: Stage, run: RunContext, *, attempt_run: str | None) -> TrackedStage:
         """Open the runs of a stage and push the run's address.
 
         Args:
-            mlflow_conn_id: The MLflow connection, ``None`` for an untracked stage.
-            experiment: The experiment's name.
-            identity: The stage.
-            kind: The stage's kind.
-            run_per_attempt: Whether each attempt has a run of its own.
-            settings: The section ``[ml]``.
-            context: The task's context.
-            needed: The stage cannot work untracked, whatever the settings say.
+            stage: The stage.
+            run: The task instance.
             attempt_run: The run of an earlier try whose result is taken, empty when that was untracked.
 
         Raises:
@@ -93,53 +67,34 @@ class TrackedStage:
             MlflowAuthorizationError: MLflow refused the credentials.
             MlflowError: MLflow refused the request.
         """
-        if mlflow_conn_id is None:
-            return cls(None, None, hook=None, context=context)
-        hook = MlflowHook(mlflow_conn_id)
-        stage = StageTracking(
-            hook=hook, identity=identity, experiment=experiment, kind=kind, run_per_attempt=run_per_attempt
-        )
+        client = _client_of(stage, run)
+        if client is None:
+            return cls(run, client=None, stage=None, runs=None)
+        tracking = _tracking_of(stage, run, client)
         try:
-            runs = stage.open(attempt_run=attempt_run)
+            runs = tracking.open(attempt_run=attempt_run)
         except MlflowUnavailableError as error:
-            if needed or settings.on_tracking_unavailable == "fail":
+            if stage.needs_tracking or run.settings.on_tracking_unavailable == "fail":
                 raise
             log.warning("THIS STAGE RUNS UNTRACKED, nothing of it will be in MLflow: %s", error)
-            return cls(None, None, hook=None, context=context)
-        tracked = cls(stage, runs, hook=hook, context=context)
-        tracked._tell()
+            return cls(run, client=None, stage=None, runs=None)
+        tracked = cls(run, client=client, stage=tracking, runs=runs)
+        tracked._push_address()
         return tracked
 
     @classmethod
-    def resume(
-        cls,
-        runs: StageRuns | None,
-        *,
-        mlflow_conn_id: str | None,
-        experiment: str,
-        identity: StageIdentity,
-        kind: str,
-        run_per_attempt: bool,
-        context: Context,
-    ) -> TrackedStage:
+    def resume(cls, stage: Stage, run: RunContext, *, runs: StageRuns | None) -> TrackedStage:
         """Take up the runs that an earlier part of the same try opened; nothing is asked of MLflow.
 
         Args:
+            stage: The stage.
+            run: The task instance.
             runs: The runs, ``None`` when the stage is untracked.
-            mlflow_conn_id: The MLflow connection.
-            experiment: The experiment's name.
-            identity: The stage.
-            kind: The stage's kind.
-            run_per_attempt: Whether each attempt has a run of its own.
-            context: The task's context.
         """
-        if mlflow_conn_id is None or runs is None:
-            return cls(None, None, hook=None, context=context)
-        hook = MlflowHook(mlflow_conn_id)
-        stage = StageTracking(
-            hook=hook, identity=identity, experiment=experiment, kind=kind, run_per_attempt=run_per_attempt
-        )
-        return cls(stage, runs, hook=hook, context=context)
+        client = None if runs is None else _client_of(stage, run)
+        if client is None:
+            return cls(run, client=None, stage=None, runs=None)
+        return cls(run, client=client, stage=_tracking_of(stage, run, client), runs=runs)
 
     def another(self, failure: str) -> None:
         """Go on with another attempt of the same try, in a run of its own.
@@ -155,7 +110,7 @@ class TrackedStage:
             log.warning("The next attempt logs to the same MLflow run, which may show a step twice: %s", error)
             return
         self.tracking = self._stage.request_part(self.runs)
-        self._tell()
+        self._push_address()
         try:
             self._stage.put_below(self.runs, failure=_line(failure))
         except (MlflowError, MlflowAuthorizationError) as error:
@@ -176,10 +131,10 @@ class TrackedStage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> None:
-        if self._stage is None or self.runs is None or isinstance(error, TaskDeferred):
+        if self._stage is None or self.runs is None or isinstance(error, self._run.suspensions):
             return
-        interrupted = kind is not None and (
-            issubclass(kind, StageKilledError) or not issubclass(kind, (Exception, AirflowTaskTimeout))
+        interrupted = isinstance(error, StageKilledError) or not isinstance(
+            error, (Exception, type(None), *self._run.timeouts)
         )
         skipped = isinstance(error, StageSkippedError)
         status = "FINISHED" if kind is None or skipped else "KILLED" if interrupted else "FAILED"
@@ -191,7 +146,7 @@ class TrackedStage:
                 hyperparameters=self._hyperparameters,
                 tags=self._tags(None if skipped else error),
             )
-            if not _has_finish(self._context):
+            if not self._run.closes_mlflow_runs:
                 self._stage.close_parent(self.runs)
         except (MlflowError, MlflowAuthorizationError) as closing:
             if kind is None:
@@ -209,17 +164,27 @@ class TrackedStage:
             tags[FAILURE_TAG] = _line(str(error)) or type(error).__name__
         return tags
 
-    def _tell(self) -> None:
-        assert self._hook is not None
+    def _push_address(self) -> None:
+        assert self._client is not None
         assert self.runs is not None
-        url = self._hook.run_url(experiment_id=self.runs.experiment_id, run_id=self.runs.child)
+        url = self._client.run_url(experiment_id=self.runs.experiment_id, run_id=self.runs.child)
         log.info("MLflow run %s", url)
-        self._context["ti"].xcom_push(key=MLFLOW_RUN_URL, value=url)
+        self._run.outputs.push(MLFLOW_RUN_URL, url)
 
 
 def _line(message: str) -> str:
     return message.partition("\n")[0][:MESSAGE_LIMIT]
 
 
-def _has_finish(context: Context) -> bool:
-    return any(getattr(task, "closes_mlflow_runs", False) for task in context["dag"].tasks)
+def _client_of(stage: Stage, run: RunContext) -> MlflowClient | None:
+    return None if stage.mlflow_conn_id is None else MlflowClient(run.connections.mlflow(stage.mlflow_conn_id))
+
+
+def _tracking_of(stage: Stage, run: RunContext, client: MlflowClient) -> StageTracking:
+    return StageTracking(
+        client=client,
+        identity=run.identity,
+        experiment=stage.experiment or run.identity.pipeline,
+        kind=stage.kind,
+        run_per_attempt=stage.run_per_attempt,
+    )

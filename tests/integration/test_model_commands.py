@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from airflow_ml_provider.cli.main import app
-from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
+from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.mlflow_api.registry import ModelRegistry
 
 NAME = "served"
 
@@ -31,7 +32,7 @@ def three_versions(airflow_ml, mlflow):
     version = {"name": NAME, "source": f"{run['artifact_uri']}/model", "run_id": run["run_id"]}
     for _ in range(3):
         mlflow.call("POST", "model-versions/create", json=version)
-    return ModelRegistry("mlflow_default")
+    return ModelRegistry(MlflowHook("mlflow_default").get_conn())
 
 
 def test_a_champion_is_made_and_taken_back(airflow_ml, mlflow, three_versions):

@@ -75,7 +75,7 @@ def test_its_body_travels_by_digest_and_runs(folder, environment):
 
 
 PACKED = """\
-from airflow_ml_provider.execution.code import packed_body, body_target
+from airflow_ml_provider.kinds.code import packed_body, body_target
 import zipfile, io
 print(body_target("row_count"), sorted(zipfile.ZipFile(io.BytesIO(packed_body("row_count"))).namelist()))
 """

@@ -20,12 +20,12 @@ from airflow_ml_provider.tracking.stage_tracking import StageRuns, StageTracking
 
 @pytest.fixture
 def connect(monkeypatch):
-    """Define an MLflow connection and return its hook."""
+    """Define an MLflow connection and return a client."""
 
     def connected(uri, **fields):
         name = f"c{uuid.uuid4().hex}"
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps({"conn_type": "mlflow", "host": uri, **fields}))
-        return MlflowHook(name)
+        return MlflowHook(name).get_conn()
 
     return connected
 
@@ -39,7 +39,7 @@ def identity(tmp_path):
 
 
 def tracking(hook, identity):
-    return StageTracking(hook=hook, identity=identity, experiment=identity.pipeline, kind="train")
+    return StageTracking(client=hook, identity=identity, experiment=identity.pipeline, kind="train")
 
 
 def close(stage, runs, metrics=None, status="FINISHED", hyperparameters=None, tags=None):
@@ -218,7 +218,7 @@ def test_a_dag_run_that_is_made_again_under_its_old_id_has_runs_of_its_own(conne
         stage = tracking(hook, replace(identity, try_number=number))
         runs = stage.open(attempt_run=None)
         close(stage, runs, status="FAILED" if number == 1 else "FINISHED")
-    other = StageTracking(hook=hook, identity=identity, experiment=f"{identity.pipeline}-new", kind="train")
+    other = StageTracking(client=hook, identity=identity, experiment=f"{identity.pipeline}-new", kind="train")
     again = other.open(attempt_run=None)
     found = mlflow.runs(identity.pipeline, "run")
     assert found["stage"]["train"].id == again.child
@@ -257,7 +257,7 @@ def test_a_study_goes_on_in_its_run(connect, mlflow, identity):
 
     def study(number):
         return StageTracking(
-            hook=hook,
+            client=hook,
             identity=replace(identity, try_number=number),
             experiment=identity.pipeline,
             kind="tune",

@@ -53,17 +53,21 @@ class KubernetesPodOperator(StageOperator):
         return super().execute(context)
 
 
+def _operator(runner: PodRunner) -> Any:
+    return runner._settings.about["operator"]
+
+
 class ReplacedPods(Pods):
     """``Pods`` on the ``PodManager`` that the test replaced."""
 
     def __init__(self, runner: PodRunner, *, namespace: str) -> None:
-        super().__init__(runner._operator.client, namespace=namespace)
+        super().__init__(_operator(runner).client, namespace=namespace)
         self._runner = runner
         self.remote: Any = None
 
     def create(self, pod: Any) -> dict[str, Any]:
-        self._runner._operator.pod = pod
-        manager = self._runner._operator.pod_manager
+        _operator(self._runner).pod = pod
+        manager = _operator(self._runner).pod_manager
         manager.create_pod(pod=pod)
         _awaited(manager.await_pod_start(pod=pod))
         return {"metadata": {"name": pod.metadata.name, "uid": "uid"}}
@@ -72,7 +76,7 @@ class ReplacedPods(Pods):
         return None
 
     def delete(self, name: str, **_: Any) -> None:
-        self._runner._operator.pod_manager.delete_pod(self.remote or self._runner._pod)
+        _operator(self._runner).pod_manager.delete_pod(self.remote or self._runner._pod)
 
 
 def _pods(runner: PodRunner, identity: Any) -> ReplacedPods:
@@ -82,7 +86,7 @@ def _pods(runner: PodRunner, identity: Any) -> ReplacedPods:
 
 
 def _wait(runner: PodRunner) -> Ended:
-    identity, manager = runner._identity, runner._operator.pod_manager
+    identity, manager = runner._identity, _operator(runner).pod_manager
     assert identity is not None
     pods = _pods(runner, identity)
     try:
@@ -90,7 +94,7 @@ def _wait(runner: PodRunner) -> Ended:
     except BaseException:
         runner._remove(identity, succeeded=False, ended=False)
         raise
-    state = _state(pods.remote, container=runner._operator.base_container_name)
+    state = _state(pods.remote, container=_operator(runner).base_container_name)
     good = state.exit_code == 0 or (state.exit_code is None and state.phase == "Succeeded")
     result = StageResult("success", "1.1") if good else None
     outcome = read_pod_outcome(state, result)

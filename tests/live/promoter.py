@@ -10,9 +10,10 @@ from kubernetes import client, config
 
 from airflow_ml_provider.decisions.serving.rollout import Revision, shared_requests
 from airflow_ml_provider.hooks.inference_services import InferenceServices
-from airflow_ml_provider.hooks.mlflow_registry import ModelRegistry
+from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.hooks.serving_objects import ServingObjects
+from airflow_ml_provider.mlflow_api.registry import ModelRegistry
 from airflow_ml_provider.pod.predictor import predictor
 from airflow_ml_provider.pod.server import server_deployment
 from airflow_ml_provider.protocol.request import StageRequest
@@ -151,7 +152,7 @@ def promote(target, model, version, *, end_before=0, refuse_at=None, steps=(50, 
         # All else is the same as on a Deployment.
         counting = Counting(0)
     counting.around(target)
-    registry = ModelRegistry("mlflow_default")
+    registry = ModelRegistry(MlflowHook("mlflow_default").get_conn())
 
     def watch(percent, new, old):
         assert new, "there are no new servers"

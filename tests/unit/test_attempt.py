@@ -43,9 +43,9 @@ class TaskStateStore(dict):
     ],
 )
 def test_an_attempt_is_loaded_as_it_was_saved_until_it_is_forgotten(attempt):
-    context = {"task_state_store": TaskStateStore()}
-    assert Attempt.load(context) is None
-    attempt.save(context)
-    assert Attempt.load(context) == attempt
-    Attempt.forget(context)
-    assert Attempt.load(context) is None
+    state = TaskStateStore()
+    assert Attempt.load(state) is None
+    attempt.save(state)
+    assert Attempt.load(state) == attempt
+    Attempt.forget(state)
+    assert Attempt.load(state) is None

@@ -8,6 +8,7 @@ import pytest
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.errors import ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.runners.container_logs import ContainerLogs
+from airflow_ml_provider.runners.pod_settings import ContainerLogSettings
 
 POD = {"spec": {"initContainers": [{"name": "prep"}], "containers": [{"name": "base"}, {"name": "side"}]}}
 FAILED = PodState("u", "Failed", failed_init="prep", init_failure="init container 'prep' failed")
@@ -39,15 +40,11 @@ def shown(caplog):
     """Show the logs, and return what was logged, and the tail."""
 
     def show(pods, state, *, containers=None, init=None):
-        operator = SimpleNamespace(
-            asked_logs=containers,
-            init_container_logs=init,
-            log_formatter=None,
-            container_name_log_prefix_enabled=True,
-            log=logging.getLogger("stage"),
-        )
+        settings = ContainerLogSettings(containers=containers, init_containers=init)
         callbacks = SimpleNamespace(line=lambda *_, **__: None)
-        logs = ContainerLogs(pods, "p", operator=operator, container="base", callbacks=callbacks)
+        logs = ContainerLogs(
+            pods, "p", settings=settings, container="base", callbacks=callbacks, log=logging.getLogger("stage")
+        )
         with caplog.at_level(logging.INFO):
             logs.show(state)
         return [record.getMessage() for record in caplog.records], logs.tail

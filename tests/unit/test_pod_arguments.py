@@ -10,6 +10,7 @@ from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.operators import TrainOperator
 from airflow_ml_provider.runners.pod_arguments import ARGUMENTS, stock_defaults
 from tests.mistakes.arguments_page import PAGE, page
+from tests.settled import described
 
 STAGE = {"task_id": "train", "run": "m:f", "namespace": "ml", "image": "i:1"}
 REFUSED = [name for name, argument in ARGUMENTS.items() if argument.way == "refused"]
@@ -70,7 +71,7 @@ def test_default_args_of_a_dag_have_their_effect():
 
     with DAG("d", schedule=None, default_args={"progress_callback": print, "schedule_timeout_seconds": 77}):
         stage = TrainOperator(**STAGE)
-    assert stage.progress is print
+    assert described(stage).logs.progress is print
     assert stage.capacity_timeout == timedelta(seconds=77)
     refused = pytest.raises(StageConfigurationError, match="log_formatter has no effect in a deferrable stage")
     with refused, DAG("d", schedule=None, default_args={"deferrable": True}):
@@ -110,9 +111,9 @@ def test_a_callback_that_raises_costs_neither_the_log_nor_the_stage(caplog, monk
 
     stage = TrainOperator(**STAGE, callbacks=Callback, log_formatter=formatted, progress_callback=seen.index)
     stage.__dict__["client"] = None
-    monkeypatch.setattr(TrainOperator, "log", logging.getLogger("stage"))
-    callbacks = PodCallbacks(stage, {})
-    logs = ContainerLogs(None, "p", operator=stage, container="base", callbacks=callbacks)
+    settings, log = described(stage), logging.getLogger("stage")
+    callbacks = PodCallbacks(settings, log=log)
+    logs = ContainerLogs(None, "p", settings=settings.logs, container="base", callbacks=callbacks, log=log)
     logs._seen = {"metadata": {"name": "p"}}
     with caplog.at_level(logging.INFO):
         for line in ("one", "two"):

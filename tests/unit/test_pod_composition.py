@@ -17,7 +17,7 @@ from kubernetes.client import ApiClient
 
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.errors import StageConfigurationError
-from airflow_ml_provider.execution.code import packed_built_in
+from airflow_ml_provider.kinds.code import packed_built_in
 from airflow_ml_provider.operators import TrainOperator
 from airflow_ml_provider.pod.compose import compose
 from airflow_ml_provider.pod.injection import BOOTSTRAP, RUNTIME_LIMIT_BYTES, STEP_BOOTSTRAP, packed_runtime
@@ -26,6 +26,7 @@ from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, RUNTIME_V
 from airflow_ml_provider.protocol.names import BODIES
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.spec.documents.load import load_pipeline
+from tests.settled import settled
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -47,7 +48,7 @@ def request(**changes):
 
 def composed(operator, **changes):
     pod = operator.build_pod_request_obj(dry_run=True)
-    staged_by = operator.io_image if operator.is_staged else None
+    staged_by = operator.io_image if settled(operator).is_staged else None
     return ApiClient().sanitize_for_serialization(
         compose(pod, request(**changes), container=operator.base_container_name, staged_by=staged_by)
     )

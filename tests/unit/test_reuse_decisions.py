@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from airflow_ml_provider.decisions.provenance import Provenance, by_content, first_difference, unreproducible
 from airflow_ml_provider.decisions.reuse import CachePolicy, verdict
 from airflow_ml_provider.errors import StageConfigurationError
-from airflow_ml_provider.reuse.cache_policy import cache_policy
+from airflow_ml_provider.kinds.cache_policy import cache_policy
 from airflow_ml_provider.spec.cache import CacheSpec, cache_argument
 
 JSON = st.recursive(

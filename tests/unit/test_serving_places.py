@@ -22,12 +22,15 @@ def place(tmp_path, monkeypatch, *, endpoint="line"):
         store=f"file://{tmp_path}",
         runner="kubernetes",
         mlflow_conn_id="mlflow_default",
+        base_folder="/",
     )
     operator.__dict__["client"] = CoreV1Api()
     build = type(operator).build_pod_request_obj
     operator.build_pod_request_obj = lambda context: build(operator, context, dry_run=True)
-    context = {"ti": SimpleNamespace(dag_id="flights", task_id="serve")}
-    return serving_place(operator, context, endpoint=endpoint, model="line", version="3")
+    instance = SimpleNamespace(dag_id="flights", task_id="serve", run_id="r", map_index=-1, try_number=1)
+    context = {"ti": instance, "dag": SimpleNamespace(tasks=[])}
+    stage, run = operator.stage(context), operator.run_context(context)
+    return serving_place(stage, run, endpoint=endpoint, model="line", version="3")
 
 
 def test_kserve_gets_the_servers_of_the_stage(tmp_path, monkeypatch):

@@ -2,15 +2,15 @@
 
 import pytest
 
+from airflow_ml_provider.configuration import ml_settings
 from airflow_ml_provider.errors import StageConfigurationError
-from airflow_ml_provider.settings import MlSettings
 
 
 @pytest.mark.parametrize(("given", "seconds"), [(None, 15.0), ("0", 0.0), ("2.5", 2.5)])
 def test_a_deferrable_stage_is_followed_for_so_many_seconds(monkeypatch, given, seconds):
     if given is not None:
         monkeypatch.setenv("AIRFLOW__ML__DEFER_AFTER", given)
-    assert MlSettings.read().defer_after == seconds
+    assert ml_settings().defer_after == seconds
 
 
 @pytest.mark.parametrize("given", ["soon", "-1", "inf", "nan", ""])
@@ -19,4 +19,4 @@ def test_what_is_no_number_of_seconds_is_refused(monkeypatch, given):
     with pytest.raises(
         StageConfigurationError, match=r"\[ml\] defer_after is .*; write a number of seconds, 0 or more"
     ):
-        MlSettings.read()
+        ml_settings()

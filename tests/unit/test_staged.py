@@ -22,6 +22,7 @@ from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.staged import ROOT
 from airflow_ml_provider.protocol.termination import MESSAGE_LIMIT_BYTES, result_in_message
 from airflow_ml_provider.runners.stage_pod import stage_pod
+from tests.settled import described, settled
 
 SCRIPT = """
 set -e
@@ -80,7 +81,7 @@ class Staged:
             **arguments,
         )
         operator.build_pod_request_obj = lambda context: TrainOperator.build_pod_request_obj(operator, dry_run=True)
-        self.pod = stage_pod(operator, {}, self.request, secrets={}, memory=0)
+        self.pod = stage_pod(described(operator), self.request, secrets={}, memory=0, log=None)
         self.root = folder / "root"
         for name in ("work", "runtime"):
             (self.root / name).mkdir(parents=True)
@@ -181,7 +182,7 @@ def test_a_container_with_a_name_of_ours_is_refused():
     operator.build_pod_request_obj = lambda context: TrainOperator.build_pod_request_obj(operator, dry_run=True)
     request = StageRequest("train", "p", "s", "r", "1.1", "s3://b/1.1", command=("x",))
     with pytest.raises(StageConfigurationError, match="a container 'main', which is the name of one of a staged"):
-        stage_pod(operator, {}, request, secrets={}, memory=0)
+        stage_pod(described(operator), request, secrets={}, memory=0, log=None)
 
 
 def test_a_pod_template_that_is_not_there_is_refused(tmp_path):
@@ -189,7 +190,7 @@ def test_a_pod_template_that_is_not_there_is_refused(tmp_path):
     operator = TrainOperator(task_id="s", namespace="ml", image="any:1", run="m:f", pod_template_file=gone)
     request = StageRequest("train", "p", "s", "r", "1.1", "s3://b/1.1", run="m:f")
     with pytest.raises(StageConfigurationError, match=f"stage 's': pod_template_file '{gone}' cannot be read as a pod"):
-        stage_pod(operator, {}, request, secrets={}, memory=0)
+        stage_pod(described(operator), request, secrets={}, memory=0, log=None)
 
 
 def test_a_step_that_cannot_write_its_result_says_so_in_its_termination_message(tmp_path):
@@ -213,7 +214,7 @@ def test_variables_of_the_stage_reach_all_three_and_ours_win(tmp_path):
     )
     operator.build_pod_request_obj = lambda context: TrainOperator.build_pod_request_obj(operator, dry_run=True)
     request = StageRequest("train", "p", "s", "r", "1.1", "s3://b/1.1", command=("x",))
-    spec = stage_pod(operator, {}, request, secrets={}, memory=0).spec
+    spec = stage_pod(described(operator), request, secrets={}, memory=0, log=None).spec
     for container in (*spec.init_containers, *spec.containers):
         names = [entry.name for entry in container.env]
         assert names.count("KEY") == 1
@@ -221,11 +222,11 @@ def test_variables_of_the_stage_reach_all_three_and_ours_win(tmp_path):
 
 
 def test_staged_is_what_a_command_is_and_a_function_is_not():
-    assert ContainerOperator(task_id="a", command=["x"]).is_staged
-    assert not ContainerOperator(task_id="b", command=["x"], io="direct").is_staged
-    assert not ContainerOperator(task_id="c", run="m:f").is_staged
-    assert ContainerOperator(task_id="d", run="m:f", io="staged").is_staged
-    assert not IngestOperator(task_id="e", uri="*.csv").is_staged
+    assert settled(ContainerOperator(task_id="a", command=["x"])).is_staged
+    assert not settled(ContainerOperator(task_id="b", command=["x"], io="direct")).is_staged
+    assert not settled(ContainerOperator(task_id="c", run="m:f")).is_staged
+    assert settled(ContainerOperator(task_id="d", run="m:f", io="staged")).is_staged
+    assert not settled(IngestOperator(task_id="e", uri="*.csv")).is_staged
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_without_an_image_that_fetches_the_stage_is_refused():
     operator.build_pod_request_obj = lambda context: ContainerOperator.build_pod_request_obj(operator, dry_run=True)
     request = StageRequest("container", "p", "e", "r", "1.1", "s3://b/1.1", command=("x",))
     with pytest.raises(StageConfigurationError, match="no image to fetch its inputs and commit its outputs with"):
-        stage_pod(operator, {}, request, secrets={}, memory=0)
+        stage_pod(described(operator), request, secrets={}, memory=0, log=None)
 
 
 def pod(phase, **states):

@@ -9,6 +9,7 @@ from jinja2.exceptions import SecurityError
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.stage_request import stage_request
 from airflow_ml_provider.operators import TrainOperator
+from tests.settled import settled
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -64,7 +65,7 @@ def test_fields_of_text_stay_text_and_null_is_null():
     assert (task.command, task.image) == (["x", "4"], None)
     task = rendered({"none": None}, command=["x", "{{ params.none }}"], run=None)
     with pytest.raises(StageConfigurationError, match="command has None, not a text: does a template in it give null"):
-        stage_request(task, {}, None, store=object())
+        stage_request(settled(task), None, store=object())
 
 
 def test_the_sandbox_holds():

@@ -10,7 +10,6 @@ from airflow.sdk import DAG, task
 from kubernetes.client import ApiClient
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.decorators.ml_stage import source_of
 from airflow_ml_provider.errors import StageConfigurationError
@@ -119,13 +118,16 @@ def by_decorator(world):
 
 def of(operator, world):
     """Return the request and the pod of an operator whose templates are rendered."""
-    context = {"dag": operator.dag, "ti": SimpleNamespace(task_id="fit", dag_id="p", run_id="r")}
+    context = {
+        "dag": operator.dag,
+        "ti": SimpleNamespace(task_id="fit", dag_id="p", run_id="r", map_index=-1, try_number=1),
+    }
     if hasattr(operator, "op_kwargs"):
         operator._bind()
     else:
         operator.inputs = {"train": world.data}
-    identity = StageIdentity(store=world.local, pipeline="p", dag_run="r", stage="fit", map_index=-1, try_number=1)
-    request = stage_request(operator, context, identity)
+    operator.store = world.local
+    request = stage_request(operator.stage(context), operator.run_context(context))
     attempt = request.__class__.from_json(
         request.to_json()
         .replace('"attempt":""', '"attempt":"1.1"')

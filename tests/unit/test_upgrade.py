@@ -161,5 +161,5 @@ def test_every_attempt_that_was_begun_is_known(rows):
     assert noted
     for value in noted:
         state = SimpleNamespace(get=lambda _, value=value: value)
-        attempt = Attempt.load({"task_state_store": state})
+        attempt = Attempt.load(state)
         assert (attempt.uri, attempt.work, attempt.pod.name) == (value["uri"], value["work"], value["pod"]["name"])

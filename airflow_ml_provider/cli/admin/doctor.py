@@ -32,6 +32,7 @@ from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.objects import create_object, filesystem, is_local, read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.cli.admin.manifests import RULES
+from airflow_ml_provider.configuration import ml_settings
 from airflow_ml_provider.errors import MlError, StageConfigurationError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.runners.stage_pod import read_pod_template
@@ -75,7 +76,7 @@ def _findings(*, namespace: str | None, connection: str, mlflow_connection: str)
     python = ".".join(map(str, sys.version_info[:3]))
     yield Finding("Airflow", "ok", f"{airflow_version}, airflow-ml-provider {__version__}, Python {python}")
     try:
-        settings = MlSettings.read()
+        settings = ml_settings()
     except StageConfigurationError as error:
         yield Finding("config", "to do", str(error))
         return
@@ -139,7 +140,7 @@ def _in_pods(settings: MlSettings, *, mlflow_connection: str, asked: bool) -> It
 
 def _mlflow_address(connection: str) -> str:
     try:
-        return MlflowHook(connection).uri
+        return MlflowHook(connection).server().uri
     except (AirflowException, MlError):
         return ""
 

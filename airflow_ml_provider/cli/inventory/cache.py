@@ -39,11 +39,11 @@ def store_uri(store: str | None, *, in_airflow: bool) -> str:
 
     if not (store or in_airflow):
         os.environ |= local_environment(Path.cwd() / FOLDER)
+    from airflow_ml_provider.configuration import ml_settings
     from airflow_ml_provider.errors import StageConfigurationError
-    from airflow_ml_provider.settings import MlSettings
 
     try:
-        return MlSettings.read(store=store).store
+        return ml_settings(store=store).store
     except StageConfigurationError as error:
         fail(str(error))
 

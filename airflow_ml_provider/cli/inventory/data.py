@@ -45,10 +45,10 @@ def source_of(loaded: LoadedPipeline, name: str, *, store: str | None) -> Watche
         )
     # Connections come from Airflow's database too, as in Airflow's own commands.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    from airflow_ml_provider.configuration import ml_settings
     from airflow_ml_provider.dag_factory.data import watched_source
-    from airflow_ml_provider.settings import MlSettings
 
-    where = MlSettings.read(store=store or spec.store).store
+    where = ml_settings(store=store or spec.store).store
     folder = Path(loaded.document.file).absolute().parent
     return watched_source(spec, name, store=where, base_folder=folder)
 

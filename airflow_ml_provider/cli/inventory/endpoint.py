@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from airflow_ml_provider.cli.pipelines.files import fail
+from airflow_ml_provider.configuration import ml_settings
 from airflow_ml_provider.dag_factory.local_run import FOLDER
 from airflow_ml_provider.decisions.serving.rollout import Serving
-from airflow_ml_provider.serving.local_target import FOLDER_NAME, LocalTarget, ServerCommand, endpoints_folder
+from airflow_ml_provider.serving.local_target import LocalTarget, ServerCommand
+from airflow_ml_provider.settings import ENDPOINTS
 
 
 def print_endpoints(*, as_json: bool) -> None:
@@ -59,7 +61,7 @@ def stop(name: str) -> None:
 
 def _folders() -> Iterator[Path]:
     """Yield the endpoints of Airflow here, and those that ``airflow-ml run`` started in this folder."""
-    for parent in (endpoints_folder(), Path.cwd() / FOLDER / "airflow" / FOLDER_NAME):
+    for parent in (ml_settings().endpoints, Path.cwd() / FOLDER / "airflow" / ENDPOINTS):
         yield from sorted(path.parent for path in parent.glob("*/serving.json"))
 
 

@@ -17,7 +17,8 @@ from rich.table import Table
 from airflow_ml_provider.cli.pipelines.files import fail
 from airflow_ml_provider.decisions.models.champions import version_before
 from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError
-from airflow_ml_provider.hooks.mlflow_registry import CHAMPION, ModelRegistry, tags_of
+from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.mlflow_api.registry import CHAMPION, ModelRegistry, tags_of
 from airflow_ml_provider.operators.register import MODEL_NAME_PATTERN
 
 
@@ -73,7 +74,7 @@ def _registry(connection: str, name: str | None) -> Iterator[ModelRegistry]:
     if name is not None and not re.fullmatch(MODEL_NAME_PATTERN, name):
         fail(f"{name!r} is no model's name: use letters, digits, '_', '-', '.' and spaces, 200 at most")
     try:
-        yield ModelRegistry(connection)
+        yield ModelRegistry(MlflowHook(connection).get_conn())
     except (MlflowError, MlflowAuthorizationError, AirflowNotFoundException) as error:
         fail(str(error))
 

@@ -96,11 +96,11 @@ def runner_of_airflow() -> str:
         typer.Exit: It is none of the runners.
     """
     # Airflow is imported for this alone.
+    from airflow_ml_provider.configuration import ml_settings
     from airflow_ml_provider.errors import StageConfigurationError
-    from airflow_ml_provider.settings import MlSettings
 
     try:
-        return MlSettings.read().runner
+        return ml_settings().runner
     except StageConfigurationError as error:
         fail(str(error))
 

@@ -13,6 +13,10 @@ from airflow_ml_provider.decisions.outcome import StageOutcome
 MEMORY_FACTOR = 2
 
 
+MAX_MEMORY = "max_memory"
+"""The name among a stage's resources of how far its memory may be raised."""
+
+
 @dataclass(frozen=True)
 class Spent:
     """What a try used up so far.

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_ml_provider.decisions.models.champions import Promotion, history
 from airflow_ml_provider.errors import MlflowError
-from airflow_ml_provider.hooks.mlflow import MlflowHook
+from airflow_ml_provider.mlflow_api.client import MlflowClient
 from airflow_ml_provider.protocol.champions import PROMOTIONS_TAG, TAG_LIMIT, with_promotion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -21,17 +21,17 @@ class ModelRegistry:
     """The registered models of an MLflow server.
 
     Args:
-        mlflow_conn_id: An Airflow connection to MLflow.
+        client: The server.
     """
 
-    def __init__(self, mlflow_conn_id: str) -> None:
-        self.hook = MlflowHook(mlflow_conn_id)
+    def __init__(self, client: MlflowClient) -> None:
+        self.client = client
 
     def versions(self, model: str) -> Iterator[dict[str, Any]]:
         """Yield the versions of a model, page by page; none when there is no such model."""
         params: dict[str, Any] = {"filter": f"name='{model}'", "max_results": 1000}
         while True:
-            answer = self.hook.call("GET", "model-versions/search", params=params)
+            answer = self.client.call("GET", "model-versions/search", params=params)
             yield from answer.get("model_versions", [])
             if not answer.get("next_page_token"):
                 return
@@ -43,7 +43,7 @@ class ModelRegistry:
         Raises:
             MlflowError: There is none, or MLflow did not answer.
         """
-        answer = self.hook.call("GET", "model-versions/get", params={"name": model, "version": version})
+        answer = self.client.call("GET", "model-versions/get", params={"name": model, "version": version})
         found: dict[str, Any] = answer["model_version"]
         return found
 
@@ -54,7 +54,7 @@ class ModelRegistry:
             MlflowError: There is no such version, or MLflow did not answer.
         """
         body = {"name": model, "version": version, "key": key, "value": value[:TAG_LIMIT]}
-        self.hook.call("POST", "model-versions/set-tag", json=body)
+        self.client.call("POST", "model-versions/set-tag", json=body)
 
     def delete_tag(self, model: str, version: str, key: str) -> None:
         """Remove a tag of a version; that it has none of that key is success.
@@ -63,7 +63,9 @@ class ModelRegistry:
             MlflowError: There is no such version, or MLflow did not answer.
         """
         try:
-            self.hook.call("DELETE", "model-versions/delete-tag", json={"name": model, "version": version, "key": key})
+            self.client.call(
+                "DELETE", "model-versions/delete-tag", json={"name": model, "version": version, "key": key}
+            )
         except MlflowError as error:
             if error.code not in _NOT_THERE:
                 raise
@@ -81,14 +83,14 @@ class ModelRegistry:
         """
         champion = self.version_of_alias(model, CHAMPION)
         alias = {"name": model, "alias": CHAMPION, "version": version}
-        self.hook.call("POST", "registered-models/alias", json=alias)
+        self.client.call("POST", "registered-models/alias", json=alias)
         tags = tags_of(self.version(model, version))
         if champion is None or str(champion["version"]) != version or PROMOTIONS_TAG not in tags:
             now = dt.datetime.now(tz=dt.UTC).isoformat()
             self.set_tag(model, version, PROMOTIONS_TAG, with_promotion(tags, at=now, by=by))
         challenger = self.version_of_alias(model, CHALLENGER)
         if challenger is not None and str(challenger["version"]) == version:
-            self.hook.call("DELETE", "registered-models/alias", json={"name": model, "alias": CHALLENGER})
+            self.client.call("DELETE", "registered-models/alias", json={"name": model, "alias": CHALLENGER})
 
     def history(self, model: str) -> list[Promotion]:
         """Return when which version became champion, the oldest first.
@@ -106,7 +108,7 @@ class ModelRegistry:
         """
         params: dict[str, Any] = {"max_results": 1000}
         while True:
-            answer = self.hook.call("GET", "registered-models/search", params=params)
+            answer = self.client.call("GET", "registered-models/search", params=params)
             yield from answer.get("registered_models", [])
             if not answer.get("next_page_token"):
                 return
@@ -115,7 +117,7 @@ class ModelRegistry:
     def version_of_alias(self, model: str, alias: str) -> dict[str, Any] | None:
         """Return the version that an alias names; ``None`` when there is no such model or alias."""
         try:
-            answer = self.hook.call("GET", "registered-models/alias", params={"name": model, "alias": alias})
+            answer = self.client.call("GET", "registered-models/alias", params={"name": model, "alias": alias})
         except MlflowError as error:
             if error.code in _NOT_THERE:
                 return None

@@ -1,0 +1,69 @@
+"""New data of a source, each version to one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_ml_provider.kinds.stage import Stage
+from airflow_ml_provider.sources.origins import Files, Origin, described
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.artifacts.store import ArtifactStore
+    from airflow_ml_provider.attempts.run_context import RunContext
+    from airflow_ml_provider.decisions.data.settling import Settling
+    from airflow_ml_provider.sources.watched_source import WatchedSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceStage(Stage):
+    """Claims what is new in a source for this run and copies it into the store.
+
+    Attributes:
+        rivals: Other tasks of the pipeline that claim of the same source.
+    """
+
+    kind: ClassVar[str] = "source"
+    body: ClassVar[str | None] = "ingest"
+    never_reused: ClassVar[str] = "each run is given data of its own"
+    default_outputs: ClassVar[Mapping[str, str]] = {"data": "dataset", "manifest": "file"}
+
+    source: str
+    origin: Origin
+    settling: Settling
+    max_objects: int
+    exclusive: bool = True
+    rivals: Sequence[str] = ()
+
+    def options(self, run: RunContext, *, store: ArtifactStore) -> dict[str, Any]:
+        """Claim for this run, or find its claim again; returns the manifest.
+
+        Raises:
+            StageSkippedError: Nothing is new.
+            ClaimReleasedError: What this run was given was given to another meanwhile.
+        """
+        from airflow_ml_provider.protocol.manifest import to_lines
+        from airflow_ml_provider.sources.claiming import objects_of_run
+        from airflow_ml_provider.sources.content import content_of
+
+        identity = run.identity
+        source = self.watched(store=identity.store, pipeline=identity.pipeline)
+        objects = objects_of_run(
+            run, source, max_objects=self.max_objects, exclusive=self.exclusive, rivals=self.rivals
+        )
+        content, objects = content_of(run.events, source.origin, objects)
+        manifest = store.put_content(identity.store, to_lines(objects), suffix=".jsonl")
+        files = {
+            name: store.put_content(identity.store, written, suffix="").to_plain() for name, written in content.items()
+        }
+        return {"uri": described(source.origin), "manifest": manifest.to_plain(), "files": files}
+
+    def watched(self, *, store: str, pipeline: str) -> WatchedSource:
+        """Return the source as sensors, triggers and claims look at it."""
+        from airflow_ml_provider.sources.watched_source import WatchedSource
+
+        origin = self.origin
+        if isinstance(origin, Files):
+            origin = replace(origin, uri=self.path_beside(origin.uri))
+        return WatchedSource(store, pipeline, self.source, origin, self.settling)

@@ -1,0 +1,51 @@
+"""Data against a Great Expectations suite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_ml_provider.errors import StageConfigurationError, ValidationFailedError
+from airflow_ml_provider.kinds.checked_stage import CheckedStage
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.artifacts.store import ArtifactStore
+    from airflow_ml_provider.attempts.run_context import RunContext
+    from airflow_ml_provider.protocol.result import StageResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateStage(CheckedStage):
+    """Checks one dataset with a suite that Great Expectations wrote."""
+
+    kind: ClassVar[str] = "validate"
+    body: ClassVar[str | None] = "validate"
+
+    suite: str
+
+    def options(self, run: RunContext, *, store: ArtifactStore) -> dict[str, Any]:
+        """Put the suite into the store and return its reference."""
+        from airflow_ml_provider.spec.checks.suite import SuiteError, check_suite
+
+        path = Path(self.path_beside(self.suite))
+        try:
+            content = check_suite(path)
+        except SuiteError as error:
+            raise StageConfigurationError(f"stage {self.task_id!r}: {error}") from error
+        ref = store.put_content(run.identity.store, content, suffix=".json")
+        return {"suite": ref.to_plain(), "suite_name": self.suite}
+
+    def accept(self, run: RunContext, result: StageResult) -> Sequence[str] | None:
+        """Fail, warn or branch when the suite is not met."""
+        summary = result.values["validation"]
+        shown = "; ".join(
+            f"{entry['expectation']}{' on ' + entry['column'] if entry['column'] else ''}"
+            for entry in summary["failed"]
+        )
+        failure = ValidationFailedError(
+            f"data does not meet suite {self.suite!r}: {summary['evaluated'] - summary['met']} of "
+            f"{summary['evaluated']} expectations not met: {shown}; mend the data or the suite"
+        )
+        return self.settle(run, passed=summary["success"], failure=failure)
