@@ -132,22 +132,39 @@ def run(
         list[str] | None, typer.Option(help="NAME=VALUE of the pipeline's params, STAGE.NAME=VALUE of a stage's")
     ] = None,
     no_reuse: Annotated[bool, typer.Option("--no-reuse", help="Take no result of an earlier run")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last run: from the stage that failed, and its checkpoint")
+    ] = False,
+    parallel: Annotated[int, typer.Option(min=1, help="How many stages run at once")] = 4,
+    yes: Annotated[bool, typer.Option("--yes", help="Answer what approve stages ask with yes")] = False,
+    reject: Annotated[list[str] | None, typer.Option(help="Answer what this approve stage asks with no")] = None,
+    airflow: Annotated[
+        bool, typer.Option("--airflow", help="In an Airflow of its own (dag.test()), which takes longer to start")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The outcome as JSON; progress goes to stderr")] = False,
 ) -> None:
     """Run a pipeline on this machine, without a scheduler. What it makes lies in .airflow-ml/."""
-    from airflow_ml_provider.cli.pipelines.files import one_file
+    from airflow_ml_provider.cli.pipelines.files import fail, one_file
+    from airflow_ml_provider.cli.pipelines.params import patch_of
     from airflow_ml_provider.cli.pipelines.run import run as run_here
+    from airflow_ml_provider.local.events import FOLDER, LocalRunRequest
 
-    code = run_here(
-        one_file(pipeline),
+    if airflow and (resume or yes or reject):
+        fail("--resume, --yes and --reject are for runs without --airflow")
+    request = LocalRunRequest(
+        file=str(one_file(pipeline).absolute()),
+        home=str(Path.cwd() / FOLDER),
         environment=env,
-        params=param or [],
+        patch=patch_of(param or []),
         stages=stage or [],
         begin=begin,
+        resume=resume,
         reuse=not no_reuse,
-        as_json=as_json,
+        approved=yes,
+        rejected=reject or [],
+        parallel=parallel,
     )
-    raise typer.Exit(code)
+    raise typer.Exit(run_here(request, in_airflow=airflow, as_json=as_json))
 
 
 app.add_typer(cache_commands.app, name="cache")

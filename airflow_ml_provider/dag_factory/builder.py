@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, BaseOperator
+from airflow.sdk import DAG, BaseOperator, XComArg
 from airflow.sdk.definitions.timetables.simple import NullTimetable
 
+from airflow_ml_provider.dag_factory.described_pods import pod_arguments_of
 from airflow_ml_provider.dag_factory.markdown import fenced
-from airflow_ml_provider.dag_factory.stage_arguments import stage_arguments
 from airflow_ml_provider.operators.finish import FinishOperator
 from airflow_ml_provider.operators.kinds import operator_of
 from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.spec.order import in_order
-from airflow_ml_provider.spec.pipeline import DEFAULT_START, PipelineSpec
+from airflow_ml_provider.spec.pipeline import DEFAULT_START, SOURCES, PipelineSpec
+from airflow_ml_provider.spec.references import Reference
+from airflow_ml_provider.spec.stage_arguments import stage_arguments
 
 FINISH = "finish"
 COMMIT = "commit"
@@ -40,6 +42,15 @@ def build(
         exclusive: Whether runs claim what is new in their sources; without, each gets all there is.
     """
     done = results or {}
+
+    def output(reference: Reference) -> Any:
+        if reference.stage == SOURCES:
+            return XComArg(built[str(reference)], key="data")
+        if reference.stage in done:
+            return done[reference.stage][reference.output]
+        return XComArg(built[reference.stage], key=reference.output)
+
+    built: dict[str, BaseOperator] = {}
     # Airflow takes this schedule with one run at a time only.
     limits: dict[str, Any] = {"max_active_runs": 1} if spec.schedule == "@continuous" else {}
     start = spec.start_date or (DEFAULT_START if spec.schedule else None)
@@ -54,7 +65,6 @@ def build(
         doc_md=fenced(source, language="yaml") if source else None,
         **limits,
     ) as dag:
-        built: dict[str, BaseOperator] = {}
         runs = [name for name in in_order(spec) if name not in done]
         first = [name for name in runs if spec.reads_sources(name) or not spec.upstream(name)]
         if spec.sources and first:
@@ -64,7 +74,9 @@ def build(
             built |= source_tasks(spec, base_folder=str(base_folder), exclusive=exclusive)
         sources = list(built.values())
         for name in runs:
-            arguments = stage_arguments(spec, name, built=built, results=done, base_folder=str(base_folder))
+            arguments = stage_arguments(spec, name, output=output, results=done, base_folder=str(base_folder))
+            if not spec.stages[name].in_airflow:
+                arguments |= pod_arguments_of(spec, name, base_folder=str(base_folder))
             built[name] = operator_of(spec.stages[name].kind)(**arguments)
             if upstream := [built[other] for other in sorted(spec.upstream(name)) if other in built]:
                 built[name].set_upstream(upstream)

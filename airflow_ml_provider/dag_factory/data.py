@@ -10,11 +10,13 @@ from typing import Any
 from airflow.sdk import Asset, AssetWatcher, CronPartitionTimetable, PartitionedAssetTimetable, TaskGroup
 
 from airflow_ml_provider.configuration import ml_settings
+from airflow_ml_provider.dag_factory.described_pods import pod_arguments_of
 from airflow_ml_provider.dag_factory.partition_keys import require_each_key_once
-from airflow_ml_provider.dag_factory.source_arguments import origin_of, settle_of, source_arguments
-from airflow_ml_provider.operators.source import SourceOperator, settling_of
+from airflow_ml_provider.decisions.data.settling import settling_of
+from airflow_ml_provider.operators.source import SourceOperator
 from airflow_ml_provider.operators.stage import StageOperator
 from airflow_ml_provider.sources.origins import Files
+from airflow_ml_provider.sources.source_arguments import origin_of, settle_of, source_arguments
 from airflow_ml_provider.sources.watched_source import WatchedSource
 from airflow_ml_provider.spec.partition_schedule import PartitionSchedule
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
@@ -41,7 +43,9 @@ def source_tasks(spec: PipelineSpec, *, base_folder: str, exclusive: bool) -> di
     with TaskGroup(SOURCES, tooltip="Claim new data"):
         return {
             f"{SOURCES}.{name}": SourceOperator(
-                exclusive=exclusive, **source_arguments(spec, name, base_folder=base_folder)
+                exclusive=exclusive,
+                **source_arguments(spec, name, base_folder=base_folder),
+                **pod_arguments_of(spec, None, base_folder=base_folder),
             )
             for name in spec.sources
         }

@@ -33,6 +33,7 @@ class BatchPredictStage(Stage):
 
     kind: ClassVar[str] = "batch_predict"
     body: ClassVar[str | None] = "batch_predict"
+    template_fields: ClassVar[Sequence[str]] = (*Stage.template_fields, "alias", "model", "version")
     default_outputs: ClassVar[Mapping[str, str]] = {"predictions": "dataset", "rejected": "dataset"}
 
     model: Any
@@ -46,6 +47,11 @@ class BatchPredictStage(Stage):
     max_rejected: float = 0.0
     plan_cpu: str = "100m"
     plan_memory: str = "512Mi"
+
+    @classmethod
+    def completed(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an operator's arguments with the defaults of the kind, and inputs by name."""
+        return super().completed({**arguments, "inputs": {"data": arguments["data"]}})
 
     @property
     def needs_tracking(self) -> bool:

@@ -23,6 +23,10 @@ class EvaluateStage(CheckedStage):
 
     kind: ClassVar[str] = "evaluate"
     body: ClassVar[str | None] = "evaluate"
+    template_fields: ClassVar[Sequence[str]] = (
+        *CheckedStage.template_fields,
+        "champion_of",
+    )
 
     gate: Mapping[str, Any] = field(default_factory=dict)
     champion_of: str | None = None
@@ -33,6 +37,14 @@ class EvaluateStage(CheckedStage):
     min_slice_rows: int = 30
     confidence: float | None = None
     space: str | Sequence[str] | None = None
+
+    @classmethod
+    def completed(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an operator's arguments with the defaults of the kind, and inputs by name."""
+        given = super().completed(arguments)
+        if uses_body(task=given.get("task"), gate=given.get("gate") or {}):
+            given["outputs"].setdefault("card", "report")
+        return given
 
     @property
     def uses_body(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +21,10 @@ class IngestStage(Stage):
 
     kind: ClassVar[str] = "ingest"
     body: ClassVar[str | None] = "ingest"
+    template_fields: ClassVar[Sequence[str]] = (
+        *Stage.template_fields,
+        "uri",
+    )
     default_outputs: ClassVar[Mapping[str, str]] = {"data": "dataset"}
     looks_outside: ClassVar[bool] = True
 

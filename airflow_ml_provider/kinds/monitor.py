@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.attempts.run_context import RunContext
     from airflow_ml_provider.protocol.result import StageResult
 
+DEFAULT_LIMITS: Mapping[str, str] = {"drifted_share": "< 0.5"}
 _ALARMS = "_alarms"
 
 
@@ -41,6 +42,10 @@ class MonitorStage(Stage):
 
     kind: ClassVar[str] = "monitor"
     body: ClassVar[str | None] = "monitor"
+    template_fields: ClassVar[Sequence[str]] = (
+        *Stage.template_fields,
+        "partition",
+    )
     never_reused: ClassVar[str] = "what came in is looked at each time"
     default_outputs: ClassVar[Mapping[str, str]] = {"report": "report"}
 
@@ -54,6 +59,14 @@ class MonitorStage(Stage):
     cooldown: dt.timedelta = dt.timedelta(days=1)
     on_alarm: str = "event"
     partition: str = ""
+
+    @classmethod
+    def completed(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an operator's arguments with the defaults of the kind, and inputs by name."""
+        inputs = {"reference": arguments["reference"], "current": arguments["current"]}
+        limits = arguments.get("limits")
+        given = {**arguments, "inputs": inputs, "limits": dict(DEFAULT_LIMITS if limits is None else limits)}
+        return super().completed(given)
 
     def options(self, run: RunContext, *, store: ArtifactStore) -> dict[str, Any]:
         """Return what is compared, and how.

@@ -27,12 +27,18 @@ class RegisterStage(Stage):
 
     kind: ClassVar[str] = "register"
     body: ClassVar[str | None] = "register"
+    template_fields: ClassVar[Sequence[str]] = (*Stage.template_fields, "gates", "model_name")
     never_reused: ClassVar[str] = "a model is registered anew each time, which changes nothing where it is there"
 
     model_name: str
     gates: Sequence[Any] = ()
     promote: bool = True
     loader: str = ""
+
+    @classmethod
+    def completed(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an operator's arguments with the defaults of the kind, and inputs by name."""
+        return super().completed({**arguments, "inputs": register_inputs(**arguments)})
 
     @property
     def needs_tracking(self) -> bool:
@@ -78,3 +84,8 @@ class RegisterStage(Stage):
         run.log.info("%s version %s is %s: %s", model["name"], model["version"], model["alias"], url)
         run.outputs.push(MODEL_VERSION_URL, url)
         return None
+
+
+def register_inputs(*, model: Any, card: Any = None, **others: Any) -> dict[str, Any]:
+    """Return the inputs of a register stage, of its arguments."""
+    return {"model": model, **({} if card is None else {"card": card})}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_ml_provider.decisions.data.settling import settling_of
 from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.sources.origins import Files, Origin, described
 
@@ -35,6 +36,17 @@ class SourceStage(Stage):
     max_objects: int
     exclusive: bool = True
     rivals: Sequence[str] = ()
+
+    @classmethod
+    def completed(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an operator's arguments with the defaults of the kind, and inputs by name."""
+        origin = arguments["of"]
+        given = {
+            **arguments,
+            "origin": Files(origin) if isinstance(origin, str) else origin,
+            "settling": settling_of(arguments["settle"]),
+        }
+        return super().completed(given)
 
     def options(self, run: RunContext, *, store: ArtifactStore) -> dict[str, Any]:
         """Claim for this run, or find its claim again; returns the manifest.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
@@ -38,6 +38,8 @@ class Stage:
     """The built-in body that runs in the stage, or another package's; ``None`` where code alone does."""
     run_per_attempt: ClassVar[bool] = True
     """Whether each attempt has an MLflow run of its own."""
+    template_fields: ClassVar[Sequence[str]] = ("code", "command", "hyperparameters", "inputs", "run")
+    """Arguments in which templates are rendered."""
     default_outputs: ClassVar[Mapping[str, str]] = {}
     default_trial_outputs: ClassVar[Mapping[str, str]] = {}
     """What trials of the code write, where the kind has trials."""
@@ -66,6 +68,17 @@ class Stage:
     do_xcom_push: bool = True
     skip_on_exit_code: Sequence[int] = ()
     only_in_pods: Sequence[str] = ()
+
+    @classmethod
+    def from_rendered(cls, arguments: Mapping[str, Any]) -> Self:
+        """Return the stage of completed arguments whose templates are rendered; those of its task are left out."""
+        return cls(**{each.name: arguments[each.name] for each in fields(cls) if each.name in arguments})
+
+    @classmethod
+    def completed(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an operator's arguments with the defaults of the kind, and inputs by name."""
+        outputs = arguments.get("outputs")
+        return {**arguments, "outputs": dict(cls.default_outputs if outputs is None else outputs)}
 
     def options(self, run: RunContext, *, store: ArtifactStore) -> dict[str, Any]:
         """Return the settings of the body, JSON values; nothing is changed in the world but files put into the store.

@@ -42,6 +42,13 @@ class TuneStage(Stage):
     study_cpu: str = "250m"
     study_memory: str = "1Gi"
 
+    @classmethod
+    def completed(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an operator's arguments with the defaults of the kind, and inputs by name."""
+        outputs = arguments.get("trial_outputs")
+        given = {**arguments, "trial_outputs": dict(cls.default_trial_outputs if outputs is None else outputs)}
+        return super().completed(given)
+
     @property
     def body_calls_code(self) -> bool:
         """Whether the body runs also where there is code, and calls it: always."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,8 +22,19 @@ class ValidateStage(CheckedStage):
 
     kind: ClassVar[str] = "validate"
     body: ClassVar[str | None] = "validate"
+    template_fields: ClassVar[Sequence[str]] = (
+        *CheckedStage.template_fields,
+        "suite",
+    )
 
     suite: str
+
+    @classmethod
+    def completed(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an operator's arguments with the defaults of the kind, and inputs by name."""
+        names = arguments.get("inputs") or {}
+        outputs = {**dict.fromkeys(names, "dataset"), "report": "report"}
+        return super().completed({**arguments, "outputs": outputs})
 
     def options(self, run: RunContext, *, store: ArtifactStore) -> dict[str, Any]:
         """Put the suite into the store and return its reference."""

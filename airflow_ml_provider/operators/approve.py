@@ -11,6 +11,7 @@ from airflow.sdk import Param
 
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.exceptions import raised_as_airflow
+from airflow_ml_provider.kinds.approval import Answer, question, record, version_to_approve, what_to_know
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 REASON = "reason"
 """The field of the form in which an approver may say why."""
-CARD_LIMIT = 10_000
 
 
 class ApproveOperator(ApprovalOperator):
@@ -88,10 +88,10 @@ class ApproveOperator(ApprovalOperator):
             TaskAwaitingInput: The task waits for the answer.
             MlflowError: MLflow does not know the version.
         """
-        name, version = self._version()
+        name, version = version_to_approve(self.model, stage=self.task_id)
         registry = self._registry()
-        self.subject = f"Shall {name} version {version} become champion?"
-        self.body = _told(registry, name, version)
+        self.subject = question(name, version)
+        self.body = what_to_know(registry, name, version)
         super().execute(context)
 
     @raised_as_airflow()
@@ -109,51 +109,20 @@ class ApproveOperator(ApprovalOperator):
         return super().execute_complete(context, event)
 
     def _record(self, context: Context, event: Mapping[str, Any]) -> None:
-        name, version = self._version()
-        registry, approved = self._registry(), event["chosen_options"] == [self.APPROVE]
+        name, version = version_to_approve(self.model, stage=self.task_id)
         user, at = event.get("responded_by_user"), event["responded_at"]
-        answer = {
-            "approval": "approved" if approved else "rejected",
-            "approval_by": str(user["name"]) if user else "nobody, in time",
-            "approval_at": at.isoformat() if isinstance(at, datetime) else str(at),
-            "approval_reason": str((event.get("params_input") or {}).get(REASON) or ""),
-        }
-        for key, value in answer.items():
-            registry.set_tag(name, version, f"airflow_ml.{key}", value)
-        if approved and self.promote:
-            registry.promote(name, version, by=answer["approval_by"])
-        self.log.info("%s version %s was %s by %s", name, version, answer["approval"], answer["approval_by"])
-        context["ti"].xcom_push(key="approval", value={"model": name, "version": version, **answer})
-
-    def _version(self) -> tuple[str, str]:
-        model = self.model
-        if not isinstance(model, Mapping) or not {"name", "version"} <= model.keys():
-            raise StageConfigurationError(
-                f"stage {self.task_id!r}: {model!r} is no registered model: pass register.output['model']"
-            )
-        return str(model["name"]), str(model["version"])
+        answer = Answer(
+            approved=event["chosen_options"] == [self.APPROVE],
+            by=str(user["name"]) if user else "nobody, in time",
+            at=at.isoformat() if isinstance(at, datetime) else str(at),
+            reason=str((event.get("params_input") or {}).get(REASON) or ""),
+        )
+        kept = record(self._registry(), answer, name=name, version=version, promote=self.promote)
+        self.log.info("%s version %s was %s by %s", name, version, kept["approval"], answer.by)
+        context["ti"].xcom_push(key="approval", value=kept)
 
     def _registry(self) -> ModelRegistry:
         from airflow_ml_provider.hooks.mlflow import MlflowHook
         from airflow_ml_provider.mlflow_api.registry import ModelRegistry
 
         return ModelRegistry(MlflowHook(self.mlflow_conn_id).get_conn())
-
-
-def _told(registry: ModelRegistry, name: str, version: str) -> str:
-    from airflow_ml_provider.mlflow_api.registry import tags_of
-
-    found = registry.version(name, version)
-    tags = tags_of(found)
-    champion = registry.version_of_alias(name, "champion")
-    lines = [f"[{name} version {version}]({registry.client.model_url(name, version)})"]
-    if champion is None:
-        lines.append("There is no champion yet.")
-    else:
-        number = str(champion["version"])
-        lines.append(f"The champion is [version {number}]({registry.client.model_url(name, number)}).")
-    if gate := tags.get("airflow_ml.gate"):
-        lines += ["Its gates said:", "\n".join(f"- {reason}" for reason in gate.split("; "))]
-    if card := found.get("description"):
-        lines.append(card[:CARD_LIMIT])
-    return "\n\n".join(lines)

@@ -10,14 +10,12 @@ from airflow.sdk import Asset, AssetAlias
 
 from airflow_ml_provider.decisions.limits import require_known
 from airflow_ml_provider.errors import StageConfigurationError
-from airflow_ml_provider.kinds.monitor import MonitorStage
+from airflow_ml_provider.kinds.monitor import DEFAULT_LIMITS, MonitorStage, drift_asset_of
 from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.operators.evaluate import TASKS
 from airflow_ml_provider.operators.stage import StageOperator
 
 ENGINES = ("auto", "evidently", "light")
-DEFAULT_LIMITS: Mapping[str, str] = {"drifted_share": "< 0.5"}
-_ALARMS = "_alarms"
 
 
 def drift_asset(pipeline: str, stage: str) -> Asset:
@@ -27,7 +25,8 @@ def drift_asset(pipeline: str, stage: str) -> Asset:
         pipeline: The DAG of the stage.
         stage: The stage, a task of kind ``monitor``.
     """
-    return Asset(name=f"{pipeline}.{stage}", uri=f"x-airflow-ml://{pipeline}/{stage}/drift")
+    name, uri = drift_asset_of(pipeline, stage)
+    return Asset(name=name, uri=uri)
 
 
 class MonitorOperator(StageOperator):

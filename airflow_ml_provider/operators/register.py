@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from airflow_ml_provider.errors import StageConfigurationError
-from airflow_ml_provider.kinds.register import RegisterStage
+from airflow_ml_provider.kinds.register import RegisterStage, register_inputs
 from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.operators.links import MlflowRunLink, ModelVersionLink
 from airflow_ml_provider.operators.stage import StageOperator
@@ -46,7 +46,7 @@ class RegisterOperator(StageOperator):
         loader: str = "",
         **kwargs: Any,
     ) -> None:
-        super().__init__(inputs={"model": model, **({} if card is None else {"card": card})}, **kwargs)
+        super().__init__(inputs=register_inputs(model=model, card=card), **kwargs)
         self.model = model
         self.model_name = model_name
         self.gates = gates

@@ -12,7 +12,7 @@ from airflow_ml_provider.errors import StageConfigurationError, settings_of
 from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.operators.links import EndpointLink, MlflowRunLink
 from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.serving.serve_stage import ServeStage
+from airflow_ml_provider.serving.serve_stage import DEFAULT_GUARD, ServeStage
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 TARGETS = ("deployment", "kserve", "local")
 ENDPOINT_TAG = "airflow_ml.endpoint"
 """The tag of a version that says where it serves."""
-DEFAULT_GUARD: Mapping[str, str] = {"error_rate": "< 0.01"}
 CHECK_RESOURCES: Mapping[str, str] = {"cpu": "100m", "memory": "512Mi"}
 _ENDPOINT = re.compile(r"[a-z]([a-z0-9-]{0,43}[a-z0-9])?")
 _AUTOSCALE = {"max", "cpu"}

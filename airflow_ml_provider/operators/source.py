@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import Asset
 
-from airflow_ml_provider.decisions.data.settling import Quiet, Settling
+from airflow_ml_provider.decisions.data.settling import Settling, settling_of
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.kinds.source import SourceStage
 from airflow_ml_provider.kinds.stage import Stage
@@ -77,8 +77,3 @@ class SourceOperator(StageOperator):
             and task.task_type == self.task_type
         ]
         return {**super().stage_settings(context), "rivals": rivals}
-
-
-def settling_of(settle: timedelta | Settling) -> Settling:
-    """Return a rule; a time alone is a quiet period."""
-    return Quiet(settle.total_seconds()) if isinstance(settle, timedelta) else settle

@@ -35,6 +35,8 @@ class LocalRunner:
 
     Args:
         log: Where the stage's lines go.
+        variables: Environment variables that the process gets next to those of this one.
+        listener: Is called with each line too.
 
     Attributes:
         listeners: Are called with each line too; for a process that shows what its stages do, such as that of
@@ -43,8 +45,16 @@ class LocalRunner:
 
     listeners: ClassVar[list[Callable[[str], None]]] = []
 
-    def __init__(self, log: Any | Logger) -> None:
+    def __init__(
+        self,
+        log: Any | Logger,
+        *,
+        variables: Mapping[str, str] | None = None,
+        listener: Callable[[str], None] | None = None,
+    ) -> None:
         self._log = log
+        self._variables = variables or {}
+        self._listeners = [*self.listeners, *([listener] if listener else [])]
         self._process: subprocess.Popen[str] | None = None
         self._prepared: tuple[StageRequest, Mapping[str, str]] | None = None
         self._stopped = False
@@ -109,7 +119,9 @@ class LocalRunner:
             StoreUnavailableError: The result could not be read.
         """
         read_end, write_end = os.pipe()
-        environment = child_environment(os.environ, request=request, secrets=secrets, lifeline=read_end)
+        environment = child_environment(
+            {**os.environ, **self._variables}, request=request, secrets=secrets, lifeline=read_end
+        )
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "airflow_ml_provider.runtime"],
@@ -173,7 +185,7 @@ class LocalRunner:
             text = line.rstrip("\r\n")
             self.tail.append(text)
             self._log.info("%s", text)
-            for listener in self.listeners:
+            for listener in self._listeners:
                 listener(text)
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator
 
-from airflow_ml_provider.decisions.data.settling import Settling
+from airflow_ml_provider.decisions.data.settling import Settling, settling_of
 from airflow_ml_provider.exceptions import raised_as_airflow
-from airflow_ml_provider.operators.source import DEFAULT_SETTLE, settling_of
+from airflow_ml_provider.operators.source import DEFAULT_SETTLE
 from airflow_ml_provider.sources.origins import Files, Origin, described, is_partitioned
 
 if TYPE_CHECKING:

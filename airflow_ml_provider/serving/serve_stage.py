@@ -26,6 +26,7 @@ ENDPOINT_URL = "endpoint_url"
 """The key of the output that holds the endpoint's address."""
 ENDPOINT_TAG = "airflow_ml.endpoint"
 """The tag of a version that says where it serves."""
+DEFAULT_GUARD: Mapping[str, str] = {"error_rate": "< 0.01"}
 _ENDPOINT = re.compile(r"[a-z]([a-z0-9-]{0,43}[a-z0-9])?")
 
 
@@ -39,6 +40,7 @@ class ServeStage(Stage):
 
     kind: ClassVar[str] = "serve"
     body: ClassVar[str | None] = "serve"
+    template_fields: ClassVar[Sequence[str]] = (*Stage.template_fields, "endpoint", "gates", "model", "server")
     never_reused: ClassVar[str] = "what serves is looked at each time"
     default_outputs: ClassVar[Mapping[str, str]] = {"smoke": "report"}
 
@@ -58,6 +60,17 @@ class ServeStage(Stage):
     port: int = 8088
     gates: Sequence[Any] = ()
     pods: PodSettings | None = None
+
+    @classmethod
+    def completed(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an operator's arguments with the defaults of the kind, and inputs by name."""
+        guard, example = arguments.get("guard"), arguments.get("example")
+        given = {
+            **arguments,
+            "guard": dict(DEFAULT_GUARD if guard is None else guard),
+            "inputs": {} if example is None else {"example": example},
+        }
+        return super().completed(given)
 
     @property
     def body_calls_code(self) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow_ml_provider.dag_factory.local_run import LocalRun, LocalRunRequest, RunEvent, StageEvent
+from airflow_ml_provider.local.events import LocalRunRequest, RunEvent, StageEvent
+from airflow_ml_provider.local.pipeline_run import LocalRun
 
 
 class PipelineRunError(AssertionError):
@@ -60,7 +61,7 @@ def run_pipeline(
             ``{"stages": {"train": {"params": {"depth": 2}}}}``.
         environment: Whose changes to take.
         stages: Run these alone, on what the last run in the same ``home`` left.
-        home: The folder for Airflow's database and the artifacts. Runs that share it begin faster.
+        home: The folder for artifacts and results of earlier runs; a new one by default.
         check: Raise when the run did not succeed.
 
     Raises:

@@ -35,7 +35,8 @@ class Entry:
 
 def store_uri(store: str | None, *, in_airflow: bool) -> str:
     """Return the store that a command is about: a given one, Airflow's, or that of runs on this machine."""
-    from airflow_ml_provider.dag_factory.local_run import FOLDER, local_environment
+    from airflow_ml_provider.dag_factory.airflow_run import local_environment
+    from airflow_ml_provider.local.events import FOLDER
 
     if not (store or in_airflow):
         os.environ |= local_environment(Path.cwd() / FOLDER)

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from airflow_ml_provider.cli.pipelines.files import fail
 from airflow_ml_provider.configuration import ml_settings
-from airflow_ml_provider.dag_factory.local_run import FOLDER
 from airflow_ml_provider.decisions.serving.rollout import Serving
+from airflow_ml_provider.local.events import FOLDER
 from airflow_ml_provider.serving.local_target import LocalTarget, ServerCommand
 from airflow_ml_provider.settings import ENDPOINTS
 

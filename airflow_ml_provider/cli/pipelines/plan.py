@@ -68,7 +68,8 @@ def print_plan(loaded: LoadedPipeline, *, as_json: bool, in_airflow: bool) -> No
 
 def _forecast(loaded: LoadedPipeline, *, in_airflow: bool) -> dict[str, StageForecast]:
     # Airflow is imported for this alone.
-    from airflow_ml_provider.dag_factory.local_run import FOLDER, local_environment
+    from airflow_ml_provider.dag_factory.airflow_run import local_environment
+    from airflow_ml_provider.local.events import FOLDER
 
     if not in_airflow:
         os.environ |= local_environment(Path.cwd() / FOLDER)
@@ -78,7 +79,7 @@ def _forecast(loaded: LoadedPipeline, *, in_airflow: bool) -> dict[str, StageFor
 
     spec = loaded.spec
     if not in_airflow:
-        from airflow_ml_provider.dag_factory.local_process import as_local
+        from airflow_ml_provider.local.preparation import as_local
 
         spec = as_local(spec, left_out=spec.stages)
     try:

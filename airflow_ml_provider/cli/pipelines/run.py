@@ -4,65 +4,48 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
 from airflow_ml_provider.cli.pipelines.files import USAGE, load_one
-from airflow_ml_provider.cli.pipelines.params import patch_of
-from airflow_ml_provider.dag_factory.local_run import (
-    FOLDER,
-    LocalRun,
-    LocalRunRequest,
-    RunEvent,
-    StageEvent,
-    TrialEvent,
-)
+from airflow_ml_provider.local.events import Event, LocalRunRequest, RunEvent, StageEvent, TrialEvent
 from airflow_ml_provider.spec.documents.discovery import pipeline_name
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.dag_factory.airflow_run import AirflowRun
+    from airflow_ml_provider.local.pipeline_run import LocalRun
+    from airflow_ml_provider.local.task_run import Ask
 
 _COLOURS = {"success": "green", "failed": "red", "upstream_failed": "yellow", "running": "cyan"}
 _TAIL = 12
 
 
-def run(
-    file: Path,
-    *,
-    environment: str | None,
-    params: Sequence[str],
-    stages: Sequence[str],
-    begin: str | None,
-    reuse: bool,
-    as_json: bool,
-) -> int:
+def run(request: LocalRunRequest, *, in_airflow: bool, as_json: bool) -> int:
     """Run a pipeline and return the exit code: 0 when every stage succeeded, 1 when not, 2 when it could not begin.
 
     Raises:
         typer.Exit: The pipeline has mistakes, or a param is none.
     """
-    home = Path.cwd() / FOLDER
-    log = home / "logs" / f"{pipeline_name(file)}-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
-    load_one(file, environment=environment)
-    request = LocalRunRequest(
-        file=str(file.absolute()),
-        home=str(home),
-        environment=environment,
-        patch=patch_of(params),
-        stages=list(stages),
-        begin=begin,
-        reuse=reuse,
-    )
+    file = Path(request.file)
+    log = Path(request.home) / "logs" / f"{pipeline_name(file)}-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
+    load_one(file, environment=request.environment)
     screen = _Screen()
     console = Console(stderr=as_json, highlight=False, emoji=False)
-    with _shown(screen, console):
-        for event in LocalRun(request, log=log).events():
+    live = Live(screen, console=console, refresh_per_second=8) if console.is_terminal else None
+    run_here = _run_of(request, log=log, in_airflow=in_airflow, ask=_asking(console, live))
+    with live or nullcontext():
+        for event in run_here.events():
             screen.take(event)
             screen.tell(event, console)
     if screen.run.state == "refused":
@@ -73,6 +56,16 @@ def run(
     else:
         _end(screen, console, log)
     return 0 if screen.run.state == "success" else 1
+
+
+def _run_of(request: LocalRunRequest, *, log: Path, in_airflow: bool, ask: Ask | None) -> LocalRun | AirflowRun:
+    if not in_airflow:
+        from airflow_ml_provider.local.pipeline_run import LocalRun
+
+        return LocalRun(request, log=log, ask=ask)
+    from airflow_ml_provider.dag_factory.airflow_run import AirflowRun
+
+    return AirflowRun(request, log=log)
 
 
 class _Screen:
@@ -86,7 +79,7 @@ class _Screen:
         self.seconds: dict[str, float] = {}
         self._started = time.monotonic()
 
-    def take(self, event: StageEvent | TrialEvent | RunEvent) -> None:
+    def take(self, event: Event) -> None:
         now = time.monotonic()
         if isinstance(event, TrialEvent):
             return
@@ -102,19 +95,21 @@ class _Screen:
         elif event.stage in self.began:
             self.seconds[event.stage] = now - self.began[event.stage]
 
-    def tell(self, event: StageEvent | TrialEvent | RunEvent, console: Console) -> None:
+    def tell(self, event: Event, console: Console) -> None:
         if isinstance(event, TrialEvent):
             console.print(f"  {event.trial}", markup=False, soft_wrap=True)
         if console.is_terminal:
             return
-        if isinstance(event, StageEvent) and event.state != "running":
+        if isinstance(event, StageEvent) and event.state == "running":
+            console.print(f"{event.stage}: running", markup=False)
+        elif isinstance(event, StageEvent):
             spent = f" in {self.seconds[event.stage]:.1f} s" if event.stage in self.seconds else ""
             console.print(f"{event.stage}: {event.state}{spent} {_found(event)}".rstrip(), markup=False, soft_wrap=True)
 
     def __rich__(self) -> Table:
         table = Table("stage", "state", "seconds", "metrics", box=None, pad_edge=False)
         if not self.events:
-            table.add_row("", f"starting Airflow for this run, {time.monotonic() - self._started:.0f} s", "", "")
+            table.add_row("", f"starting, {time.monotonic() - self._started:.0f} s", "", "")
         for name, event in self.events.items():
             spent = self.seconds.get(name)
             if spent is None and name in self.began:
@@ -141,13 +136,20 @@ class _Screen:
         }
 
 
-@contextmanager
-def _shown(screen: _Screen, console: Console) -> Iterator[None]:
-    if not console.is_terminal:
-        yield
-        return
-    with Live(screen, console=console, refresh_per_second=8):
-        yield
+def _asking(console: Console, live: Live | None) -> Ask | None:
+    """Return what asks a person at the terminal, ``None`` when nobody is there."""
+    if live is None or not sys.stdin.isatty():
+        return None
+
+    def ask(stage: str, question: str, about: str) -> bool:
+        live.stop()
+        try:
+            console.print(Markdown(about))
+            return typer.confirm(f"{stage}: {question}")
+        finally:
+            live.start(refresh=True)
+
+    return ask
 
 
 def _end(screen: _Screen, console: Console, log: Path) -> None:

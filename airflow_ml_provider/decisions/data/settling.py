@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from airflow_ml_provider.protocol.manifest import NONSENSE_SECONDS, NUMBER, SourceObject
 
@@ -102,3 +103,8 @@ class Settlement:
             return True
         self.again_at = ready if self.again_at is None else min(self.again_at, ready)
         return False
+
+
+def settling_of(settle: timedelta | Settling) -> Settling:
+    """Return a rule; a time alone is a quiet period."""
+    return Quiet(settle.total_seconds()) if isinstance(settle, timedelta) else settle

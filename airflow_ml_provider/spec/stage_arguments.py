@@ -3,53 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.sdk import BaseOperator, XComArg
 from pydantic import BaseModel
 
 from airflow_ml_provider.decisions.models.gate_rules import CHAMPION
 from airflow_ml_provider.spec.params import Params
-from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
+from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.registration import champion_of, gates_before, promoted_later
 from airflow_ml_provider.spec.stages import CodeStageSpec
-
-if TYPE_CHECKING:
-    from airflow_ml_provider.spec.pod import PodSpec
 
 
 def stage_arguments(
     spec: PipelineSpec,
     name: str,
     *,
-    built: Mapping[str, BaseOperator],
+    output: Callable[[Reference], Any],
     results: Mapping[str, Mapping[str, Any]],
     base_folder: str,
 ) -> dict[str, Any]:
-    """Return the constructor's arguments of one stage.
+    """Return the arguments of one stage: those of its operator, without what describes its pod.
 
     Args:
         spec: The pipeline.
         name: The stage.
-        built: The operators of the stages before it.
+        output: Returns what stands for an output of another stage.
         results: What stages that do not run put out.
         base_folder: Where relative paths start.
     """
-
-    def output(reference: Reference) -> Any:
-        if reference.stage == SOURCES:
-            return XComArg(built[str(reference)], key="data")
-        if reference.stage in results:
-            return results[reference.stage][reference.output]
-        return XComArg(built[reference.stage], key=reference.output)
-
     stage = spec.stages[name]
     if stage.in_airflow:
         return _in_airflow(spec, name, output)
-    pod = stage.pod.over(spec.pod) if stage.pod and spec.pod else stage.pod or spec.pod
     arguments: dict[str, Any] = {
-        **shared_arguments(spec, name, pod=pod, base_folder=base_folder),
+        **shared_arguments(spec, name, base_folder=base_folder),
         "runner": stage.runner or spec.runner,
         "retries": spec.retries if stage.retries is None else stage.retries,
         "retry_delay": spec.retry_delay if stage.retry_delay is None else stage.retry_delay,
@@ -107,9 +94,9 @@ def _in_airflow(spec: PipelineSpec, name: str, output: Callable[[Reference], Any
     }
 
 
-def shared_arguments(spec: PipelineSpec, task_id: str, *, pod: PodSpec | None, base_folder: str) -> dict[str, Any]:
+def shared_arguments(spec: PipelineSpec, task_id: str, *, base_folder: str) -> dict[str, Any]:
     """Return what tasks take from their pipeline."""
-    arguments: dict[str, Any] = {
+    return {
         "task_id": task_id,
         "base_folder": base_folder,
         "store": spec.store,
@@ -119,12 +106,6 @@ def shared_arguments(spec: PipelineSpec, task_id: str, *, pod: PodSpec | None, b
         "retries": spec.retries,
         "retry_delay": spec.retry_delay,
     }
-    if pod is not None:
-        # Most pipelines say nothing of pods, and their parse loads nothing of it.
-        from airflow_ml_provider.dag_factory.pod_arguments import pod_arguments
-
-        arguments |= pod_arguments(pod, base_folder=base_folder)
-    return arguments
 
 
 def _with_outputs(value: Any, output: Callable[[Reference], Any]) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from airflow_ml_provider.dag_factory.stage_arguments import shared_arguments
 from airflow_ml_provider.decisions.data.settling import Marked, Settling, Unchanged
 from airflow_ml_provider.sources.origins import AssetEvents, Files, ModelVersions, Origin, SqlRows
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.sources import SourceSpec
+from airflow_ml_provider.spec.stage_arguments import shared_arguments
 
 
 def source_arguments(spec: PipelineSpec, name: str, *, base_folder: str) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def source_arguments(spec: PipelineSpec, name: str, *, base_folder: str) -> dict
     """
     source = spec.sources[name]
     arguments: dict[str, Any] = {
-        **shared_arguments(spec, name, pod=spec.pod, base_folder=base_folder),
+        **shared_arguments(spec, name, base_folder=base_folder),
         "source": name,
         "of": origin_of(source),
         "settle": settle_of(source),

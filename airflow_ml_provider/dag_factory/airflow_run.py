@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-FOLDER = ".airflow-ml"
+from airflow_ml_provider.local.events import Event, LocalRunRequest, RunEvent, StageEvent, TrialEvent
+
 REQUEST_VARIABLE = "AIRFLOW_ML_LOCAL_RUN"
 _TAIL = 5
 
@@ -24,87 +24,13 @@ _TAIL = 5
 _IGNORED = "dags\nartifacts\nairflow\nwork-\n"
 
 _LOADER = """\
-from airflow_ml_provider.dag_factory.local_process import requested_dags
+from airflow_ml_provider.dag_factory.airflow_process import requested_dags
 
 globals().update(requested_dags())
 """
 
 
-@dataclass(frozen=True)
-class LocalRunRequest:
-    """What is to run.
-
-    Attributes:
-        file: The pipeline's file.
-        home: The folder for Airflow's database, artifacts, logs and results of earlier runs.
-        environment: Whose changes to take.
-        patch: A JSON Merge Patch over the pipeline (``{"stages": {"train": {"params": {"depth": 3}}}}``).
-        stages: Run these alone; what others put out is taken from the last run.
-        begin: Run this stage and all that follows it.
-        reuse: Whether stages whose cache is on take earlier results.
-        events: The file descriptor that events go to.
-        lifeline: The file descriptor that reads nothing while the caller lives.
-    """
-
-    file: str
-    home: str
-    environment: str | None = None
-    patch: Mapping[str, Any] = field(default_factory=dict)
-    stages: Sequence[str] = ()
-    begin: str | None = None
-    reuse: bool = True
-    events: int = -1
-    lifeline: int = -1
-
-
-@dataclass(frozen=True)
-class StageEvent:
-    """What became of a stage.
-
-    Attributes:
-        stage: Its name.
-        state: ``running``, ``success``, ``failed``, ``skipped``, ``upstream_failed``.
-        metrics: The metrics that it returned.
-        outputs: Its outputs as references, by name.
-        message: Why it failed.
-        cache: Where its result was taken from, or why it ran; empty when its cache is off.
-    """
-
-    stage: str
-    state: str
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    message: str = ""
-    cache: str = ""
-
-
-@dataclass(frozen=True)
-class TrialEvent:
-    """A trial of a stage that ended.
-
-    Attributes:
-        trial: What became of it, and the best so far, in one line.
-    """
-
-    trial: str
-
-
-@dataclass(frozen=True)
-class RunEvent:
-    """What became of the run.
-
-    Attributes:
-        state: ``starting``, ``running``, ``success``, ``failed``, or ``refused`` when it did not begin.
-        stages: The stages that run, in their order.
-        message: Why it was refused; what a person should know.
-    """
-
-    state: str
-    stages: Sequence[str] = ()
-    message: str = ""
-
-
-class LocalRun:
+class AirflowRun:
     """One run in a child process, which ends with this one.
 
     Args:
@@ -117,7 +43,7 @@ class LocalRun:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    def events(self) -> Iterator[StageEvent | TrialEvent | RunEvent]:
+    def events(self) -> Iterator[Event]:
         """Run, and return what happens as it happens; the last event is a ``RunEvent``."""
         home = Path(self._request.home)
         (home / "dags").mkdir(parents=True, exist_ok=True)
@@ -140,7 +66,7 @@ class LocalRun:
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
                     # Without the current folder on the path, whose files may be called like modules of Python.
-                    [sys.executable, "-P", "-m", "airflow_ml_provider.dag_factory.local_process"],
+                    [sys.executable, "-P", "-m", "airflow_ml_provider.dag_factory.airflow_process"],
                     env={
                         **os.environ,
                         **local_environment(home),
@@ -187,7 +113,7 @@ class LocalRun:
                 return
 
 
-def _read(line: str) -> StageEvent | TrialEvent | RunEvent:
+def _read(line: str) -> Event:
     event = json.loads(line)
     if "trial" in event:
         return TrialEvent(**event)

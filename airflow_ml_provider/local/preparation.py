@@ -1,0 +1,169 @@
+"""What a local run is to do: its pipeline as it can run here, and what earlier runs left of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow_ml_provider.decisions.models.gate_rules import CHAMPION
+from airflow_ml_provider.local.connections import variable_of
+from airflow_ml_provider.local.events import LocalRunRequest, RefusedError
+from airflow_ml_provider.local.results import LocalResults
+from airflow_ml_provider.settings import MlSettings
+from airflow_ml_provider.spec.checks.problems import did_you_mean
+from airflow_ml_provider.spec.documents.load import load
+from airflow_ml_provider.spec.order import downstream, in_order
+from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.registration import gates_before
+from airflow_ml_provider.spec.stages import StageSpec
+
+_NEEDS_MLFLOW = {
+    "register": "registers a model",
+    "serve": "serves one",
+    "batch_predict": "predicts with a registered one",
+}
+
+
+def requested_spec(request: LocalRunRequest) -> PipelineSpec:
+    """Return the pipeline with what the request changes.
+
+    Raises:
+        RefusedError: The pipeline has no such param.
+        SpecError: It has mistakes.
+    """
+    given = request.patch.get("params")
+    if isinstance(given, dict):
+        known = load(Path(request.file), environment=request.environment).spec.params
+        for name in given:
+            if name not in known:
+                raise RefusedError(
+                    f"the pipeline has no param {name!r}; it has {', '.join(known) or 'none'}"
+                    f"{did_you_mean(name, known)} (a stage's own are STAGE.{name})"
+                )
+    return load(Path(request.file), environment=request.environment, patch=request.patch).spec
+
+
+def as_local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
+    """Return the pipeline as it can run here: in processes, without retries, its artifacts below the current folder.
+
+    It is untracked where MLflow is not known.
+
+    Args:
+        spec: The pipeline.
+        left_out: Stages that do not run.
+
+    Raises:
+        RefusedError: A stage that runs needs MLflow, and none is known.
+    """
+    here = {"runner": "local", "retries": 0}
+    stages = {name: stage.model_copy(update=here) for name, stage in spec.stages.items()}
+    changes: dict[str, Any] = {**here, "stages": stages, "schedule": None, "store": None}
+    if not is_tracked(spec):
+        needing = {name: _needs_mlflow(stage) for name, stage in spec.stages.items() if name not in left_out}
+        name = next((name for name, why in needing.items() if why), None)
+        if name is not None and spec.tracking is not None:
+            variable = variable_of(spec.tracking.connection)
+            raise RefusedError(
+                f"stage {name!r} {needing[name]}, and no MLflow is known here: set {variable}, such as "
+                f'{variable}=\'{{"conn_type": "mlflow", "host": "http://localhost:5000"}}\''
+            )
+        changes["tracking"] = None
+    return spec.model_copy(update=changes)
+
+
+def asks_a_person(spec: PipelineSpec, *, left_out: Collection[str]) -> list[str]:
+    """Return the stages that wait for a person's answer."""
+    return [name for name, stage in spec.stages.items() if stage.in_airflow and name not in left_out]
+
+
+def is_tracked(spec: PipelineSpec) -> bool:
+    """Whether the MLflow of a pipeline is known here."""
+    if spec.tracking is None:
+        return False
+    return variable_of(spec.tracking.connection) in os.environ or "AIRFLOW__SECRETS__BACKEND" in os.environ
+
+
+def notice(spec: PipelineSpec) -> str:
+    """Return what a person should know of the run before it begins, empty for nothing."""
+    if spec.tracking is None or is_tracked(spec):
+        return ""
+    return f"not tracked: no MLflow is known here (set {variable_of(spec.tracking.connection)})"
+
+
+def earlier_results(spec: PipelineSpec, request: LocalRunRequest) -> Mapping[str, Mapping[str, Any]]:
+    """Return what stages that are not to run put out in the last run, by stage.
+
+    Raises:
+        RefusedError: There is no such stage, or a stage that runs reads what no run left.
+    """
+    for name in (*request.stages, *([request.begin] if request.begin else []), *request.rejected):
+        if name not in spec.stages:
+            raise RefusedError(
+                f"there is no stage {name!r}; there are {', '.join(spec.stages)}{did_you_mean(name, spec.stages)}"
+            )
+    if sum(map(bool, (request.begin, request.stages, request.resume))) > 1:
+        raise RefusedError(
+            "--from runs a stage with all that follows it, --stage single ones, --resume what the last run did not "
+            "finish; give one of them"
+        )
+    kept = LocalResults(Path(request.home), spec.pipeline)
+    left_out = _left_out(spec, request, kept)
+    results = {name: kept.of(name) for name in left_out}
+    for name in in_order(spec):
+        if name in left_out:
+            continue
+        for reference in spec.stages[name].references().values():
+            if reference.stage in results and reference.output not in results[reference.stage]:
+                raise RefusedError(
+                    f"stage {name!r} reads {reference}, and no earlier run here left it: run stage "
+                    f"{reference.stage!r} first, or the whole pipeline"
+                )
+        if spec.stages[name].kind == "register":
+            for gate in gates_before(spec, name):
+                if gate in results and "gate" not in results[gate]:
+                    raise RefusedError(
+                        f"stage {name!r} needs the verdict of {gate!r}, and no earlier run here left it: run stage "
+                        f"{gate!r} first, or the whole pipeline"
+                    )
+    return results
+
+
+def local_settings(home: Path) -> MlSettings:
+    """Return the section ``[ml]`` of a local run: what the environment says, artifacts in the folder of local runs.
+
+    Args:
+        home: The folder of local runs.
+
+    Raises:
+        StageConfigurationError: A value is not one of those allowed.
+    """
+    store = os.environ.get("AIRFLOW__ML__STORE") or f"file://{home / 'artifacts'}"
+    return MlSettings.of(
+        lambda option: os.environ.get(f"AIRFLOW__ML__{option.upper()}"),
+        home=home / "airflow",
+        store=store,
+        runner="local",
+    )
+
+
+def _left_out(spec: PipelineSpec, request: LocalRunRequest, kept: LocalResults) -> list[str]:
+    if request.resume:
+        last = kept.last_run()
+        if last is None:
+            raise RefusedError("--resume goes on with the last run in this folder, and there is none of this pipeline")
+        wanted = {name for name in spec.stages if name not in last.succeeded}
+        if not wanted:
+            raise RefusedError(f"the last run, {last.run_id}, succeeded: there is nothing to go on with")
+    elif request.begin:
+        wanted = downstream(spec, request.begin)
+    else:
+        wanted = set(request.stages) or set(spec.stages)
+    return [name for name in in_order(spec) if name not in wanted]
+
+
+def _needs_mlflow(stage: StageSpec) -> str:
+    if stage.kind in _NEEDS_MLFLOW:
+        return _NEEDS_MLFLOW[stage.kind]
+    return "compares with the champion" if CHAMPION in getattr(stage, "gate", ()) else ""

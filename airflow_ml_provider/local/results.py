@@ -1,0 +1,70 @@
+"""What the stages of a pipeline put out in the last local run, so that one of them can run alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+_RUN = "_run"
+"""Not a stage's name, which begins with a letter."""
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """The last run of a pipeline in a folder.
+
+    Attributes:
+        run_id: Its id.
+        succeeded: The stages that succeeded.
+        notes: What stages that did not keep between tries, by stage and key.
+    """
+
+    run_id: str
+    succeeded: Sequence[str]
+    notes: Mapping[str, Mapping[str, Any]]
+
+
+class LocalResults:
+    """Results by stage, a file each.
+
+    Args:
+        home: The folder of local runs.
+        pipeline: The pipeline's name.
+    """
+
+    def __init__(self, home: Path, pipeline: str) -> None:
+        self._folder = home / "results" / pipeline
+
+    def keep(self, stage: str, result: Mapping[str, Any]) -> None:
+        """Keep the outputs and values of a stage, by name; a reader sees the old ones or the new ones."""
+        self._write(stage, dict(result))
+
+    def of(self, stage: str) -> dict[str, Any]:
+        """Return what a stage put out, empty when it never ran here."""
+        return self._read(stage) or {}
+
+    def keep_run(self, run: LastRun) -> None:
+        """Keep how far a run has come."""
+        self._write(_RUN, asdict(run))
+
+    def last_run(self) -> LastRun | None:
+        """Return how far the last run has come, ``None`` when there was none."""
+        found = self._read(_RUN)
+        return None if found is None else LastRun(**found)
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = self._folder / f".{name}.{os.getpid()}"
+        part.write_text(json.dumps(content), encoding="utf-8")
+        part.replace(self._folder / f"{name}.json")
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return found

@@ -1,0 +1,179 @@
+"""One task of a local run, from its rendered arguments to its end."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_ml_provider.attempts.identity import StageIdentity
+from airflow_ml_provider.attempts.run_context import Flow, RunContext, Stop
+from airflow_ml_provider.errors import StageKilledError, StageTimeoutError
+from airflow_ml_provider.execution.stage_execution import StageExecution
+from airflow_ml_provider.local.connections import EnvironmentConnections
+from airflow_ml_provider.local.tasks import LocalTask
+from airflow_ml_provider.local.templates import Templates
+from airflow_ml_provider.local.world import LoggedEvents, MemoryOutputs, MemoryState, NoRuns
+from airflow_ml_provider.runners.local_runner import LocalRunner
+from airflow_ml_provider.settings import MlSettings
+from airflow_ml_provider.spec.pipeline import SOURCES
+from airflow_ml_provider.spec.references import Reference
+
+Ask = Callable[[str, str, str], bool]
+"""Asks a person: the stage, the question, what there is to know; returns whether the answer is yes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalWorld:
+    """What the tasks of one run share.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        run_id: The run's id.
+        settings: The section ``[ml]``.
+        params: The run's params.
+        templates: Renders arguments.
+        environment: The variables of this process.
+        variables: Further ones that stages' processes get.
+        outputs: What tasks put out, by task.
+        ask: Asks a person.
+        listener: Gets each line of a stage.
+        tracked: Whether the run is tracked in MLflow.
+    """
+
+    pipeline: str
+    run_id: str
+    settings: MlSettings
+    params: Mapping[str, Any]
+    templates: Templates
+    environment: Mapping[str, str]
+    variables: Mapping[str, str]
+    ask: Ask
+    listener: Callable[[str], None]
+    tracked: bool
+    outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class LocalTaskRun:
+    """Runs one task.
+
+    Args:
+        task: The task.
+        world: What it shares with others of its run.
+        flow: What follows it.
+        log: Its log.
+        notes: What it kept in the run that this one goes on with.
+
+    Attributes:
+        outputs: What it put out.
+        state: What it keeps between tries.
+    """
+
+    def __init__(
+        self, task: LocalTask, world: LocalWorld, *, flow: Flow, log: Any, notes: Mapping[str, Any] | None
+    ) -> None:
+        self._task = task
+        self._world = world
+        self._flow = flow
+        self._log = log
+        self._stop = Stop()
+        self._timed_out = False
+        self.outputs = MemoryOutputs()
+        self.state = MemoryState(notes or {})
+        self._identity = StageIdentity(
+            store=world.settings.store,
+            pipeline=world.pipeline,
+            dag_run=world.run_id,
+            stage=task.name,
+            map_index=-1,
+            try_number=1 if notes is None else 2,
+        )
+
+    def stop(self) -> None:
+        """End the task."""
+        self._stop.request()
+
+    def run(self) -> None:
+        """Run the task to its end.
+
+        Raises:
+            StageSkippedError: There was nothing to do, or a person said no.
+            StageTimeoutError: It took longer than it may.
+            MlError: It failed.
+        """
+        timer = None
+        if self._task.timeout is not None:
+            timer = threading.Timer(self._task.timeout.total_seconds(), self._end_in_time)
+            timer.daemon = True
+            timer.start()
+        try:
+            self._run()
+        except StageKilledError as error:
+            if self._timed_out:
+                raise StageTimeoutError(f"it took longer than its timeout of {self._task.timeout}") from error
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _run(self) -> None:
+        world, kind = self._world, self._task.stage
+        run = RunContext(
+            identity=self._identity,
+            settings=world.settings,
+            log=self._log,
+            state=self.state,
+            outputs=self.outputs,
+            connections=EnvironmentConnections(world.environment),
+            events=LoggedEvents(self._log),
+            runs=NoRuns(),
+            flow=self._flow,
+            params=world.params,
+            closes_mlflow_runs=world.tracked,
+            stop=self._stop,
+        )
+        if kind is None:
+            self._ask(run)
+            return
+        rendered = {
+            name: world.templates.render(name, value, identity=self._identity, resolve=self._resolved)
+            if name in kind.template_fields
+            else value
+            for name, value in self._task.arguments.items()
+        }
+        runner = LocalRunner(self._log, variables=world.variables, listener=world.listener)
+        StageExecution(kind.from_rendered(rendered), run, runner).run()
+
+    def _ask(self, run: RunContext) -> None:
+        from airflow_ml_provider.errors import StageFailedError, StageSkippedError
+        from airflow_ml_provider.kinds.approval import Answer, question, record, version_to_approve, what_to_know
+        from airflow_ml_provider.mlflow_api.client import MlflowClient
+        from airflow_ml_provider.mlflow_api.registry import ModelRegistry
+
+        given = {name: self._resolved(value) for name, value in self._task.arguments.items()}
+        registry = ModelRegistry(MlflowClient(run.connections.mlflow(str(given["mlflow_conn_id"]))))
+        name, version = version_to_approve(given["model"], stage=self._task.name)
+        about = what_to_know(registry, name, version)
+        approved = self._world.ask(self._task.name, question(name, version), about)
+        now = dt.datetime.now(tz=dt.UTC).isoformat()
+        answer = Answer(approved=approved, by=getpass.getuser(), at=now)
+        kept = record(registry, answer, name=name, version=version, promote=given.get("promote", True))
+        self.outputs.push("approval", kept)
+        if approved:
+            return
+        message = f"{name} version {version} was rejected by {answer.by}"
+        raise (StageFailedError if given.get("on_reject") == "fail" else StageSkippedError)(message)
+
+    def _resolved(self, value: Any) -> Any:
+        if not isinstance(value, Reference):
+            return value
+        if value.stage == SOURCES:
+            return self._world.outputs[str(value)].get("data")
+        return self._world.outputs[value.stage].get(value.output)
+
+    def _end_in_time(self) -> None:
+        self._timed_out = True
+        self._stop.request()
