@@ -16,12 +16,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from airflow_ml_provider.local.events import Event, LocalRunRequest, RunEvent, StageEvent, TrialEvent
+from airflow_ml_provider.local.home import prepared_home
 
 REQUEST_VARIABLE = "AIRFLOW_ML_LOCAL_RUN"
 _TAIL = 5
-
-# Each is a pattern of both syntaxes that Airflow knows, glob and regexp.
-_IGNORED = "dags\nartifacts\nairflow\nwork-\n"
 
 _LOADER = """\
 from airflow_ml_provider.dag_factory.airflow_process import requested_dags
@@ -45,12 +43,8 @@ class AirflowRun:
 
     def events(self) -> Iterator[Event]:
         """Run, and return what happens as it happens; the last event is a ``RunEvent``."""
-        home = Path(self._request.home)
-        (home / "dags").mkdir(parents=True, exist_ok=True)
-        # Where the pipeline lies in Airflow's own DAGs folder, the loader of this run is none of its files.
-        ignored = home / ".airflowignore"
-        if not ignored.is_file():
-            ignored.write_text(_IGNORED)
+        home = prepared_home(self._request.home)
+        (home / "dags").mkdir(exist_ok=True)
         if not (home / "dags" / "load.py").is_file():
             part = home / "dags" / f".load.{os.getpid()}"
             part.write_text(_LOADER)

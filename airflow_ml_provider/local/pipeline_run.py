@@ -28,6 +28,7 @@ from airflow_ml_provider.local.events import (
     TrialEvent,
 )
 from airflow_ml_provider.local.flow import StageFlow
+from airflow_ml_provider.local.home import prepared_home
 from airflow_ml_provider.local.preparation import (
     as_local,
     asks_a_person,
@@ -89,7 +90,7 @@ class LocalRun:
         except (SpecError, RefusedError, StageConfigurationError) as error:
             yield RunEvent("refused", message=str(error))
             return
-        home.mkdir(parents=True, exist_ok=True)
+        prepared_home(request.home)
         # What stages keep while they work goes with the run, however it ends.
         work = Path(tempfile.mkdtemp(prefix="work-", dir=home))
         happened: SimpleQueue[Event] = SimpleQueue()

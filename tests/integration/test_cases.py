@@ -66,6 +66,7 @@ def test_a_run_in_airflows_own_folder_leaves_no_file_that_airflow_loads(case, sy
     from airflow._shared.module_loading.file_discovery import find_path_from_directory
 
     run = case("param_override", "param_drops_tuned")
+    run("--stage", "ingest", "--airflow")
     run("--stage", "ingest")
     assert (run.folder / ".airflow-ml" / "dags" / "load.py").is_file()
     found = find_path_from_directory(str(run.folder), ".airflowignore", syntax)

@@ -85,5 +85,5 @@ def test_what_travels_is_the_package_alone(environment):
     done = subprocess.run([sys.executable, "-c", PACKED], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == (
         "airflow_ml_row_count.body:run ['airflow_ml_row_count/__init__.py', 'airflow_ml_row_count/body.py', "
-        "'airflow_ml_row_count/operator.py', 'airflow_ml_row_count/spec.py']"
+        "'airflow_ml_row_count/operator.py', 'airflow_ml_row_count/spec.py', 'airflow_ml_row_count/stage.py']"
     )

@@ -160,7 +160,7 @@ def promote(target, model, version, *, end_before=0, refuse_at=None, steps=(50, 
             raise RuntimeError(f"the guard does not hold at {percent}")
 
     # The alias and what is written beside it are steps of their own.
-    registry.hook.call = counting.step(registry.hook.call) if end_before else registry.hook.call
+    registry.client.call = counting.step(registry.client.call) if end_before else registry.client.call
     promotion = Promotion(
         target,
         canary=Canary(steps, replicas=1, ready_seconds=60),
