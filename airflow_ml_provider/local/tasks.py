@@ -44,7 +44,11 @@ class LocalTask:
 
 
 def local_tasks(
-    spec: PipelineSpec, *, base_folder: Path, results: Mapping[str, Mapping[str, Any]]
+    spec: PipelineSpec,
+    *,
+    base_folder: Path,
+    results: Mapping[str, Mapping[str, Any]],
+    to_run: bool = True,
 ) -> dict[str, LocalTask]:
     """Return the tasks of a run by name, in its order.
 
@@ -52,6 +56,7 @@ def local_tasks(
         spec: The pipeline as it runs here.
         base_folder: Where its relative paths start.
         results: What stages that do not run put out.
+        to_run: Whether they are to run; without, what needs Airflow is no obstacle, and sources are left out.
 
     Raises:
         RefusedError: A source or a kind needs Airflow.
@@ -62,12 +67,12 @@ def local_tasks(
 
     runs = [name for name in in_order(spec) if name not in results]
     first = [name for name in runs if spec.reads_sources(name) or not spec.upstream(name)]
-    tasks = _sources(spec, base_folder) if first else {}
+    tasks = _sources(spec, base_folder) if first and to_run else {}
     sources = tuple(tasks)
     for name in runs:
         stage = spec.stages[name]
         kind = None if stage.in_airflow else stage_class(stage.kind)
-        if kind is None and not stage.in_airflow:
+        if kind is None and not stage.in_airflow and to_run:
             raise RefusedError(
                 f"stage {name!r}: only the operator of kind {stage.kind!r} knows what it does: run with --airflow"
             )

@@ -24,16 +24,22 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+class TemplateFailedError(StageConfigurationError):
+    """A template asks for what is not there, or not without Airflow."""
+
+
 class Templates:
     """Renders the fields of the stages of one run.
 
     Args:
         params: The run's params.
-        logical_date: The run's date, in UTC.
+        logical_date: The run's date, in UTC; ``None`` where there is no run yet, and nothing of it is known.
         environment: Where variables and connections stand.
     """
 
-    def __init__(self, *, params: Mapping[str, Any], logical_date: dt.datetime, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, *, params: Mapping[str, Any], logical_date: dt.datetime | None, environment: Mapping[str, str]
+    ) -> None:
         self._params = params
         self._logical_date = logical_date
         self._environment = environment
@@ -48,7 +54,8 @@ class Templates:
             resolve: Makes of something that stands for another stage's output that output, which is no template.
 
         Raises:
-            StageConfigurationError: A template asks for what is not there, or not without Airflow.
+            TemplateFailedError: A template asks for what is not there, or not without Airflow.
+            StageConfigurationError: A template asks for what no template may have.
         """
         if not _has_template(value):
             return _each(value, resolve)
@@ -65,7 +72,7 @@ class Templates:
         except SecurityError as error:
             raise StageConfigurationError(f"stage {identity.stage!r}: {name}: {error}") from error
         except (TemplateError, AttributeError, KeyError, TypeError) as error:
-            raise StageConfigurationError(
+            raise TemplateFailedError(
                 f"stage {identity.stage!r}: a template in {name} cannot be rendered here: {error}; correct it, or, if "
                 f"it asks for what only Airflow knows, run with --airflow"
             ) from error
@@ -89,11 +96,6 @@ class Templates:
         return made
 
     def _variables(self, identity: StageIdentity) -> Mapping[str, Any]:
-        # Dates have pendulum's methods in Airflow; it takes a moment to import.
-        import pendulum
-
-        date = pendulum.instance(self._logical_date)
-        day, moment = date.strftime("%Y-%m-%d"), date.isoformat()
         instance = SimpleNamespace(
             dag_id=identity.pipeline,
             task_id=identity.stage,
@@ -101,13 +103,23 @@ class Templates:
             map_index=identity.map_index,
             try_number=identity.try_number,
         )
-        return {
+        known = {
             "params": self._params,
-            "run_id": identity.dag_run,
             "ti": instance,
             "task_instance": instance,
             "task": SimpleNamespace(task_id=identity.stage),
             "dag": SimpleNamespace(dag_id=identity.pipeline),
+        }
+        return known if self._logical_date is None else {**known, **self._of_a_run(identity, self._logical_date)}
+
+    def _of_a_run(self, identity: StageIdentity, logical_date: dt.datetime) -> Mapping[str, Any]:
+        # Dates have pendulum's methods in Airflow; it takes a moment to import.
+        import pendulum
+
+        date = pendulum.instance(logical_date)
+        day, moment = date.strftime("%Y-%m-%d"), date.isoformat()
+        return {
+            "run_id": identity.dag_run,
             "dag_run": SimpleNamespace(
                 dag_id=identity.pipeline, run_id=identity.dag_run, logical_date=date, conf={}, partition_key=None
             ),

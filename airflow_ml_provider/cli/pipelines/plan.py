@@ -12,6 +12,7 @@ import typer
 
 from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.cli.pipelines.files import fail
+from airflow_ml_provider.errors import MlError
 from airflow_ml_provider.spec.documents.load import LoadedPipeline
 from airflow_ml_provider.spec.kinds import BUILT_IN
 from airflow_ml_provider.spec.order import in_order
@@ -19,7 +20,7 @@ from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.stages import CodeStageSpec
 
 if TYPE_CHECKING:
-    from airflow_ml_provider.dag_factory.forecast import StageForecast
+    from airflow_ml_provider.reuse.forecast import StageForecast
 
 
 def plan(spec: PipelineSpec) -> list[dict[str, Any]]:
@@ -67,24 +68,19 @@ def print_plan(loaded: LoadedPipeline, *, as_json: bool, in_airflow: bool) -> No
 
 
 def _forecast(loaded: LoadedPipeline, *, in_airflow: bool) -> dict[str, StageForecast]:
-    # Airflow is imported for this alone.
-    from airflow_ml_provider.dag_factory.airflow_run import local_environment
-    from airflow_ml_provider.local.events import FOLDER
-
-    if not in_airflow:
-        os.environ |= local_environment(Path.cwd() / FOLDER)
-    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
-    from airflow_ml_provider.dag_factory.forecast import forecast
-    from airflow_ml_provider.errors import StageConfigurationError
-
-    spec = loaded.spec
-    if not in_airflow:
-        from airflow_ml_provider.local.preparation import as_local
-
-        spec = as_local(spec, left_out=spec.stages)
+    base_folder = Path(loaded.document.file).absolute().parent
     try:
-        return forecast(spec, base_folder=Path(loaded.document.file).absolute().parent)
-    except (StoreError, StageConfigurationError) as error:
+        if in_airflow:
+            # Airflow is imported for this alone.
+            os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
+            from airflow_ml_provider.dag_factory.forecast import forecast
+
+            return forecast(loaded.spec, base_folder=base_folder)
+        from airflow_ml_provider.local.events import FOLDER
+        from airflow_ml_provider.local.forecast import local_forecast
+
+        return local_forecast(loaded.spec, base_folder=base_folder, home=Path.cwd() / FOLDER)
+    except (StoreError, MlError) as error:
         fail(str(error))
 
 
