@@ -155,19 +155,22 @@ class LocalRunner:
         self._stopped = True
 
     def _exit_code(self, process: subprocess.Popen[str]) -> int:
-        # A wait without a deadline is one system call: SIGTERM that came just before it, or to another thread, would
-        # not be seen until the stage ends, since Python runs its handlers between its own steps.
+        ended = threading.Event()
+
+        def wait() -> None:
+            process.wait()
+            ended.set()
+
+        # In a thread of its own: SIGTERM is seen here between two looks, and the end at once.
+        threading.Thread(target=wait, daemon=True).start()
         since: float | None = None
-        while True:
+        while not ended.wait(LOOK_SECONDS):
             if self._stopped and since is None:
                 since = time.monotonic()
                 _signal_group(process.pid, signal.SIGTERM)
             if since is not None and time.monotonic() - since > GRACE_SECONDS:
                 _signal_group(process.pid, signal.SIGKILL)
-            try:
-                return process.wait(LOOK_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
+        return process.returncode
 
     def _end_group(self) -> None:
         process = self._process
