@@ -76,7 +76,8 @@ def schema() -> None:
     import json
 
     from airflow_ml_provider.cli.pipelines.files import fail
-    from airflow_ml_provider.spec.kinds import KindError, stage_models
+    from airflow_ml_provider.kind_registry import KindError
+    from airflow_ml_provider.spec.kinds import stage_models
     from airflow_ml_provider.spec.schema import json_schema
 
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.inputs import resolve_inputs
-from airflow_ml_provider.kinds.code import body_target, packed_built_in
+from airflow_ml_provider.kinds.code import packed_built_in
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.metrics import STRICT
@@ -39,7 +39,7 @@ def stage_request(stage: Stage, run: RunContext, *, store: ArtifactStore | None 
             f"stage {stage.task_id!r}: command has {odd[0]!r}, not a text: does a template in it give null?"
         )
     params, identity = stage.params, run.identity
-    body = body_target(stage.body) if stage.body and (stage.body_calls_code or not stage.runs_code) else None
+    body = stage.body if stage.body and (stage.body_calls_code or not stage.runs_code) else None
     every = stage.checkpoints
     try:
         request = StageRequest(

@@ -35,7 +35,7 @@ class Stage:
 
     kind: ClassVar[str] = "stage"
     body: ClassVar[str | None] = None
-    """The built-in body that runs in the stage, or another package's; ``None`` where code alone does."""
+    """The built-in body that runs in the stage, or another package's ``module:function``; ``None`` for code alone."""
     run_per_attempt: ClassVar[bool] = True
     """Whether each attempt has an MLflow run of its own."""
     template_fields: ClassVar[Sequence[str]] = ("code", "command", "hyperparameters", "inputs", "run")

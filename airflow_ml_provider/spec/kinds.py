@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from airflow_ml_provider.spec import stages
+from airflow_ml_provider.kind_registry import BUILT_IN, Kind, KindError, find_kind, installed, load_part
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.checks.problems import did_you_mean
 from airflow_ml_provider.spec.stages import StageSpec
-
-MODELS_GROUP = "airflow_ml_provider.stage_models"
-"""Entry points by which a package brings a kind: ``kind = "package.module:Model"``, a subclass of StageSpec."""
-
-BUILT_IN: Mapping[str, str] = {
-    "ingest": "IngestSpec",
-    "validate": "ValidateSpec",
-    "feature_engineering": "FeatureEngineeringSpec",
-    "train": "TrainSpec",
-    "tune": "TuneSpec",
-    "evaluate": "EvaluateSpec",
-    "register": "RegisterSpec",
-    "approve": "ApproveSpec",
-    "serve": "ServeSpec",
-    "batch_predict": "BatchPredictSpec",
-    "monitor": "MonitorSpec",
-    "container": "ContainerSpec",
-}
-"""The model of each built-in kind, by its name in ``spec.stages``."""
-
-
-class KindError(ValueError):
-    """A kind does not exist, or its package does not bring it properly. A retry does not help."""
 
 
 def kind_names() -> list[str]:
@@ -49,12 +25,9 @@ def stage_model(kind: object) -> type[StageSpec]:
     Raises:
         KindError: There is no such kind, or the package that brings it is broken.
     """
-    if isinstance(kind, str):
-        if kind in BUILT_IN:
-            return _built_in(kind)
-        found = installed().get(kind)
-        if found is not None:
-            return _load(found)
+    found = find_kind(kind) if isinstance(kind, str) else None
+    if found is not None:
+        return _model(str(kind), found)
     names = kind_names()
     hint = did_you_mean(kind, names) if isinstance(kind, str) else ""
     raise KindError(f"unknown kind {kind!r}; known are {', '.join(names)}{hint}")
@@ -66,35 +39,19 @@ def stage_models() -> dict[str, type[StageSpec]]:
     Raises:
         KindError: A package that brings a kind is broken.
     """
-    return {**built_in_models(), **{name: _load(found) for name, found in sorted(installed().items())}}
+    return {name: stage_model(name) for name in kind_names()}
 
 
 def built_in_models() -> dict[str, type[StageSpec]]:
     """Return the models of the built-in kinds."""
-    return {kind: _built_in(kind) for kind in BUILT_IN}
+    return {name: _model(name, kind) for name, kind in BUILT_IN.items()}
 
 
-def installed() -> dict[str, EntryPoint]:
-    """Return the kinds that other packages bring; a built-in kind cannot be replaced."""
-    return {found.name: found for found in entry_points(group=MODELS_GROUP) if found.name not in BUILT_IN}
-
-
-def _built_in(kind: str) -> type[StageSpec]:
-    found: type[StageSpec] = getattr(stages, BUILT_IN[kind])
-    return found
-
-
-def _load(found: EntryPoint) -> type[StageSpec]:
-    whose = f"kind {found.name!r} of package {found.dist.name if found.dist else '?'} ({found.value})"
-    try:
-        model = found.load()
-    except Exception as error:  # a module of another package may raise anything
-        raise KindError(f"{whose} cannot be loaded: {error}; update or remove the package") from error
-    if not (isinstance(model, type) and issubclass(model, StageSpec)):
-        raise KindError(f"{whose} is no subclass of airflow_ml_provider.spec.stages.StageSpec")
+def _model(name: str, kind: Kind) -> type[StageSpec]:
+    model: type[StageSpec] = load_part(name, kind.model, base=StageSpec)
     annotation = model.model_fields["kind"].annotation
-    if get_origin(annotation) is not Literal or found.name not in get_args(annotation):
-        raise KindError(f"{whose} lacks the field 'kind: Literal[{found.name!r}]'")
+    if get_origin(annotation) is not Literal or name not in get_args(annotation):
+        raise KindError(f"kind {name!r}: {kind.model} lacks the field 'kind: Literal[{name!r}]'")
     return model
 
 

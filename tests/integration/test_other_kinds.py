@@ -75,9 +75,11 @@ def test_its_body_travels_by_digest_and_runs(folder, environment):
 
 
 PACKED = """\
-from airflow_ml_provider.kinds.code import packed_body, body_target
+from airflow_ml_provider.kinds.code import packed_body
+from airflow_ml_provider.kinds.lookup import stage_class
 import zipfile, io
-print(body_target("row_count"), sorted(zipfile.ZipFile(io.BytesIO(packed_body("row_count"))).namelist()))
+body = stage_class("row_count").body
+print(body, sorted(zipfile.ZipFile(io.BytesIO(packed_body(body))).namelist()))
 """
 
 
@@ -85,5 +87,6 @@ def test_what_travels_is_the_package_alone(environment):
     done = subprocess.run([sys.executable, "-c", PACKED], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == (
         "airflow_ml_row_count.body:run ['airflow_ml_row_count/__init__.py', 'airflow_ml_row_count/body.py', "
-        "'airflow_ml_row_count/operator.py', 'airflow_ml_row_count/spec.py', 'airflow_ml_row_count/stage.py']"
+        "'airflow_ml_row_count/kind.py', 'airflow_ml_row_count/operator.py', 'airflow_ml_row_count/spec.py', "
+        "'airflow_ml_row_count/stage.py']"
     )

@@ -12,7 +12,7 @@ class RowCountStage(Stage):
     """Counts the rows of a dataset."""
 
     kind: ClassVar[str] = "row_count"
-    body: ClassVar[str | None] = "row_count"
+    body: ClassVar[str | None] = "airflow_ml_row_count.body:run"
     default_outputs: ClassVar[Mapping[str, str]] = {"counts": "report"}
 
     at_least: int = 1
