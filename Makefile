@@ -30,8 +30,8 @@ test: env lint ## Run linters, types, import contracts and the whole test suite
 	@$(PYTHON_IN_ENV) -m pytest --numprocesses 2
 
 .PHONY: unit
-unit: env ## Run the tests that start no server
-	@$(PYTHON_IN_ENV) -m pytest -m "not integration and not cluster and not browser"
+unit: env ## Run the tests that start neither servers nor processes of their own, in under a minute
+	@$(PYTHON_IN_ENV) -m pytest --numprocesses 2 tests/unit
 
 .PHONY: lint
 lint: env ## Run ruff, mypy and import-linter

@@ -31,23 +31,20 @@ from airflow_ml_provider.pod.compose import stage_container
 from airflow_ml_provider.pod.resources import give_memory
 from airflow_ml_provider.pod.worker_job import owned_by
 from airflow_ml_provider.protocol.request import StageRequest
-from airflow_ml_provider.protocol.result import StageResult
-from airflow_ml_provider.protocol.termination import digest_in_message, result_digest, result_in_message
 from airflow_ml_provider.runners.container_logs import ContainerLogs
 from airflow_ml_provider.runners.deferral import defer_for_room, defer_to_pod
 from airflow_ml_provider.runners.pod_callbacks import PodCallbacks
+from airflow_ml_provider.runners.pod_creation import create_patiently
 from airflow_ml_provider.runners.pod_follower import PodFollower
+from airflow_ml_provider.runners.pod_result import pod_result
 from airflow_ml_provider.runners.pod_settings import PodSettings
 from airflow_ml_provider.runners.pod_story import PodStory
-from airflow_ml_provider.runners.runner import Ended, ended_pod, read_result
+from airflow_ml_provider.runners.runner import Ended, ended_pod
 from airflow_ml_provider.runners.stage_pod import stage_pod
 
 if TYPE_CHECKING:
     from airflow_ml_provider.attempts.run_context import RunContext
     from airflow_ml_provider.kinds.stage import Stage
-
-QUOTA_SECONDS = 5.0
-"""How often a pod that a quota refused is asked for again."""
 
 
 class PodRunner:
@@ -114,7 +111,7 @@ class PodRunner:
         self._is_new, self._hand_over = True, None
         self._callbacks.made(self._pod)
         try:
-            created = pods.create(self._pod) if self._may_defer else self._create(pods, self._pod)
+            created = self._create(pods, self._pod)
         except ClusterCapacityError as error:
             if self._may_defer:
                 defer_for_room(self._settings, error, since=waiting_since or time.time(), note=note, log=self._run.log)
@@ -231,7 +228,7 @@ class PodRunner:
         outcome, state = seen
         if not logs.finish(state):
             self._run.log.warning("The end of the container's log did not come in time: lines may be missing")
-        result = self._result(state)
+        result = pod_result(state, attempt_uri=self._attempt_uri, log=self._run.log)
         if outcome is None:
             outcome = read_pod_outcome(state, result)
         if outcome.verdict != "success":
@@ -278,7 +275,7 @@ class PodRunner:
         self.follow(attempt)
         state = None if event["state"] is None else PodState(**event["state"])
         ended = event["gone"] or (state is not None and state.ended)
-        result = self._result(state)
+        result = pod_result(state, attempt_uri=self._attempt_uri, log=self._run.log)
         outcome = StageOutcome(**event["outcome"]) if event["outcome"] else read_pod_outcome(state, result)
         undecided = not ended and (event["timed_out"] or event["failure"])
         logs = self._logs(self._pods(attempt.pod), attempt.pod)
@@ -318,28 +315,9 @@ class PodRunner:
         create_job(self._settings.client(), owned_by(self._companion, self._pod, uid=uid))
 
     def _create(self, pods: Pods, pod: V1Pod) -> dict[str, Any]:
-        capacity, since, told = self._settings.capacity_timeout, time.monotonic(), False
-        while True:
-            try:
-                return pods.create(pod)
-            except ClusterCapacityError as error:
-                if capacity is not None and time.monotonic() - since > capacity.total_seconds():
-                    raise
-                if not told:
-                    self._run.log.warning("Waiting for room: %s", error)
-                    told = True
-            self._follower.rest(QUOTA_SECONDS)
-
-    def _result(self, state: PodState | None) -> StageResult | None:
-        message = "" if state is None else state.termination_message
-        carried = result_in_message(message)
-        if carried is not None:
-            return carried
-        result, digest = read_result(self._attempt_uri), digest_in_message(message)
-        if result is not None and digest not in (None, result_digest(result.to_json().encode())):
-            self._run.log.error("The result in %s is not the one that the stage wrote", self._attempt_uri)
-            return None
-        return result
+        if self._may_defer:
+            return pods.create(pod)
+        return create_patiently(pods, pod, settings=self._settings, rest=self._follower.rest, log=self._run.log)
 
     def _remove(self, identity: PodIdentity, *, succeeded: bool, ended: bool, active: bool = False) -> None:
         settings, log = self._settings, self._run.log

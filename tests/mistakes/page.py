@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.mistakes.cases import SECTIONS, Mistake, told
+from tests.mistakes.cases import SECTIONS
+from tests.mistakes.mistake import Mistake, told
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
 _BEGIN = """\

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from airflow_ml_provider.spec.schema import SCHEMA_FILE, json_schema
-from tests.mistakes.cases import GOOD, NAME, SECTIONS, told
+from tests.mistakes.cases import SECTIONS
+from tests.mistakes.mistake import GOOD, NAME, told
 from tests.mistakes.page import PAGE, page
 
 ROOT = Path(__file__).parents[2]

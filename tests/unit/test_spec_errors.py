@@ -8,7 +8,7 @@ import pytest
 from airflow_ml_provider.spec.checks.problems import SpecError
 from airflow_ml_provider.spec.documents.load import load_pipeline
 from airflow_ml_provider.spec.documents.yaml_source import read_yaml
-from tests.mistakes.cases import GOOD, SUITE
+from tests.mistakes.mistake import GOOD, SUITE
 
 
 @pytest.fixture

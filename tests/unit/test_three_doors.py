@@ -174,7 +174,7 @@ def test_template_fields_of_a_decorated_stage_are_in_order(world):
 
 
 def test_a_kind_that_does_not_exist_is_an_error():
-    with pytest.raises(StageConfigurationError, match="no installed package brings an operator for kind 'trian'"):
+    with pytest.raises(StageConfigurationError, match="no installed package brings the kind 'trian'"):
         task.ml_stage(kind="trian")(fit)
 
 

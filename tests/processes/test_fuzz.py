@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_ml_provider.spec.checks.problems import SpecError
 from airflow_ml_provider.spec.documents.load import load
 from tests.fuzz.mutate import mutated
-from tests.mistakes.cases import CODE, GOOD, NAME, SUITE
+from tests.mistakes.mistake import CODE, GOOD, NAME, SUITE
 
 SECONDS = 2.0
 

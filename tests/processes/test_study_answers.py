@@ -14,9 +14,6 @@ from airflow_ml_provider.decisions.search_space import algorithm
 from airflow_ml_provider.protocol.result import EXIT_CODES
 from airflow_ml_provider.runtime.stages.tune.client import StudyAnswerError, StudyClient
 from airflow_ml_provider.runtime.stages.tune.server import BODY_LIMIT_BYTES, serving
-from tests.unit.test_tune import trials, tune
-
-__all__ = ["trials", "tune"]
 
 TRIALS = 10
 SAMPLERS = {
