@@ -9,10 +9,10 @@ from typing import Any
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS, STRICT
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runtime.binding import bind, default_params
+from airflow_ml_provider.runtime.body import BodyOutcome
 from airflow_ml_provider.runtime.command import read_result_file
 from airflow_ml_provider.runtime.function import call
 from airflow_ml_provider.runtime.metrics import Metrics, as_metrics
-from airflow_ml_provider.runtime.stages import BodyOutcome
 
 
 def call_function(

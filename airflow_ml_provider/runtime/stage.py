@@ -19,13 +19,14 @@ from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.names import CHECKPOINTS
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.checkpoints import forget_checkpoints, kept_checkpoints
 from airflow_ml_provider.runtime.code_outcome import call_function, command_outcome
 from airflow_ml_provider.runtime.command import run_command
 from airflow_ml_provider.runtime.errors import StageError, UserCodeError, shortened
 from airflow_ml_provider.runtime.function import load_function
 from airflow_ml_provider.runtime.patience import patiently
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome, fetch_body, load_body
+from airflow_ml_provider.runtime.stages import fetch_body, load_body
 from airflow_ml_provider.runtime.workspace import Workspace
 
 

@@ -21,7 +21,7 @@ from airflow_ml_provider.runners.local_runner import LocalRunner
 if TYPE_CHECKING:
     from airflow_ml_provider.attempts.run_context import RunContext
     from airflow_ml_provider.runners.runner import Ended, Runner
-    from airflow_ml_provider.serving.serve_stage import ServeStage
+    from airflow_ml_provider.serving.serve_settings import ServeSettings
 
 _PATH = "/invocations"
 
@@ -35,7 +35,7 @@ class ServeChecks:
         smoke: What servers are asked and what the model itself answers; ``None`` when nobody is to be asked.
     """
 
-    def __init__(self, stage: ServeStage, run: RunContext, *, smoke: ArtifactRef | None) -> None:
+    def __init__(self, stage: ServeSettings, run: RunContext, *, smoke: ArtifactRef | None) -> None:
         self._stage = stage
         self._run = run
         self._smoke = smoke

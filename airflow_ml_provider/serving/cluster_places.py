@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kubernetes.client import V1Deployment
 
     from airflow_ml_provider.runners.pod_settings import PodSettings
-    from airflow_ml_provider.serving.serve_stage import ServeStage
+    from airflow_ml_provider.serving.serve_settings import ServeSettings
     from airflow_ml_provider.serving.target import ServingTarget
 
 _RANDOM_NAME = re.compile(r"secretvol[0-9a-f-]{8,}")
@@ -34,7 +34,7 @@ _OF_A_TASK = ("airflow_version", "airflow_kpo_in_cluster")
 
 
 def cluster_place(
-    stage: ServeStage,
+    stage: ServeSettings,
     pods: PodSettings,
     request: StageRequest,
     *,

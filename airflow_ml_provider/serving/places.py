@@ -24,7 +24,7 @@ from airflow_ml_provider.serving.local_target import LocalTarget, ServerCommand
 
 if TYPE_CHECKING:
     from airflow_ml_provider.attempts.run_context import RunContext
-    from airflow_ml_provider.serving.serve_stage import ServeStage
+    from airflow_ml_provider.serving.serve_settings import ServeSettings
     from airflow_ml_provider.serving.target import ServingTarget
 
 REQUEST_LOG = "_requests"
@@ -33,7 +33,7 @@ _SERVING = "_serving"
 
 
 def serving_place(
-    stage: ServeStage, run: RunContext, *, endpoint: str, model: str, version: str
+    stage: ServeSettings, run: RunContext, *, endpoint: str, model: str, version: str
 ) -> tuple[ServingTarget, Revision]:
     """Return where a stage serves, and what it is to serve there.
 
@@ -65,7 +65,7 @@ def serving_place(
     return target, Revision.of(model, version, made_of)
 
 
-def _on_this_machine(stage: ServeStage, run: RunContext, request: StageRequest, endpoint: str) -> LocalTarget:
+def _on_this_machine(stage: ServeSettings, run: RunContext, request: StageRequest, endpoint: str) -> LocalTarget:
     secrets = run.connections.mlflow(str(stage.mlflow_conn_id)).client_environment()
 
     def command(revision: Revision, port: int) -> ServerCommand:
@@ -80,7 +80,7 @@ def _on_this_machine(stage: ServeStage, run: RunContext, request: StageRequest, 
     return LocalTarget(run.settings.endpoints / endpoint, port=stage.port, command=command)
 
 
-def _server_request(stage: ServeStage, run: RunContext, *, endpoint: str, model: str, version: str) -> StageRequest:
+def _server_request(stage: ServeSettings, run: RunContext, *, endpoint: str, model: str, version: str) -> StageRequest:
     kept, store = ArtifactStore(), run.identity.store
     body = packed_built_in(stage.body)
     assert body is not None

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.decisions.models.gate import judge
 from airflow_ml_provider.decisions.serving.rollout import Revision, Serving, checked_steps, guard_at
 from airflow_ml_provider.errors import CheckFailedError, GateFailedError, StageConfigurationError
-from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.serving.serve_settings import ServeSettings
 
 if TYPE_CHECKING:
     from airflow_ml_provider.artifacts.store import ArtifactStore
     from airflow_ml_provider.attempts.run_context import RunContext
     from airflow_ml_provider.protocol.result import StageResult
-    from airflow_ml_provider.runners.pod_settings import PodSettings
     from airflow_ml_provider.serving.promotion import Promotion
     from airflow_ml_provider.serving.target import ServingTarget
 
@@ -31,35 +29,8 @@ _ENDPOINT = re.compile(r"[a-z]([a-z0-9-]{0,43}[a-z0-9])?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeStage(Stage):
-    """Serves a registered version, once it answers as the model itself does, and makes it champion.
-
-    Attributes:
-        pods: How its arguments describe a pod; ``None`` on the local runner.
-    """
-
-    kind: ClassVar[str] = "serve"
-    body: ClassVar[str | None] = "serve"
-    template_fields: ClassVar[Sequence[str]] = (*Stage.template_fields, "endpoint", "gates", "model", "server")
-    never_reused: ClassVar[str] = "what serves is looked at each time"
-    default_outputs: ClassVar[Mapping[str, str]] = {"smoke": "report"}
-
-    model: Any
-    target: str = "deployment"
-    endpoint: str = ""
-    server: Sequence[str] | None = None
-    replicas: int = 1
-    autoscale: Mapping[str, int] | None = None
-    canary: Sequence[int] = ()
-    hold: timedelta = timedelta(minutes=1)
-    guard: Mapping[str, str] = field(default_factory=dict)
-    probe_rate: float = 2.0
-    ready_timeout: timedelta = timedelta(minutes=10)
-    log_requests: float = 0.0
-    servers_need_code: bool = False
-    port: int = 8088
-    gates: Sequence[Any] = ()
-    pods: PodSettings | None = None
+class ServeStage(ServeSettings):
+    """Serves a registered version, once it answers as the model itself does, and makes it champion."""
 
     @classmethod
     def completed(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,21 +42,6 @@ class ServeStage(Stage):
             "inputs": {} if example is None else {"example": example},
         }
         return super().completed(given)
-
-    @property
-    def body_calls_code(self) -> bool:
-        """Whether the body runs also where there is code, and calls it: always."""
-        return True
-
-    @property
-    def needs_tracking(self) -> bool:
-        """Whether the stage cannot work without MLflow: always."""
-        return True
-
-    @property
-    def is_staged(self) -> bool:
-        """Whether a pod of this stage has containers of its own for inputs and outputs: never."""
-        return False
 
     def is_done(self, run: RunContext) -> bool:
         """Whether the version is served already; the alias and the number of servers are seen to.

@@ -9,8 +9,8 @@ from airflow_ml_provider.artifacts.listing import fingerprint, objects, paths_of
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.manifest import from_lines, to_lines
 from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.runtime.body import BodyContext
 from airflow_ml_provider.runtime.errors import BadDataError
-from airflow_ml_provider.runtime.stages import BodyContext
 from airflow_ml_provider.runtime.stages.ingest import run
 
 

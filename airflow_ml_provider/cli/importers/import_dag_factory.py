@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_ml_provider.cli.importers.imports import Imported, identifier, without_empty
+from airflow_ml_provider.cli.importers.imported import Imported, identifier, without_empty
 
 _POD = {
     "namespace": "namespace",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_ml_provider.cli.importers.imports import Imported, identifier, without_empty
+from airflow_ml_provider.cli.importers.imported import Imported, identifier, without_empty
 
 _TYPES = {
     "system.Dataset": "dataset",

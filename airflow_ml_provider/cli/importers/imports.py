@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import typer
 import yaml
 
+from airflow_ml_provider.cli.importers.import_dag_factory import from_dag_factory
+from airflow_ml_provider.cli.importers.import_kubeflow import from_kubeflow, is_kubeflow
+from airflow_ml_provider.cli.importers.imported import Imported
 from airflow_ml_provider.cli.pipelines.files import fail
 from airflow_ml_provider.spec.checks.problems import SpecError
 from airflow_ml_provider.spec.documents.yaml_source import FILE_LIMIT_BYTES
 from airflow_ml_provider.spec.documents.yaml_text import to_yaml
-
-
-@dataclass
-class Imported:
-    """A pipeline that came out.
-
-    Attributes:
-        name: Its name.
-        value: The pipeline as plain values.
-        files: Code that belongs to it, by path below the pipeline's folder.
-        left_out: What could not be taken over, a line each.
-    """
-
-    name: str
-    value: dict[str, Any]
-    files: dict[str, str] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
 
 
 def import_file(file: Path, folder: Path) -> None:
@@ -40,9 +23,6 @@ def import_file(file: Path, folder: Path) -> None:
     Raises:
         typer.Exit: The file is neither a dag-factory YAML nor a Kubeflow pipeline, or a pipeline is there already.
     """
-    from airflow_ml_provider.cli.importers.import_dag_factory import from_dag_factory
-    from airflow_ml_provider.cli.importers.import_kubeflow import from_kubeflow, is_kubeflow
-
     documents = _read(file)
     try:
         found = [from_kubeflow(documents[0])] if is_kubeflow(documents[0]) else from_dag_factory(documents[0])
@@ -89,14 +69,3 @@ def _write(path: Path, pipeline: Imported) -> None:
         load(path)
     except SpecError as error:
         typer.echo(f"  to be mended by hand:\n{error}", err=True)
-
-
-def without_empty(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping without its empty values."""
-    return {key: item for key, item in value.items() if item not in (None, {}, [], "")}
-
-
-def identifier(text: str) -> str:
-    """Return a name of another tool as one that a stage, an output or a param may have."""
-    cleaned = re.sub(r"\W", "_", text, flags=re.ASCII)
-    return cleaned if re.match(r"[A-Za-z]", cleaned) else f"stage_{cleaned}"

@@ -4,52 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from airflow_ml_provider.artifacts.code import unpack_code
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.names import BODIES
 from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import ContractError
 from airflow_ml_provider.runtime.function import load_function
 from airflow_ml_provider.runtime.patience import patiently
-
-
-@dataclass(frozen=True)
-class BodyContext:
-    """What a body works with.
-
-    Attributes:
-        request: The whole request.
-        inputs: Local paths of the fetched inputs.
-        outputs: Local paths to write outputs to.
-        store: The artifact store.
-    """
-
-    request: StageRequest
-    inputs: Mapping[str, Path]
-    outputs: Mapping[str, Path]
-    store: ArtifactStore
-
-
-@dataclass(frozen=True)
-class BodyOutcome:
-    """What a body found out.
-
-    Attributes:
-        metrics: Finite numbers by name.
-        values: Small JSON values by name.
-        passed_through: Outputs that are an input unchanged.
-    """
-
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    values: Mapping[str, Any] = field(default_factory=dict)
-    passed_through: Mapping[str, ArtifactRef] = field(default_factory=dict)
 
 
 def fetch_body(request: StageRequest, root: Path) -> None:

@@ -16,9 +16,9 @@ from airflow_ml_provider.artifacts.digest import FileEntry, hash_file
 from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError, StageError, TrackingError, UserCodeError
 from airflow_ml_provider.runtime.patience import patiently
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.batch_predict.pieces import PREDICTIONS, REJECTED, Piece, Progress, pieces_of
 from airflow_ml_provider.runtime.stages.batch_predict.worker import predict_pieces, upload, worker_variables
 from airflow_ml_provider.runtime.stages.local_workers import LocalWorkers, is_local

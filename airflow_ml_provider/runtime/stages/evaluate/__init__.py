@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError, UserCodeError
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.evaluate.champion import fetch_champion, logging_apart, schema_difference
 from airflow_ml_provider.runtime.stages.evaluate.measuring import Measured, measure, model_input
 

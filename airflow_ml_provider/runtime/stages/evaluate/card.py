@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_ml_provider.runtime.stages import BodyContext
+from airflow_ml_provider.runtime.body import BodyContext
 from airflow_ml_provider.runtime.stages.tables import Table, write_tables
 from airflow_ml_provider.runtime.stages.task_metrics import PROBABILITY, classes_of
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.runtime.body import BodyContext
 from airflow_ml_provider.runtime.errors import TrackingError
-from airflow_ml_provider.runtime.stages import BodyContext
 from airflow_ml_provider.runtime.stages.registered import fetch_version
 
 

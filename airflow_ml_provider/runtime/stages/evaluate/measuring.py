@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.protocol.environment import command_variables
 from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.code_outcome import call_function, command_outcome
 from airflow_ml_provider.runtime.command import run_command
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
 from airflow_ml_provider.runtime.function import load_function
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.evaluate.predicting import predicted
 from airflow_ml_provider.runtime.stages.task_metrics import SPACE, task_metrics
 

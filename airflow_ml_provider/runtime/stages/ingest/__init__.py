@@ -13,8 +13,8 @@ from airflow_ml_provider.artifacts.objects import filesystem, store_errors
 from airflow_ml_provider.artifacts.path_pattern import source_folder
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.manifest import SourceObject, from_lines, to_lines
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import BadDataError
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 
 
 def run(context: BodyContext) -> BodyOutcome:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.dataset.alignment import like, standard
 from airflow_ml_provider.runtime.stages.dataset.reading import read_dataset
 from airflow_ml_provider.runtime.stages.monitor.drift import Drift, compare

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_ml_provider.artifacts.digest import FileEntry, digest_of, scan
 from airflow_ml_provider.protocol.champions import PROMOTIONS_TAG, with_promotion
 from airflow_ml_provider.protocol.request import Tracking
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import ContractError, TrackingError
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.register.lineage import lineage, lineage_tags
 
 if TYPE_CHECKING:

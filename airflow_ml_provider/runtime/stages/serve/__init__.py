@@ -6,7 +6,7 @@ ready, ``watch`` at every step of the canary.
 
 from __future__ import annotations
 
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 
 
 def run(context: BodyContext) -> BodyOutcome:

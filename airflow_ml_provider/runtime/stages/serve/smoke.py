@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.serve.asking import ask, fault
 from airflow_ml_provider.runtime.stages.serve.example import ANSWER, REQUEST
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_ml_provider.runtime.binding import bind
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import ContractError
 from airflow_ml_provider.runtime.function import call, load_function
 from airflow_ml_provider.runtime.metrics import Metrics, as_metrics
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.serve.asking import ask, fault
 from airflow_ml_provider.runtime.stages.serve.counters import Counters, summed
 from airflow_ml_provider.runtime.stages.serve.example import ANSWER, REQUEST

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.tune import NESTED_ALGORITHMS, STUDY_STORAGE_VARIABLE
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
 from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE, ToldToEnd
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.local_workers import LocalWorkers, is_local
 from airflow_ml_provider.runtime.stages.tune.client import worker_variables
 from airflow_ml_provider.runtime.stages.tune.records import TrialRecord, keep, kept_before

@@ -19,12 +19,12 @@ from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.tune import REPORT_ARGUMENT, REPORT_VARIABLE
 from airflow_ml_provider.runtime.binding import bind, default_params
+from airflow_ml_provider.runtime.body import BodyOutcome
 from airflow_ml_provider.runtime.code_outcome import command_outcome, is_strict
 from airflow_ml_provider.runtime.command import how_it_ended
 from airflow_ml_provider.runtime.errors import ContractError, UserCodeError
 from airflow_ml_provider.runtime.function import call
 from airflow_ml_provider.runtime.metrics import as_metrics
-from airflow_ml_provider.runtime.stages import BodyOutcome
 
 _FAILURE = "failure.json"
 

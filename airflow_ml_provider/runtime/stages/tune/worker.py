@@ -17,10 +17,10 @@ from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.environment import tracking_variables
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES
+from airflow_ml_provider.runtime.body import BodyOutcome
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError, shortened
 from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE, ToldToEnd
 from airflow_ml_provider.runtime.function import load_function
-from airflow_ml_provider.runtime.stages import BodyOutcome
 from airflow_ml_provider.runtime.stages.tune.client import StudyAnswerError, StudyClient, StudyGoneError
 from airflow_ml_provider.runtime.stages.tune.trial import Process, Trial, descendants
 from airflow_ml_provider.runtime.workspace import Workspace

@@ -9,8 +9,8 @@ import warnings
 from typing import Any
 
 from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.stages.dataset.reading import read_dataset
 
 SHOWN_FAILURES = 20

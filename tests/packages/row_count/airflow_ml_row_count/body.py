@@ -2,8 +2,8 @@
 
 import json
 
+from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import BadDataError
-from airflow_ml_provider.runtime.stages import BodyContext, BodyOutcome
 
 
 def run(context: BodyContext) -> BodyOutcome:
