@@ -49,11 +49,12 @@ screenshot: env ## Take the README's picture with Chromium (needs: apt-get insta
 	@$(PYTHON_IN_ENV) -m demo screenshot
 
 .PHONY: generated
-generated: env ## Write what is generated: the JSON Schema that the wheel ships, the pages of mistakes and of pod arguments
+generated: env ## Write what is generated: the JSON Schema that the wheel ships, the pages of mistakes, of pod arguments and of the Python API
 	@.venv/bin/airflow-ml schema > airflow_ml_provider/spec/pipeline.schema.json.new
 	@mv airflow_ml_provider/spec/pipeline.schema.json.new airflow_ml_provider/spec/pipeline.schema.json
 	@$(PYTHON_IN_ENV) -m tests.mistakes.page
 	@$(PYTHON_IN_ENV) -m tests.mistakes.arguments_page
+	@$(PYTHON_IN_ENV) -m tests.reference.python_page
 
 .PHONY: constraints
 constraints: env ## Resolve constraints.txt anew

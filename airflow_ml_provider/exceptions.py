@@ -45,6 +45,34 @@ from airflow.sdk.exceptions import (
 
 from airflow_ml_provider import errors
 
+__all__ = [
+    "CheckFailedError",
+    "ClaimReleasedError",
+    "ClusterCapacityError",
+    "ClusterError",
+    "ClusterForbiddenError",
+    "ClusterUnavailableError",
+    "DriftError",
+    "GateFailedError",
+    "MlflowAuthorizationError",
+    "MlflowError",
+    "MlflowUnavailableError",
+    "NotServingError",
+    "RowsRejectedError",
+    "ServingChangedError",
+    "SourceUnavailableError",
+    "StageBadDataError",
+    "StageCapacityError",
+    "StageConfigurationError",
+    "StageDisruptedError",
+    "StageFailedError",
+    "StageImageError",
+    "StageKilledError",
+    "StageOutOfMemoryError",
+    "StageUserCodeError",
+    "ValidationFailedError",
+]
+
 
 class StageFailedError(AirflowException, errors.StageFailedError):
     """A stage's process failed: user code raised, it was killed, or its result is missing. Retries apply."""

@@ -8,6 +8,8 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+__all__ = ["Kind", "KindError"]
+
 KINDS_GROUP = "airflow_ml_provider.kinds"
 """Entry points by which a package brings a kind: ``name = "package.module:KIND"``, a :class:`Kind`."""
 

@@ -13,6 +13,27 @@ from airflow_ml_provider.runners.runner import Ended
 SHOWN_METRICS = 50
 
 
+class PendingOutputs:
+    """Outputs that are pushed once the stage's MLflow run is closed.
+
+    Attributes:
+        judged: Whether a verdict on the result failed the task, which is handed on all the same.
+    """
+
+    def __init__(self) -> None:
+        self.judged = False
+        self._values: dict[str, Any] = {}
+
+    def push(self, key: str, value: Any) -> None:
+        """Keep a value until then."""
+        self._values[key] = value
+
+    def push_to(self, outputs: Outputs) -> None:
+        """Push all values, in the order in which they came."""
+        for key, value in self._values.items():
+            outputs.push(key, value)
+
+
 def push(outputs: Outputs, result: StageResult) -> None:
     """Push each output, each value, and ``metrics``."""
     pushed: dict[str, Any] = {

@@ -1,8 +1,9 @@
-"""One task instance of a stage: request, tracking, run, result, in that order."""
+"""One task instance of a stage: request, tracking, run, result; then gate, tracking, outputs, always in that order."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,7 +14,7 @@ from airflow_ml_provider.attempts.attempt import Attempt
 from airflow_ml_provider.decisions.pods.another_pod import MAX_MEMORY, Spent, another_pod
 from airflow_ml_provider.decisions.quantity import in_bytes
 from airflow_ml_provider.errors import FinalError, StageFailedError, StageSkippedError
-from airflow_ml_provider.execution.delivery import failure_of, push, summarize
+from airflow_ml_provider.execution.delivery import PendingOutputs, failure_of, push, summarize
 from airflow_ml_provider.execution.stage_request import origin_of, stage_request
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.request import StageRequest
@@ -64,6 +65,7 @@ class StageExecution:
             return
         if stage.only_in_pods and run.settings.runner == "local":
             run.log.info("The local runner has no use for %s", ", ".join(stage.only_in_pods))
+        stage.take(run)
         request = self._request()
         work = request.work_digest()
         earlier = Attempt.load(run.state)
@@ -75,7 +77,7 @@ class StageExecution:
         taken = earlier if found is not None or goes_on else None
         kept = None if taken is not None or self._reuse is None else self._reuse.consider(request)
         attempt_run = "" if kept else None if taken is None else "" if taken.runs is None else taken.runs.child
-        with TrackedStage.open(stage, run, attempt_run=attempt_run) as tracked:
+        with self._outputs_last() as pending, TrackedStage.open(stage, run, attempt_run=attempt_run) as tracked:
             if found is not None:
                 result = found
                 run.log.info("Attempt %s finished but was not delivered: taking its result", result.attempt)
@@ -94,7 +96,7 @@ class StageExecution:
                     self._runner.accompany(taken, own, secrets=tracked.secrets)
                     attempt = taken
                 result = self._result_after(self._runner.wait(), attempt, tracked, request)
-            branch = self._deliver(result, tracked)
+            branch = self._judge(result, tracked, pending)
         self._leave(branch)
 
     def resume(self, event: Any) -> None:
@@ -113,14 +115,15 @@ class StageExecution:
             raise StageFailedError(
                 "the task resumed, but its attempt is not in the task state store any more; a retry runs it anew"
             )
-        with TrackedStage.resume(self._stage, self._run, runs=attempt.runs) as tracked:
+        tracking = TrackedStage.resume(self._stage, self._run, runs=attempt.runs)
+        with self._outputs_last() as pending, tracking as tracked:
             if isinstance(event, Mapping):
                 ended = self._runner.harvest(attempt, event)
             else:
                 attempt = self._begin_again(attempt, tracked)
                 ended = self._runner.wait()
             result = self._result_after(ended, attempt, tracked, None)
-            branch = self._deliver(result, tracked)
+            branch = self._judge(result, tracked, pending)
         self._leave(branch)
 
     def abandon(self, error: BaseException) -> NoReturn:
@@ -229,18 +232,34 @@ class StageExecution:
         if attempt is not None:
             self._runner.discard(attempt)
 
-    def _deliver(self, result: StageResult, tracked: TrackedStage) -> Sequence[str] | None:
+    @contextmanager
+    def _outputs_last(self) -> Iterator[PendingOutputs]:
+        """Push what the block left pending once it has ended, also after a verdict that fails the task."""
+        pending = PendingOutputs()
+        try:
+            yield pending
+        except FinalError:
+            if pending.judged:
+                pending.push_to(self._run.outputs)
+            raise
+        pending.push_to(self._run.outputs)
+
+    def _judge(self, result: StageResult, tracked: TrackedStage, pending: PendingOutputs) -> Sequence[str] | None:
+        """Decide on a result; it is tracked when its MLflow run is closed, and handed on after that."""
         stage, run = self._stage, self._run
         if stage.do_xcom_push:
-            push(run.outputs, result)
+            push(pending, result)
         summarize(run.log, result)
         tracked.finish(result, hyperparameters=stage.tracked_params(result))
         if self._reuse is not None:
             tracked.tag(self._reuse.tags(result, request_anew=self._request))
         try:
-            branch = stage.accept(run, result)
+            later = replace(run, outputs=pending)
+            branch = stage.accept(later, result)
+            stage.act(later, result)
         except FinalError:
-            # The result was delivered, and refused: a clear of this task runs anew.
+            # The result was judged, and refused: a clear of this task runs anew.
+            pending.judged = True
             Attempt.forget(run.state)
             raise
         if self._reuse is not None:

@@ -8,6 +8,8 @@ from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError
 from airflow_ml_provider.mlflow_api.client import MlflowClient
 from airflow_ml_provider.mlflow_api.server import MlflowServer
 
+__all__ = ["MlflowHook"]
+
 
 class MlflowHook(BaseHook):
     """Finds the tracking server and model registry of an Airflow connection of type ``mlflow``.

@@ -40,7 +40,7 @@ class SourceStage(Stage):
     @classmethod
     def completed(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return an operator's arguments with the defaults of the kind, and inputs by name."""
-        origin = arguments["of"]
+        origin = arguments["origin"]
         given = {
             **arguments,
             "origin": Files(origin) if isinstance(origin, str) else origin,
@@ -48,34 +48,43 @@ class SourceStage(Stage):
         }
         return super().completed(given)
 
-    def options(self, run: RunContext, *, store: ArtifactStore) -> dict[str, Any]:
-        """Claim for this run, or find its claim again; returns the manifest.
+    def take(self, run: RunContext) -> None:
+        """Claim what is new for this run, unless it has a claim.
 
         Raises:
             StageSkippedError: Nothing is new.
+            LookAgainError: Another run has the partition of this one.
+            ClaimReleasedError: What this run was given was given to another meanwhile.
+        """
+        from airflow_ml_provider.sources.claiming import claim
+
+        if self.exclusive:
+            claim(run, self._watched(run), max_objects=self.max_objects, rivals=self.rivals)
+
+    def options(self, run: RunContext, *, store: ArtifactStore) -> dict[str, Any]:
+        """Return the manifest of what this run was given.
+
+        Raises:
+            StageSkippedError: Nothing is there.
             ClaimReleasedError: What this run was given was given to another meanwhile.
         """
         from airflow_ml_provider.protocol.manifest import to_lines
-        from airflow_ml_provider.sources.claiming import objects_of_run
+        from airflow_ml_provider.sources.claiming import claimed_objects, objects_there
         from airflow_ml_provider.sources.content import content_of
 
-        identity = run.identity
-        source = self.watched(store=identity.store, pipeline=identity.pipeline)
-        objects = objects_of_run(
-            run, source, max_objects=self.max_objects, exclusive=self.exclusive, rivals=self.rivals
-        )
+        source = self._watched(run)
+        objects = claimed_objects(run, source) if self.exclusive else objects_there(run, source, limit=self.max_objects)
         content, objects = content_of(run.events, source.origin, objects)
-        manifest = store.put_content(identity.store, to_lines(objects), suffix=".jsonl")
-        files = {
-            name: store.put_content(identity.store, written, suffix="").to_plain() for name, written in content.items()
-        }
+        uri = run.identity.store
+        manifest = store.put_content(uri, to_lines(objects), suffix=".jsonl")
+        files = {name: store.put_content(uri, written, suffix="").to_plain() for name, written in content.items()}
         return {"uri": described(source.origin), "manifest": manifest.to_plain(), "files": files}
 
-    def watched(self, *, store: str, pipeline: str) -> WatchedSource:
+    def _watched(self, run: RunContext) -> WatchedSource:
         """Return the source as sensors, triggers and claims look at it."""
         from airflow_ml_provider.sources.watched_source import WatchedSource
 
         origin = self.origin
         if isinstance(origin, Files):
             origin = replace(origin, uri=self.path_beside(origin.uri))
-        return WatchedSource(store, pipeline, self.source, origin, self.settling)
+        return WatchedSource(run.identity.store, run.identity.pipeline, self.source, origin, self.settling)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from airflow_ml_provider.protocol.request import StageRequest
     from airflow_ml_provider.protocol.result import StageResult
 
+__all__ = ["Stage"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
@@ -80,6 +82,9 @@ class Stage:
         outputs = arguments.get("outputs")
         return {**arguments, "outputs": dict(cls.default_outputs if outputs is None else outputs)}
 
+    def take(self, run: RunContext) -> None:
+        """Claim what the stage is to work on, before its request is made; done again, nothing changes."""
+
     def options(self, run: RunContext, *, store: ArtifactStore) -> dict[str, Any]:
         """Return the settings of the body, JSON values; nothing is changed in the world but files put into the store.
 
@@ -95,6 +100,9 @@ class Stage:
         Kinds that check something (a suite, a gate) raise here when the check failed.
         """
         return None
+
+    def act(self, run: RunContext, result: StageResult) -> None:
+        """Change the world by a result that was accepted; done again, nothing changes."""
 
     def is_done(self, run: RunContext) -> bool:
         """Whether there is nothing to run."""

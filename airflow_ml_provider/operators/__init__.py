@@ -1,4 +1,4 @@
-"""Operators, one a stage kind."""
+"""Operators, one per stage kind, and those that begin, end and clean up a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.operators.feature_engineering import FeatureEngineeringOperator
     from airflow_ml_provider.operators.finish import FinishOperator
     from airflow_ml_provider.operators.ingest import IngestOperator
-    from airflow_ml_provider.operators.monitor import MonitorOperator
+    from airflow_ml_provider.operators.monitor import MonitorOperator, drift_asset
     from airflow_ml_provider.operators.reap import ReapOperator
     from airflow_ml_provider.operators.register import RegisterOperator
     from airflow_ml_provider.operators.serve import ServeOperator
@@ -42,6 +42,7 @@ __all__ = [
     "TrainOperator",
     "TuneOperator",
     "ValidateOperator",
+    "drift_asset",
 ]
 
 _MODULES = {
@@ -62,6 +63,7 @@ _MODULES = {
     "TrainOperator": "train",
     "TuneOperator": "tune",
     "ValidateOperator": "validate",
+    "drift_asset": "monitor",
 }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import Asset
 
 from airflow_ml_provider.decisions.data.settling import Settling, settling_of
+from airflow_ml_provider.deprecation import renamed
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.kinds.source import SourceStage
 from airflow_ml_provider.kinds.stage import Stage
@@ -34,8 +35,8 @@ class SourceOperator(StageOperator):
 
     Args:
         source: The source's name, under which its claims are kept.
-        of: What it is of: Files, SqlRows, ModelVersions or AssetEvents; a text is the URI of Files, or a path
-            relative to the DAG's file, with ``*`` and ``**``.
+        origin: Where its objects come from: Files, SqlRows, ModelVersions or AssetEvents; a text is the URI of Files,
+            or a path relative to the DAG's file, with ``*`` and ``**``.
         settle: When an object is written to its end: how long it must not have been written, Marked or Unchanged.
         max_objects: The most objects of one run.
         exclusive: Whether objects are claimed; without, runs are given what others were given too, as on a laptop.
@@ -47,13 +48,15 @@ class SourceOperator(StageOperator):
         self,
         *,
         source: str,
-        of: Origin | str,
+        origin: Origin | str | None = None,
+        of: Origin | str | None = None,
         settle: timedelta | Settling = DEFAULT_SETTLE,
         max_objects: int = DEFAULT_MAX_OBJECTS,
         exclusive: bool = True,
         **kwargs: Any,
     ) -> None:
-        self.origin: Origin = Files(of) if isinstance(of, str) else of
+        given = renamed(owner="SourceOperator", old="of", new="origin", gone_in="0.3", old_value=of, new_value=origin)
+        self.origin: Origin = Files(given) if isinstance(given, str) else given
         if isinstance(self.origin, AssetEvents):
             # Airflow tells a task of the events of its inlets alone.
             kwargs["inlets"] = [*kwargs.get("inlets", []), Asset.ref(name=self.origin.asset)]

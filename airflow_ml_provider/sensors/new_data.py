@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseSensorOperator
 
 from airflow_ml_provider.decisions.data.settling import Settling, settling_of
+from airflow_ml_provider.deprecation import renamed
 from airflow_ml_provider.exceptions import raised_as_airflow
 from airflow_ml_provider.operators.source import DEFAULT_SETTLE
 from airflow_ml_provider.sources.origins import Files, Origin, described, is_partitioned
@@ -29,8 +30,8 @@ class NewDataSensor(BaseSensorOperator):
 
     Args:
         source: The source's name, under which its claims are kept.
-        of: What it is of: Files, SqlRows or ModelVersions; a text is the URI of Files, or a path relative to the
-            DAG's file, with ``*`` and ``**``.
+        origin: Where its objects come from: Files, SqlRows or ModelVersions; a text is the URI of Files, or a path
+            relative to the DAG's file, with ``*`` and ``**``.
         settle: When an object is written to its end: how long it must not have been written, Marked or Unchanged.
         store: URI of the artifact store; default from ``[ml] store``.
         base_folder: Where relative paths start; default is the folder of the DAG's file.
@@ -43,7 +44,8 @@ class NewDataSensor(BaseSensorOperator):
         self,
         *,
         source: str,
-        of: Origin | str,
+        origin: Origin | str | None = None,
+        of: Origin | str | None = None,
         settle: timedelta | Settling = DEFAULT_SETTLE,
         store: str | None = None,
         base_folder: str | None = None,
@@ -52,7 +54,8 @@ class NewDataSensor(BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.source = source
-        self.origin: Origin = Files(of) if isinstance(of, str) else of
+        given = renamed(owner="NewDataSensor", old="of", new="origin", gone_in="0.3", old_value=of, new_value=origin)
+        self.origin: Origin = Files(given) if isinstance(given, str) else given
         self.settling = settling_of(settle)
         self.store = store
         self.base_folder = base_folder

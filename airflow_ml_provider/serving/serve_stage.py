@@ -66,7 +66,7 @@ class ServeStage(ServeSettings):
         name, version = self._version()
         return {"part": "example", "model": {"name": name, "version": version}}
 
-    def accept(self, run: RunContext, result: StageResult) -> Sequence[str] | None:
+    def act(self, run: RunContext, result: StageResult) -> None:
         """Bring the new servers in, now that it is known what they are to answer.
 
         Raises:
@@ -78,7 +78,6 @@ class ServeStage(ServeSettings):
         """
         target, wanted = self._place(run)
         self._promote(run, target, wanted, smoke=result.outputs["smoke"])
-        return None
 
     def _promote(self, run: RunContext, target: ServingTarget, wanted: Revision, *, smoke: ArtifactRef | None) -> None:
         from airflow_ml_provider.mlflow_api.client import MlflowClient

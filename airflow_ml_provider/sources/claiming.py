@@ -14,7 +14,7 @@ from airflow_ml_provider.decisions.data.new_data import Look
 from airflow_ml_provider.errors import ClaimReleasedError, LookAgainError, StageConfigurationError, StageSkippedError
 from airflow_ml_provider.protocol.manifest import SourceObject
 from airflow_ml_provider.sources.origins import AssetEvents, described, is_partitioned
-from airflow_ml_provider.sources.watched_source import WatchedSource
+from airflow_ml_provider.sources.watched_source import Events, WatchedSource
 
 if TYPE_CHECKING:
     from airflow_ml_provider.attempts.identity import StageIdentity
@@ -27,16 +27,13 @@ CLAIM_KEY = "claim"
 """The XCom that says what a run was given: how much, how old, of which partition."""
 
 
-def objects_of_run(
-    run: RunContext, source: WatchedSource, *, max_objects: int, exclusive: bool, rivals: Sequence[str]
-) -> Sequence[SourceObject]:
-    """Return what this run is given: what it was given before, or what is new now.
+def claim(run: RunContext, source: WatchedSource, *, max_objects: int, rivals: Sequence[str]) -> None:
+    """Claim for a run what is new in a source; a run that has a claim keeps it.
 
     Args:
         run: The task instance.
         source: The source.
         max_objects: The most that a run is given.
-        exclusive: Whether what it is given is claimed.
         rivals: Other tasks of the pipeline that claim of the same source.
 
     Raises:
@@ -46,38 +43,26 @@ def objects_of_run(
         StageConfigurationError: The store cannot create an object exactly once, or a rival claims too.
         StoreUnavailableError: The store or the source did not answer.
     """
-    identity = run.identity
-    partition = run.partition if is_partitioned(source.origin) else None
-    events = None
-    if isinstance(source.origin, AssetEvents):
-        from airflow_ml_provider.sources.asset_events import events_for
-
-        events = events_for(run.events, source.origin)
-    if not exclusive:
-        seen = source.settled_look(Ledger(), limit=max_objects, partition=partition, events=events)
-        if not seen.new:
-            _skip(_nothing_new(source, seen, partition))
-        log.info("%s objects of %s; %s more are not taken", len(seen.new), described(source.origin), seen.more)
-        return seen.new
+    identity, partition = run.identity, _partition(run, source)
     _require_alone(identity, source.name, rivals)
     claims = source.claims
     while True:
         ledger = claims.read()
         mine = claims.of_run(ledger, identity.dag_run)
         if mine is not None:
-            objects = _objects_of(*mine)
+            _require_held(*mine)
             _push_summary(run, source, mine[0])
-            return objects
+            return
         running = _reconcile(claims, ledger, run.runs)
         claims.keep_snapshot(ledger, lookback=source.lookback)
-        seen = source.settled_look(ledger, limit=max_objects, partition=partition, events=events)
+        seen = source.settled_look(ledger, limit=max_objects, partition=partition, events=_events(run, source))
         if partition is not None and seen.busy and partition in running:
             # Nobody wakes this run again: Airflow made it for this partition.
             log.info("Partition %s is with run %s: looked at again in %s", partition, running[partition], BUSY_WAIT)
             raise LookAgainError(f"partition {partition} is with another run", at=dt.datetime.now(dt.UTC) + BUSY_WAIT)
         if not seen.new:
             _skip(_nothing_new(source, seen, partition))
-        claim = claims.claim(
+        made = claims.claim(
             ledger,
             dag_run=identity.dag_run,
             objects=seen.new,
@@ -86,9 +71,43 @@ def objects_of_run(
             left=seen.left,
             gone=seen.gone,
         )
-        if claim is not None:
-            _push_summary(run, source, claim, seen)
-            return claim.objects
+        if made is not None:
+            _push_summary(run, source, made, seen)
+            return
+
+
+def claimed_objects(run: RunContext, source: WatchedSource) -> Sequence[SourceObject]:
+    """Return what a run has claimed of a source.
+
+    Raises:
+        ClaimReleasedError: It was given back meanwhile, or never claimed.
+        StoreUnavailableError: The store did not answer.
+    """
+    claims = source.claims
+    mine = claims.of_run(claims.read(), run.identity.dag_run)
+    if mine is None:
+        raise ClaimReleasedError(f"run {run.identity.dag_run} has no claim of source {source.name!r}")
+    return _require_held(*mine)
+
+
+def objects_there(run: RunContext, source: WatchedSource, *, limit: int) -> Sequence[SourceObject]:
+    """Return what is in a source, whichever run was given it.
+
+    Args:
+        run: The task instance.
+        source: The source.
+        limit: The most that are returned.
+
+    Raises:
+        StageSkippedError: There is nothing.
+        StoreUnavailableError: The source did not answer.
+    """
+    partition = _partition(run, source)
+    seen = source.settled_look(Ledger(), limit=limit, partition=partition, events=_events(run, source))
+    if not seen.new:
+        _skip(_nothing_new(source, seen, partition))
+    log.info("%s objects of %s; %s more are not taken", len(seen.new), described(source.origin), seen.more)
+    return seen.new
 
 
 def commit(identity: StageIdentity, *, sources: Iterable[str]) -> None:
@@ -103,12 +122,24 @@ def commit(identity: StageIdentity, *, sources: Iterable[str]) -> None:
         claims = SourceClaims(identity.store, pipeline=identity.pipeline, source=source)
         mine = claims.of_run(claims.read(), identity.dag_run)
         if mine is not None:
-            _objects_of(*mine)
+            _require_held(*mine)
             found.append((claims, mine[0]))
     for claims, claim in found:
         end = claims.end(claim.number, outcome="committed", reason="its run succeeded", now=time.time())
-        _objects_of(claim, end)
+        _require_held(claim, end)
         log.info("Claim %s of %s is committed: %s objects", claim.number, claims.uri, len(claim.objects))
+
+
+def _partition(run: RunContext, source: WatchedSource) -> str | None:
+    return run.partition if is_partitioned(source.origin) else None
+
+
+def _events(run: RunContext, source: WatchedSource) -> Events | None:
+    if not isinstance(source.origin, AssetEvents):
+        return None
+    from airflow_ml_provider.sources.asset_events import events_for
+
+    return events_for(run.events, source.origin)
 
 
 def _push_summary(run: RunContext, source: WatchedSource, claim: Claim, seen: Look | None = None) -> None:
@@ -169,7 +200,7 @@ def _skip(reason: str) -> NoReturn:
     raise StageSkippedError(reason)
 
 
-def _objects_of(claim: Claim, end: End | None) -> Sequence[SourceObject]:
+def _require_held(claim: Claim, end: End | None) -> Sequence[SourceObject]:
     if end is not None and end.outcome == "released":
         raise ClaimReleasedError(
             f"claim {claim.number} of run {claim.dag_run} was released ({end.reason}): its {len(claim.objects)} "

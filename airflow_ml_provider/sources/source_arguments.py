@@ -24,7 +24,7 @@ def source_arguments(spec: PipelineSpec, name: str, *, base_folder: str) -> dict
     arguments: dict[str, Any] = {
         **shared_arguments(spec, name, base_folder=base_folder),
         "source": name,
-        "of": origin_of(source),
+        "origin": origin_of(source),
         "settle": settle_of(source),
         "max_objects": source.max_objects,
     }

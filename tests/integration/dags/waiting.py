@@ -12,7 +12,7 @@ for mode in ("sync", "deferrable"):
     with DAG(f"waiting_{mode}", schedule=None, params={"timeout": 60}) as dag:
         source = {
             "source": "numbers",
-            "of": str(Path(__file__).parent / f"waiting_{mode}" / "*.csv"),
+            "origin": str(Path(__file__).parent / f"waiting_{mode}" / "*.csv"),
             "settle": timedelta(seconds=1),
         }
         waiting = {"poke_interval": 1, "deferrable": mode == "deferrable", **source}
@@ -21,7 +21,7 @@ for mode in ("sync", "deferrable"):
         wait >> claim >> CommitOperator(task_id="commit", sources=["numbers"])
     globals()[dag.dag_id] = dag
     with DAG(f"in_vain_{mode}", schedule=None) as dag:
-        waiting["of"] = str(Path(__file__).parent / "never" / "*.csv")
+        waiting["origin"] = str(Path(__file__).parent / "never" / "*.csv")
         NewDataSensor(task_id="wait", timeout=3, **waiting)
         NewDataSensor(task_id="wait_softly", timeout=3, soft_fail=True, **waiting)
     globals()[dag.dag_id] = dag
