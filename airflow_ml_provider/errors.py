@@ -47,7 +47,7 @@ class StageUserCodeError(StageFailedError):
 
 
 class StageBadDataError(StageFailedError):
-    """The stage's data is not what it needs. A retry helps when the data was mended meanwhile."""
+    """The stage's data is not what it needs. A retry helps when the data was fixed meanwhile."""
 
 
 class StageOutOfMemoryError(StageFailedError):
@@ -71,7 +71,7 @@ class StageKilledError(StageFailedError):
 
 
 class ClusterError(MlError):
-    """Kubernetes refused a request. A retry does not help by itself: mend what the message names."""
+    """Kubernetes refused a request. A retry does not help by itself: fix what the message names."""
 
 
 class ClusterUnavailableError(ClusterError):
@@ -115,7 +115,7 @@ class StageConfigurationError(FinalError):
 
 
 class ValidationFailedError(FinalError):
-    """The data does not meet its suite. A retry does not help: mend the data or the suite."""
+    """The data does not meet its suite. A retry does not help: fix the data or the suite."""
 
 
 class GateFailedError(FinalError):
@@ -139,7 +139,7 @@ class ClaimReleasedError(FinalError):
 
 
 class MlflowAuthorizationError(FinalError):
-    """MLflow refused the credentials. A retry does not help: mend the Airflow connection."""
+    """MLflow refused the credentials. A retry does not help: fix the Airflow connection."""
 
 
 class ClusterForbiddenError(FinalError):

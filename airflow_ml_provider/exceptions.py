@@ -8,7 +8,7 @@ AirflowException
 │   ├── StageDisruptedError       its pods were evicted, preempted or lost, more often than ``max_disruptions``
 │   ├── StageImageError           its image cannot be pulled
 │   ├── StageCapacityError        no node had room for its pod within ``capacity_timeout``
-│   └── StageKilledError          the task was told to end
+│   └── StageKilledError          the task received SIGTERM
 ├── ClusterError                  Kubernetes refused a request for its content; a retry does not help by itself
 │   ├── ClusterUnavailableError   the API server did not answer; a retry helps
 │   └── ClusterCapacityError      a quota is used up, or no node has room; a retry helps once there is room
@@ -83,7 +83,7 @@ class StageUserCodeError(StageFailedError, errors.StageUserCodeError):
 
 
 class StageBadDataError(StageFailedError, errors.StageBadDataError):
-    """The stage's data is not what it needs. A retry helps when the data was mended meanwhile."""
+    """The stage's data is not what it needs. A retry helps when the data was fixed meanwhile."""
 
 
 class StageOutOfMemoryError(StageFailedError, errors.StageOutOfMemoryError):
@@ -107,7 +107,7 @@ class StageKilledError(StageFailedError, errors.StageKilledError):
 
 
 class ClusterError(AirflowException, errors.ClusterError):
-    """Kubernetes refused a request. A retry does not help by itself: mend what the message names."""
+    """Kubernetes refused a request. A retry does not help by itself: fix what the message names."""
 
 
 class ClusterUnavailableError(ClusterError, errors.ClusterUnavailableError):
@@ -143,7 +143,7 @@ class StageConfigurationError(AirflowFailException, errors.StageConfigurationErr
 
 
 class ValidationFailedError(AirflowFailException, errors.ValidationFailedError):
-    """The data does not meet its suite. A retry does not help: mend the data or the suite."""
+    """The data does not meet its suite. A retry does not help: fix the data or the suite."""
 
 
 class GateFailedError(AirflowFailException, errors.GateFailedError):
@@ -167,7 +167,7 @@ class ClaimReleasedError(AirflowFailException, errors.ClaimReleasedError):
 
 
 class MlflowAuthorizationError(AirflowFailException, errors.MlflowAuthorizationError):
-    """MLflow refused the credentials. A retry does not help: mend the Airflow connection."""
+    """MLflow refused the credentials. A retry does not help: fix the Airflow connection."""
 
 
 class ClusterForbiddenError(AirflowFailException, errors.ClusterForbiddenError):

@@ -101,7 +101,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "environment": {
                         "description": "Whose changes pipelines take: environments.NAME in the file, or a file "
-                        "pipeline.NAME.yaml beside it.",
+                        "pipeline.NAME.yaml next to it.",
                         "type": "string",
                         "version_added": "0.1.0",
                         "example": "prod",
@@ -117,7 +117,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "log_streams": {
                         "description": "Logs that a triggerer follows at once in a namespace, 90 at most; others are "
-                        "told when their stage ends.",
+                        "reported when their stage ends.",
                         "type": "integer",
                         "version_added": "0.1.0",
                         "example": None,

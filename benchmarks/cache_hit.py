@@ -55,7 +55,7 @@ with DAG("reused", schedule=None, params={{"reuse": True}}) as dag_reused:
 with DAG("reused_tracked", schedule=None, params={{"reuse": True}}) as dag_tracked:
     stages(True)[-1] >> FinishOperator(task_id="finish").as_teardown()
 """
-CHAINS = {"empty": "EmptyOperator", "reused": "reused", "reused_tracked": "reused, MLflow told"}
+CHAINS = {"empty": "EmptyOperator", "reused": "reused", "reused_tracked": "reused, tracked in MLflow"}
 
 
 def seconds_a_task(api: AirflowApi, dag: str) -> float:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from airflow_ml_provider.artifacts.digest import digest_of, scan
-from airflow_ml_provider.artifacts.listing import fingerprint
+from airflow_ml_provider.artifacts.source_files import fingerprint
 
 PART_BYTES = 1024 * 1024
 

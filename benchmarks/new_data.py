@@ -8,7 +8,7 @@ a wildcard, and are done with the first match; here they wait for something that
 ours must. Memory is what the look adds to the process's peak.
 
 A thousand watchers: NewDataTrigger under Airflow's SharedStreamManager, each on a prefix of its own, or all on one. The
-goal is a longest delay of the loop under 100 ms; beside it stands the longest garbage collection, which holds up
+goal is a longest delay of the loop under 100 ms; next to it stands the longest garbage collection, which holds up
 everything in the process.
 """
 
@@ -35,7 +35,7 @@ from urllib.parse import parse_qs, quote, urlparse
 
 from airflow_ml_provider.artifacts.claims import SourceClaims
 from airflow_ml_provider.artifacts.ledger import Claim, Ledger
-from airflow_ml_provider.artifacts.listing import objects as objects_of
+from airflow_ml_provider.artifacts.source_files import objects as objects_of
 from airflow_ml_provider.decisions.data.settling import Quiet
 from airflow_ml_provider.protocol.manifest import SourceObject
 from airflow_ml_provider.sources.origins import Files

@@ -68,7 +68,7 @@ def work(folder, count):
 """,
     "airflow-ml-provider": """
 from airflow_ml_provider.dag_factory import load_dags
-# What a first pipeline brings with it (modules, validators) is no cost of the others.
+# What a first pipeline brings with it (modules, validators) is not a cost of the others.
 import tempfile, pathlib
 first = pathlib.Path(tempfile.mkdtemp())
 text = pathlib.Path(sys.argv[1], "ours", "p0.yaml").read_text()

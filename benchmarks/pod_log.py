@@ -1,7 +1,7 @@
-"""Lines of one pod's log that a stage tells and that KubernetesPodOperator tells, of the same pod at the same time.
+"""Lines of one pod's log that a stage logs and that KubernetesPodOperator logs, of the same pod at the same time.
 
 The pod writes numbered lines as fast as it can, more than its node keeps (``containerLogMaxSize`` times
-``containerLogMaxFiles``, 50 MB as Kubernetes comes). Three processes follow it and write what they are told to a file
+``containerLogMaxFiles``, 50 MB as Kubernetes comes). Three processes follow it and write what they log to a file
 each: a stage that waits in its task, a stage's trigger, and KubernetesPodOperator's PodManager.
 
 Needs KUBECONFIG and ML_TEST_IMAGE, an image with Python. Figures are those of each round.
@@ -105,7 +105,7 @@ FOLLOWERS = {"stage, task": stage_task, "stage, trigger": stage_trigger, "Kubern
 
 
 def follow(follower: str, name: str, path: Path) -> None:
-    """Follow a pod and write what is told to a file."""
+    """Follow a pod and write what is logged to a file."""
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log = logging.getLogger("told")
@@ -142,7 +142,7 @@ def seen(path: Path, count: int) -> tuple[int, int, list[str]]:
 
 
 def one_round(*, count: int, pause: float) -> dict[str, tuple[int, int, list[str], float]]:
-    """Let a pod write, and return what each follower told."""
+    """Let a pod write, and return what each follower logged."""
     from kubernetes import client, config
 
     api = client.CoreV1Api(config.new_client_from_config(KUBECONFIG))

@@ -68,7 +68,7 @@ def measure(place: Place, *, repeats: int, rate: int) -> None:
                 started = time.monotonic()
                 ended(place, other, 100 if what == "putting back" else None)
                 seconds.append(time.monotonic() - started)
-                # Until what is told to end has ended.
+                # Until what receives SIGTERM has ended.
                 time.sleep(20)
             answers += sum(traffic.answers.values())
             lost |= traffic.lost

@@ -26,8 +26,8 @@ import httpx
 import psutil
 
 from airflow_ml_provider.artifacts.claims import SourceClaims
-from airflow_ml_provider.artifacts.listing import objects
 from airflow_ml_provider.artifacts.objects import filesystem, read_object
+from airflow_ml_provider.artifacts.source_files import objects
 from airflow_ml_provider.protocol.manifest import from_lines
 from airflow_ml_provider.testing.airflow_api import AirflowApi
 from airflow_ml_provider.testing.airflow_server import AirflowServer

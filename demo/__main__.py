@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run(console: Console, stack: Stack) -> int:
-    """Run the pipeline once and tell how it went."""
+    """Run the pipeline once and report how it went."""
     started = time.monotonic()
     run_id = run_pipeline(console, stack)
     state = follow(console, stack.api, DAG_ID, run_id)

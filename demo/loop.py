@@ -1,4 +1,4 @@
-"""The whole loop, told line by line: a first champion, a quiet month, a drifted one, a retraining, a new champion."""
+"""The whole loop, shown line by line: a first champion, a quiet month, a drifted one, a retraining, a new champion."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def _served(console: Console, stack: Stack, run: str) -> str:
     endpoint = stack.api.xcom(LOOP, run, "serve", "endpoint")
     metrics = stack.api.xcom(LOOP, run, "evaluate", "metrics")
     answer = httpx.post(f"{endpoint['url']}/invocations", json={"dataframe_records": [FLIGHT]}).json()
-    beside = f", the champion's {metrics['champion_rmse']:.2f}" if "champion_rmse" in metrics else ""
-    console.print(f"   version {endpoint['version']} is champion: error {metrics['rmse']:.2f} minutes{beside}")
+    adjacent = f", the champion's {metrics['champion_rmse']:.2f}" if "champion_rmse" in metrics else ""
+    console.print(f"   version {endpoint['version']} is champion: error {metrics['rmse']:.2f} minutes{adjacent}")
     console.print(
         f"   a flight that leaves 20 minutes late makes up {-answer['predictions'][0]:.1f} minutes on the way"
     )
@@ -103,7 +103,7 @@ def _watched(console: Console, stack: Stack, month: str) -> None:
     drift = stack.api.xcom(WATCH, run, "monitor", "drift")
     alarm = stack.api.xcom(WATCH, run, "monitor", "alarm")
     shown = ", ".join(f"{column} ({drift['scores'][column]:.2f})" for column in drift["drifted"])
-    console.print(f"   drifted: {shown or 'nothing'}; {'an event is told' if alarm['told'] else 'no event'}")
+    console.print(f"   drifted: {shown or 'nothing'}; {'an event is emitted' if alarm['told'] else 'no event'}")
 
 
 def _approve(stack: Stack, run: str) -> None:

@@ -90,7 +90,7 @@ def _port(name: str, variable: str, preferred: int) -> int:
         print(f"Port {preferred} is taken: {name} uses {other} ({variable}=... chooses another).")
         return other
     if not asked.isdigit() or not 0 < int(asked) < 65536:
-        raise DemoError(f"{variable}={asked} is no port; use a number from 1 to 65535")
+        raise DemoError(f"{variable}={asked} is not a port; use a number from 1 to 65535")
     if not _is_free(int(asked)):
         raise DemoError(f"port {asked} is taken; choose another: make demo {variable}={free_port()}")
     return int(asked)

@@ -16,8 +16,8 @@ from typing import TypeVar
 from airflow_ml_provider.artifacts.errors import AlreadyExistsError, ArtifactCorruptError, ClaimInUseError
 from airflow_ml_provider.artifacts.layout import join, store_segment
 from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger, Outcome
-from airflow_ml_provider.artifacts.listing import names_after
 from airflow_ml_provider.artifacts.objects import create_object, read_object, write_object
+from airflow_ml_provider.artifacts.source_files import names_after
 from airflow_ml_provider.protocol.codec import from_json, to_json
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.manifest import SourceObject
@@ -251,7 +251,7 @@ class SourceClaims:
                 # An end sorts after its claim and was created after it: one that is seen has its claim.
                 return snapshot, numbers, {number for number in found[_END] if number > snapshot}
         missing = min(set(range(snapshot + 1, numbers[-1])) - set(numbers))
-        raise ArtifactCorruptError(f"{self._part(_CLAIM, missing)} was removed: what it held cannot be told any more")
+        raise ArtifactCorruptError(f"{self._part(_CLAIM, missing)} was removed: what it held is not known any more")
 
     def _created(self, claim: Claim) -> bool:
         try:

@@ -55,7 +55,7 @@ def _files(folder: Path, root: Path, above: tuple[Path, ...]) -> Iterator[tuple[
         if found.is_file():
             yield relative, found
         elif not found.is_dir():
-            raise InvalidArtifactError(f"{shown}: is no regular file")
+            raise InvalidArtifactError(f"{shown}: is not a regular file")
         elif any(here.is_relative_to(found.resolve()) for here in holding):
             raise InvalidArtifactError(f"{shown}: is a symbolic link to a folder that holds it; remove it")
         else:

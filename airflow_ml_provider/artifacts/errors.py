@@ -1,7 +1,7 @@
 """Errors of the artifact store.
 
 StoreError
-├── StoreUnavailableError        the store refused; a retry helps once what the message names is mended
+├── StoreUnavailableError        the store refused; a retry helps once what the message names is fixed
 │   └── StoreAwayError           the store did not answer; a retry helps
 ├── ArtifactNotCommittedError    no commit record; a retry of the reader does not help
 ├── ArtifactCorruptError         content and digest differ; a retry does not help, rerun the producer

@@ -29,7 +29,7 @@ def filesystem(uri: str) -> tuple[Any, str]:
             f"(pip install 'airflow-ml-provider[s3]' for s3://)"
         ) from error
     except ValueError as error:
-        raise StoreUnavailableError(f"{uri} is no URI that fsspec can open: {error}") from error
+        raise StoreUnavailableError(f"{uri} is not a URI that fsspec can open: {error}") from error
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def _write_beside(path: Path, content: bytes) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise NotADirectoryError(f"{path.parent} is no folder") from error
+        raise NotADirectoryError(f"{path.parent} is not a folder") from error
     # Not tempfile's: its files can be read by their owner alone, and on a shared volume pods are other users.
     temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
     with temporary.open("xb") as file:
@@ -176,7 +176,7 @@ def _write_beside(path: Path, content: bytes) -> Path:
     return temporary
 
 
-# Connection errors of the clients are no OSErrors; their modules are loaded exactly when they are in use.
+# Connection errors of the clients are not OSErrors; their modules are loaded exactly when they are in use.
 _BACKEND_ERRORS = (("botocore.exceptions", "BotoCoreError"), ("botocore.exceptions", "ClientError"))
 _CONNECTION_ERRORS = (("botocore.exceptions", "HTTPClientError"), ("aiohttp", "ClientConnectionError"))
 _AWAY_CODES = ("500", "502", "503", "504", "InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown")

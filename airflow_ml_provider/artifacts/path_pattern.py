@@ -20,7 +20,7 @@ def placeholders(pattern: str) -> list[str]:
 
 
 def ambiguous(pattern: str) -> str | None:
-    """Return where a placeholder stands beside a wildcard or another, so that its end is nowhere; else ``None``."""
+    """Return where a placeholder stands next to a wildcard or another, so that its end is nowhere; else ``None``."""
     found = _AMBIGUOUS.search(pattern)
     return found[0] if found else None
 
@@ -40,14 +40,14 @@ def glob_expression(pattern: str) -> re.Pattern[str]:
     """Return what matches the paths of a pattern with wildcards alone.
 
     Raises:
-        StoreError: It is no pattern.
+        StoreError: It is not a pattern.
     """
     from fsspec.utils import glob_translate
 
     try:
         return re.compile(glob_translate(pattern))
     except (ValueError, re.error) as error:
-        raise StoreError(f"{pattern} is no pattern: {error}") from error
+        raise StoreError(f"{pattern} is not a pattern: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class PathPattern:
         partition: How partitions are called, such as ``{year}-{month}``; default is the values with ``-`` between.
 
     Raises:
-        StoreError: It is no pattern.
+        StoreError: It is not a pattern.
     """
 
     pattern: str
@@ -68,9 +68,9 @@ class PathPattern:
     def __post_init__(self) -> None:
         """Compile; a frozen dataclass has no other place for it."""
         names: Sequence[str] = placeholders(self.pattern)
-        if beside := ambiguous(self.pattern):
+        if adjacent := ambiguous(self.pattern):
             raise StoreError(
-                f"{self.pattern} is no pattern: in {beside} nobody can tell where the placeholder ends; write "
+                f"{self.pattern} is not a pattern: in {adjacent} nobody can tell where the placeholder ends; write "
                 f"something between"
             )
         if unknown := [name for name in placeholders(self.partition or "") if name not in names]:
@@ -84,7 +84,7 @@ class PathPattern:
         try:
             compiled = re.compile(text)
         except re.error as error:
-            raise StoreError(f"{self.pattern} is no pattern: {error}") from error
+            raise StoreError(f"{self.pattern} is not a pattern: {error}") from error
         object.__setattr__(self, "_names", names)
         object.__setattr__(self, "_compiled", compiled)
 

@@ -23,7 +23,7 @@ _LIMIT_BYTES = 2 * RESULT_LIMIT_BYTES
 
 
 class UnusableResultError(StoreError):
-    """What is kept under a key is no result that can be used; the stage runs and replaces it."""
+    """What is kept under a key is not a result that can be used; the stage runs and replaces it."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class StageIdentity:
         """Take an attempt directory that nobody had before; returns the attempt and its URI.
 
         Args:
-            about: What is told there of the attempt, JSON values: what it runs and what goes into it.
+            about: What is kept there about the attempt, JSON values: what it runs and what goes into it.
 
         The number behind the try grows when a directory was taken (the same DagRun id was used again).
 

@@ -45,7 +45,7 @@ def remove_left_pods(context: Context) -> None:
 
 
 def _cluster(task: Any) -> tuple[Any, ...] | None:
-    """Return how a stage reaches its cluster, ``None`` when the task is no stage."""
+    """Return how a stage reaches its cluster, ``None`` when the task is not a stage."""
     if getattr(task, "runs_pods", False):
         return tuple(getattr(task, name) for name in _CLUSTER)
     kind = getattr(task, "operator_class", None)

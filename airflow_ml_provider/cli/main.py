@@ -1,4 +1,4 @@
-"""``airflow-ml``: write, check, run and run down pipelines.
+"""``airflow-ml``: create, validate, run and inspect pipelines.
 
 Exit codes: 0 all is well, 1 a pipeline has mistakes or a run failed, 2 the command was called wrongly.
 """
@@ -250,7 +250,7 @@ def doctor(
     """See whether all that stages need answers from here: store, MLflow, cluster, rights, image."""
     import os
 
-    # Connections come from the database too, as in Airflow's own commands; what libraries log on the way is no line.
+    # Connections come from the database too, as in Airflow's own commands; what libraries log on the way is not a line.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
     from airflow_ml_provider.cli.admin.doctor import doctor as examine

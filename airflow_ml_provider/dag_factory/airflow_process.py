@@ -1,4 +1,4 @@
-"""The process of a local run: builds the pipeline's DAG, tests it, and tells what happens."""
+"""The process of a local run: builds the pipeline's DAG, tests it, and reports what happens."""
 
 from __future__ import annotations
 

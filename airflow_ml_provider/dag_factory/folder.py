@@ -25,9 +25,9 @@ ID_LIMIT = 250
 
 
 def load_dags(loader: str, *, environment: str | None = None) -> dict[str, DAG]:
-    """Build a DAG for every pipeline file beside the loader, by DAG id.
+    """Build a DAG for every pipeline file next to the loader, by DAG id.
 
-    Pipeline files are ``NAME.yaml`` (or ``.yml``) beside the loader and ``NAME/pipeline.yaml`` one folder
+    Pipeline files are ``NAME.yaml`` (or ``.yml``) next to the loader and ``NAME/pipeline.yaml`` one folder
     below. A file with mistakes becomes a DAG tagged ``broken`` that shows them. A worker builds only the DAG it runs,
     and reads only its files::
 

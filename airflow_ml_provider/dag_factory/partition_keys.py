@@ -44,8 +44,8 @@ def require_each_key_once(*, cron: str, timezone: str, offset: int, key_format: 
         what = f"{twice} would come twice" if twice else f"{never} would never come"
         raise StageConfigurationError(
             f"schedule: around {day.isoformat()}, when clocks in {timezone} change, the partition {what}: write "
-            f"timezone: UTC, a cron expression of a time of the day at which clocks do not change, or keys that tell "
-            f"such hours apart (%z)"
+            f"timezone: UTC, a cron expression of a time of the day at which clocks do not change, or keys with "
+            f"the offset (%z)"
         )
 
 

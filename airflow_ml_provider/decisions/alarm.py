@@ -1,4 +1,4 @@
-"""Whether an alarm is told: not again within its cooldown, so that nothing is retrained for ever."""
+"""Whether an alarm is emitted: not again within its cooldown, so that nothing is retrained for ever."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Alarm(NamedTuple):
-    """An alarm that was told.
+    """An alarm that was emitted.
 
     Attributes:
         at: When.
@@ -28,7 +28,7 @@ class Alarm(NamedTuple):
 
 
 def is_told(last: Alarm | None, *, now: dt.datetime, dag_run: str, cooldown: dt.timedelta) -> bool:
-    """Whether an alarm of a run is told; a retry of the run that told the last one tells it again.
+    """Whether an alarm of a run is emitted; a retry of the run that emitted the last one emits it again.
 
     Args:
         last: The one before, ``None`` when there was none.

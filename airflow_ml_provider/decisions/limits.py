@@ -29,7 +29,7 @@ def require_known(limits: Mapping[str, str], *, task: str | None) -> None:
     """Raise a ValueError for a limit of a metric that a monitor stage never has, or that has no valid form."""
     known = [*ALWAYS, *([LABELLED, *BY_TASK[task]] if task else [])]
     if not limits:
-        raise ValueError("limits are empty, and nothing would ever be told")
+        raise ValueError("limits are empty, and nothing would ever be reported")
     for metric, text in limits.items():
         threshold = Threshold.parse(text)
         for name in (metric, threshold.limit):

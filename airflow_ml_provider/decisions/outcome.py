@@ -28,9 +28,9 @@ Verdict = Literal[
 ]
 
 _ADVICE: dict[str, str] = {
-    "user_code": "mend the code and clear the task",
-    "bad_data": "mend the data and clear the task",
-    "contract": "mend the stage or its function; a retry does not help",
+    "user_code": "fix the code and clear the task",
+    "bad_data": "fix the data and clear the task",
+    "contract": "fix the stage or its function; a retry does not help",
     "store": "check that the artifact store can be reached; a retry may help",
     "tracking": "check that the MLflow server can be reached; a retry may help",
     "killed": "when nobody killed it, the machine was probably out of memory: give it more or use less",

@@ -25,11 +25,11 @@ def search_range(value: Any) -> dict[str, Any]:
             ``when: {booster: dart}`` the param is sampled only where others have these values.
 
     Raises:
-        ValueError: It is no range.
+        ValueError: It is not a range.
     """
     if not isinstance(value, Mapping):
         raise ValueError(
-            f"{value!r} is no range: write {{int: [2, 12]}}, {{float: [0.01, 0.3]}} or {{categorical: [a, b]}}"
+            f"{value!r} is not a range: write {{int: [2, 12]}}, {{float: [0.01, 0.3]}} or {{categorical: [a, b]}}"
         )
     named = [kind for kind in KINDS if kind in value]
     if len(named) != 1:
@@ -121,12 +121,12 @@ def objectives(value: Any) -> list[dict[str, str]]:
     """
     each = [value] if isinstance(value, Mapping) else value
     if not isinstance(each, Sequence) or isinstance(each, str) or not each:
-        raise ValueError(f"{value!r} is no objective: write {{metric: rmse, direction: minimize}}")
+        raise ValueError(f"{value!r} is not an objective: write {{metric: rmse, direction: minimize}}")
     found = []
     for objective in each:
         keys = set(objective) if isinstance(objective, Mapping) else set()
         if keys != {"metric", "direction"}:
-            raise ValueError(f"{objective!r} is no objective: write {{metric: rmse, direction: minimize}}")
+            raise ValueError(f"{objective!r} is not an objective: write {{metric: rmse, direction: minimize}}")
         if objective["direction"] not in ("minimize", "maximize"):
             raise ValueError(f"direction is {objective['direction']!r}; write minimize or maximize")
         if not isinstance(objective["metric"], str) or not objective["metric"]:
@@ -162,5 +162,5 @@ def algorithm(value: Any, *, of: str) -> dict[str, Any]:
             return {"name": name, "options": {**options, **nested}}
     example = "TPESampler" if of == "sampler" else "MedianPruner"
     raise ValueError(
-        f"{value!r} is no {of}: write a class of Optuna, such as {example}, or {{{example}: {{option: value}}}}"
+        f"{value!r} is not a {of}: write a class of Optuna, such as {example}, or {{{example}: {{option: value}}}}"
     )

@@ -157,7 +157,7 @@ def require_serve(
         whole = all(type(number) is int and number > 0 for number in autoscale.values())
         if not whole or autoscale.keys() != {"max", "cpu"}:
             raise ValueError(
-                f"{dict(autoscale)!r} is no autoscale: write {{max: 10, cpu: 80}}, servers and percent of their CPU"
+                f"{dict(autoscale)!r} is not an autoscale: write {{max: 10, cpu: 80}}, servers and percent of their CPU"
             )
         if autoscale["max"] < replicas:
             raise ValueError(f"autoscale.max is {autoscale['max']}, and replicas, the fewest, {replicas}")

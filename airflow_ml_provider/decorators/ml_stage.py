@@ -60,7 +60,7 @@ def ml_stage(
 
 
 class DecoratedStage(DecoratedOperator):
-    """What a decorated stage does beside its kind: bind the call's arguments, ship the source."""
+    """What a decorated stage does next to its kind: bind the call's arguments, ship the source."""
 
     custom_operator_name: ClassVar[str] = "@task.ml_stage"
     stage_class: ClassVar[type[Stage]]
@@ -151,7 +151,7 @@ def source_of(function: Callable[..., Any]) -> str:
             f"of the DAG"
         ) from error
     if not isinstance(node, ast.FunctionDef):
-        raise StageConfigurationError(f"@task.ml_stage: {function!r} is no function that is defined with def")
+        raise StageConfigurationError(f"@task.ml_stage: {function!r} is not a function that is defined with def")
     lines = source.splitlines()[node.lineno - 1 :]
     return _HEADER + "\n".join(lines).rstrip() + "\n"
 

@@ -1,4 +1,4 @@
-"""From what a DAG's author wrote to what the stage is handed: artifacts, code, files beside the DAG."""
+"""From what a DAG's author wrote to what the stage is handed: artifacts, code, files next to the DAG."""
 
 from __future__ import annotations
 

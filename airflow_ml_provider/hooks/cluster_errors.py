@@ -80,9 +80,9 @@ def cluster_error(error: ApiException, verb: str, resource: str, name: str) -> C
     if error.status == 403:
         return ClusterError(f"{did}; change the pod so that the cluster's policies admit it")
     if error.status == 401:
-        return LoginRefusedError(f"{did}; mend the credentials of the Kubernetes connection")
+        return LoginRefusedError(f"{did}; fix the credentials of the Kubernetes connection")
     if error.status == 404:
-        return MissingError(f"{did}; create it, or mend the name")
+        return MissingError(f"{did}; create it, or fix the name")
     if error.status == 409:
         return ConflictError(did)
     if error.status == 410:

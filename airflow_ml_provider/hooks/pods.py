@@ -34,7 +34,7 @@ class Pods:
 
     Attributes:
         trusted: Whether the API server allowed something before. One that has just started refuses everybody for some
-            moments, until it has read its roles: a refusal after an allowance is borne with.
+            moments, until it has read its roles: a refusal after an allowance is tolerated.
     """
 
     def __init__(self, client: CoreV1Api, *, namespace: str) -> None:

@@ -39,7 +39,7 @@ def version_to_approve(model: Any, *, stage: str) -> tuple[str, str]:
     """
     if not isinstance(model, Mapping) or not {"name", "version"} <= model.keys():
         raise StageConfigurationError(
-            f"stage {stage!r}: {model!r} is no registered model: pass register.output['model']"
+            f"stage {stage!r}: {model!r} is not a registered model: pass register.output['model']"
         )
     return str(model["name"]), str(model["version"])
 

@@ -102,7 +102,7 @@ class BatchPredictStage(Stage):
             return {"name": str(self.model["name"]), "version": str(self.model["version"])}
         if not isinstance(self.model, str) or not re.fullmatch(MODEL_NAME_PATTERN, self.model):
             raise StageConfigurationError(
-                f"stage {self.task_id!r}: {self.model!r} is no registered model: give its name, or "
+                f"stage {self.task_id!r}: {self.model!r} is not a registered model: give its name, or "
                 f"register.output['model']"
             )
         if self.version is not None:

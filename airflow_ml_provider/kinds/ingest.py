@@ -39,7 +39,7 @@ class IngestStage(Stage):
         return {"uri": self.path_beside(self.uri)}
 
     def result_depends_on(self, run: RunContext, request: StageRequest) -> Mapping[str, Any] | str:
-        """Return what tells the versions of the files apart, without reading them.
+        """Return what distinguishes the versions of the files, without reading them.
 
         An object's ETag where the store has one, else size and time of change, and of a local file its inode.
         """
@@ -47,7 +47,7 @@ class IngestStage(Stage):
             return "what code fetches from outside may have changed"
         # Not imported with the module, which each parse of a DAG loads.
         from airflow_ml_provider.artifacts.errors import StoreError
-        from airflow_ml_provider.artifacts.listing import fingerprint
+        from airflow_ml_provider.artifacts.source_files import fingerprint
 
         uri = request.options["uri"]
         if "://" not in uri and run.settings.runner == "kubernetes":

@@ -57,7 +57,7 @@ class RegisterStage(Stage):
         for gate in self.gates:
             if not isinstance(gate, Mapping) or not isinstance(gate.get("passed"), bool):
                 raise StageConfigurationError(
-                    f"stage {self.task_id!r}: gate {gate!r} is no verdict of an evaluate stage; pass "
+                    f"stage {self.task_id!r}: gate {gate!r} is not a verdict of an evaluate stage; pass "
                     f"evaluate.output['gate'] of a stage that has a gate"
                 )
         tags = {"airflow_ml.pipeline": run.identity.pipeline, "airflow_ml.dag_run": run.identity.dag_run}

@@ -57,6 +57,6 @@ class ValidateStage(CheckedStage):
         )
         failure = ValidationFailedError(
             f"data does not meet suite {self.suite!r}: {summary['evaluated'] - summary['met']} of "
-            f"{summary['evaluated']} expectations not met: {shown}; mend the data or the suite"
+            f"{summary['evaluated']} expectations not met: {shown}; fix the data or the suite"
         )
         return self.settle(run, passed=summary["success"], failure=failure)

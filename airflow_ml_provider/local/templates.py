@@ -51,7 +51,7 @@ class Templates:
             name: The field.
             value: What was written.
             identity: The stage.
-            resolve: Makes of something that stands for another stage's output that output, which is no template.
+            resolve: Makes of something that stands for another stage's output that output, which is not a template.
 
         Raises:
             TemplateFailedError: A template asks for what is not there, or not without Airflow.

@@ -96,7 +96,7 @@ class LocalFlow:
 
     @property
     def teardowns(self) -> Sequence[str]:
-        """None: what ends a run here is no stage."""
+        """None: what ends a run here is not a stage."""
         return ()
 
     def take(self, branch: Sequence[str]) -> None:

@@ -118,7 +118,7 @@ class MlflowClient:
         self.call("POST", "runs/update", json={"run_id": run_id, "run_name": name})
 
     def delete_tag(self, run_id: str, key: str) -> None:
-        """Remove a tag of a run; that there is none is no error."""
+        """Remove a tag of a run; that there is none is not an error."""
         try:
             self.call("POST", "runs/delete-tag", json={"run_id": run_id, "key": key})
         except MlflowError as error:
@@ -187,13 +187,13 @@ class MlflowClient:
         except httpx.TransportError as error:
             raise MlflowUnavailableError(
                 f"MLflow at {self.uri} (connection {self.server.connection!r}) does not answer: "
-                f"{type(error).__name__}: {error}; start it or mend the connection's host and port"
+                f"{type(error).__name__}: {error}; start it or fix the connection's host and port"
             ) from error
         if response.status_code in (401, 403):
             said = f"; it says: {response.text[:200]}" if response.text else ""
             raise MlflowAuthorizationError(
                 f"MLflow at {self.uri} refused {path} with {response.status_code} {response.reason_phrase}; "
-                f"mend login and password, or the token, of connection {self.server.connection!r}{said}"
+                f"fix login and password, or the token, of connection {self.server.connection!r}{said}"
             )
         if response.status_code >= 500 or response.status_code == 429:
             raise MlflowUnavailableError(

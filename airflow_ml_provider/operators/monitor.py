@@ -1,4 +1,4 @@
-"""Live data beside what the model was trained on; an asset event when it has changed."""
+"""Live data next to what the model was trained on; an asset event when it has changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENGINES = ("auto", "evidently", "light")
 
 
 def drift_asset(pipeline: str, stage: str) -> Asset:
-    """Return the asset of which a monitor stage tells an event when its limits are broken: a schedule for a retraining.
+    """Return the asset of which a monitor stage emits an event when its limits are broken: a schedule for a retraining.
 
     Args:
         pipeline: The DAG of the stage.
@@ -30,7 +30,7 @@ def drift_asset(pipeline: str, stage: str) -> Asset:
 
 
 class MonitorOperator(StageOperator):
-    """Compares current data with a reference, and tells an asset event when limits are broken.
+    """Compares current data with a reference, and emits an asset event when limits are broken.
 
     The event of :func:`drift_asset` holds the drifted columns, the reasons, the metrics, the report and the partition;
     within ``cooldown`` after an event there is no other. The XComs ``drift`` and ``alarm`` say what was found.
@@ -48,7 +48,7 @@ class MonitorOperator(StageOperator):
         engine: ``evidently``; ``light``, tests of this package; ``auto``, the first that is there.
         cooldown: How long after an event there is no other one.
         on_alarm: Whether the task succeeds (``event``) or fails (``fail``) when limits are broken.
-        partition: What the current data is a part of, told with the event.
+        partition: What the current data is a part of, reported with the event.
     """
 
     stage_class: ClassVar[type[Stage]] = MonitorStage

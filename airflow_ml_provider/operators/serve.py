@@ -28,7 +28,7 @@ _AUTOSCALE = {"max", "cpu"}
 class ServeOperator(StageOperator):
     """Serves a registered version, once it answers as the model itself does, and makes it champion.
 
-    New servers start beside those that serve; each is asked, and its answer compared with the model's own; then they
+    New servers start next to those that serve; each is asked, and its answer compared with the model's own; then they
     get more and more of the requests while a guard watches; in the end the alias ``champion`` moves. Whatever fails on
     the way puts back what served before. The XCom ``endpoint`` holds url, model, version and revision.
 

@@ -58,7 +58,7 @@ class SourceOperator(StageOperator):
         given = renamed(owner="SourceOperator", old="of", new="origin", gone_in="0.3", old_value=of, new_value=origin)
         self.origin: Origin = Files(given) if isinstance(given, str) else given
         if isinstance(self.origin, AssetEvents):
-            # Airflow tells a task of the events of its inlets alone.
+            # Airflow gives a task the events of its inlets alone.
             kwargs["inlets"] = [*kwargs.get("inlets", []), Asset.ref(name=self.origin.asset)]
         super().__init__(**kwargs)
         self.source = source

@@ -75,7 +75,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         cache: Whether an earlier result of the same work is taken instead of running it: ``True``, or
             ``{"ttl": timedelta(days=7), "ignore": ["params.seed"], "version": "2", "image": "trust-tag"}``.
         base_folder: Where relative paths start; default is the folder of the DAG's file.
-        do_xcom_push: Push one XCom an output, and ``metrics``.
+        do_xcom_push: Push one XCom per output, and ``metrics``.
 
     Raises:
         StageConfigurationError: The arguments do not fit each other.

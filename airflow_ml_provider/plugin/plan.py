@@ -37,7 +37,7 @@ async def plan_of(dag_id: str) -> dict[str, Any]:
     """Return what ``airflow-ml plan --airflow --json`` says of a DAG's pipeline.
 
     Raises:
-        NoPlanError: There is no such DAG, it is no pipeline, its files are not here, or it has mistakes.
+        NoPlanError: There is no such DAG, it is not a pipeline, its files are not here, or it has mistakes.
     """
     file = await asyncio.to_thread(_pipeline_file, dag_id)
     environment = configured_environment()
@@ -80,7 +80,7 @@ def _pipeline_file(dag_id: str) -> Path:
     files = file_of(loader.parent, dag_id)
     if not files:
         raise NoPlanError(
-            f"no pipeline file of {dag_id!r} lies beside {loader.name} where the API server runs: the DAG is written "
+            f"no pipeline file of {dag_id!r} lies next to {loader.name} where the API server runs: the DAG is written "
             f"in Python, or its files are elsewhere; run 'airflow-ml plan --airflow' where they are",
             status=409,
         )

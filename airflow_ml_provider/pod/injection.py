@@ -21,7 +21,7 @@ RUNTIME_LIMIT_BYTES = 32 * 1024
 _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = ("protocol", "artifacts", "runtime")
 # What of the store only Airflow's side uses.
-_AIRFLOW_SIDE = {"claims.py", "ledger.py", "results.py"}
+_AIRFLOW_SIDE = {"claims.py", "ledger.py", "results.py", "source_files.py"}
 
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -56,7 +56,9 @@ def packed_runtime() -> str:
         ValueError: It is over 32 KiB.
     """
     sources = {str(path.relative_to(_PACKAGE.parent)): without_docstrings(path) for path in _shipped_files()}
-    packed = base64.b64encode(zlib.compress(json.dumps(sources, sort_keys=True).encode(), 9)).decode()
+    packed = base64.b64encode(
+        zlib.compress(json.dumps(sources, sort_keys=True, separators=(",", ":")).encode(), 9)
+    ).decode()
     if len(packed) > RUNTIME_LIMIT_BYTES:
         raise ValueError(
             f"the packed runtime has {len(packed):,} bytes, {RUNTIME_LIMIT_BYTES:,} are allowed in a pod's environment"

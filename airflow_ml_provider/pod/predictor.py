@@ -23,7 +23,7 @@ KNATIVE_REVISION_LABEL = "serving.knative.dev/revision"
 MARK_LABEL = "airflow-ml/put-back"
 """Our label of a spec that was put back: Knative takes it for a new one."""
 KNATIVE_PORTS = (8012, 8013, 8112, 9090, 9091)
-"""Where Knative's proxy in a pod takes requests, and tells how many there are
+"""Where Knative's proxy in a pod takes requests, and reports how many there are
 (https://github.com/knative/serving/blob/main/pkg/networking/constants.go)."""
 _MODE_ANNOTATION = f"{GROUP}/deploymentMode"
 _COUNTS = ("minReplicas", "maxReplicas", "scaleMetric", "scaleTarget")
@@ -78,7 +78,7 @@ def inference_service(
 ) -> dict[str, Any]:
     """Return an InferenceService.
 
-    All its labels and annotations go to its pods, and a change of them makes new ones: what is served is not told here.
+    All its labels and annotations go to its pods, and a change of them makes new pods: what is served is not in them.
 
     Args:
         name: Its name.

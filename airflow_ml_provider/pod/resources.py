@@ -23,7 +23,7 @@ def resource_requirements(resources: Mapping[str, str | int | float]) -> V1Resou
             (``amd.com/gpu``); ``max_memory`` is how far memory may be raised and is no requirement.
 
     Raises:
-        ValueError: A name is unknown, a value is no Kubernetes quantity, or ``max_memory`` is less than ``memory``.
+        ValueError: A name is unknown, a value is not a Kubernetes quantity, or ``max_memory`` is less than ``memory``.
     """
     quantities: dict[str, str] = {}
     for name, value in resources.items():

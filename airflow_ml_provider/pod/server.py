@@ -89,7 +89,7 @@ def server_deployment(
     if request.command:
         base.command, base.args = [literal(part) for part in request.command], None
         base.env = with_variables(base.env, {**served, **command_server_variables(request, port=PORT)})
-        # It knows nothing of leaving: until it is told to end no new connection reaches it any more.
+        # It knows nothing of leaving: until it receives SIGTERM no new connection reaches it any more.
         base.lifecycle = base.lifecycle or V1Lifecycle(
             pre_stop=V1LifecycleHandler(sleep=V1SleepAction(seconds=_CLOSING_SECONDS))
         )

@@ -50,7 +50,7 @@ def from_json(cls: type[T], text: str | bytes, *, limit: int) -> T:
     """Decode a protocol dataclass from JSON.
 
     Raises:
-        ProtocolError: The text is too long, is no JSON, or does not fit ``cls``.
+        ProtocolError: The text is too long, is not JSON, or does not fit ``cls``.
     """
     if len(text) > limit:
         raise ProtocolError(f"{cls.__name__} has {len(text):,} bytes as JSON, {limit:,} are allowed")

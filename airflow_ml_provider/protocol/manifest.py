@@ -20,7 +20,7 @@ class SourceObject:
 
     Attributes:
         uri: Where it lies, or what it is called.
-        version: What tells this version from others: its ETag, size and time of change, a row's watermark.
+        version: What distinguishes this version from others: its ETag, size and time of change, a row's watermark.
         size: In bytes; 0 when nobody knows.
         changed: When it was written, by the clock of its store, in seconds since the epoch.
         partition: What part of the source it belongs to; empty when the source has no parts.
@@ -46,7 +46,7 @@ def from_lines(content: bytes) -> Iterator[SourceObject]:
     """Read a manifest.
 
     Raises:
-        ProtocolError: A line is no object.
+        ProtocolError: A line is not an object.
     """
     for line in content.splitlines():
         yield from_json(SourceObject, line, limit=_LINE_LIMIT_BYTES)

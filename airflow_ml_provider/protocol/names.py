@@ -25,7 +25,7 @@ RESERVED_OUTPUTS = (
     "undefined_metrics",
     "validation",
 )
-"""Names of XComs that a stage pushes beside its outputs."""
+"""Names of XComs that a stage pushes next to its outputs."""
 
 REUSE_PARAM = "reuse"
 """The DAG's param that says whether a run takes results of earlier ones."""

@@ -140,7 +140,7 @@ class StageRequest:
         """Read a request from JSON.
 
         Raises:
-            ProtocolError: The text is no request of this protocol version.
+            ProtocolError: The text is not a request of this protocol version.
         """
         return from_json(cls, text, limit=REQUEST_LIMIT_BYTES)
 

@@ -83,7 +83,7 @@ class StageResult:
         """Read a result from JSON.
 
         Raises:
-            ProtocolError: The text is no result of this protocol version.
+            ProtocolError: The text is not a result of this protocol version.
         """
         return from_json(cls, text, limit=RESULT_LIMIT_BYTES)
 

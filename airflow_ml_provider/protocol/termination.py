@@ -45,7 +45,7 @@ def failure_message(result: StageResult) -> str:
 def result_in_message(message: str) -> StageResult | None:
     """Return the result that a termination message carries, ``None`` when it lies in the store or nowhere.
 
-    A message is what any process in the container wrote last, so one that is no result is none.
+    A message is what any process in the container wrote last, so one that is not a result is none.
     """
     try:
         return StageResult.from_json(message)

@@ -10,7 +10,7 @@ LOCAL_VARIABLE = "AIRFLOW_ML_LOCAL"
 """Is set where a stage is a process of the worker's machine: a study then starts its workers itself."""
 
 STUDY_STORAGE_VARIABLE = "AIRFLOW_ML_STUDY_STORAGE"
-"""A database that Optuna keeps the study in, beside the store; a secret."""
+"""A database that Optuna keeps the study in, next to the store; a secret."""
 
 NESTED_ALGORITHMS = {"wrapped_pruner": "pruner", "base_sampler": "sampler", "independent_sampler": "sampler"}
 """Options of Optuna's samplers and pruners that are samplers or pruners themselves."""

@@ -90,7 +90,7 @@ class StageReuse:
         if isinstance(provenance, str):
             return Considered(Reuse(False, provenance))
         if self._run.params.get(REUSE_PARAM, True) is False:
-            return Considered(Reuse(False, "this run was told to reuse nothing"), None, provenance)
+            return Considered(Reuse(False, "this run is to reuse nothing"), None, provenance)
         if self._run.state.get(_DELIVERED) == provenance.key:
             reason = "this task was cleared after it had delivered the same result"
             return Considered(Reuse(False, reason), None, provenance)
@@ -178,7 +178,7 @@ class StageReuse:
         return Provenance.of(components, ignore=self._policy.ignore)
 
     def note(self, attempt_uri: str, request: StageRequest) -> None:
-        """Note beside an attempt what its result will depend on: a resumed task may see other code already.
+        """Note next to an attempt what its result will depend on: a resumed task may see other code already.
 
         Raises:
             StoreUnavailableError: The store did not answer.
@@ -226,7 +226,7 @@ class StageReuse:
         return {CACHE_TAG: f"runs because {noted['reason']}"}
 
     def delivered(self, *, mlflow_run: str) -> None:
-        """Keep the result whose tags were asked for; that the store fails now is only told.
+        """Keep the result whose tags were asked for; a store error is only logged.
 
         Args:
             mlflow_run: The stage's MLflow run, empty when it is untracked.

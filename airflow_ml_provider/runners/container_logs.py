@@ -92,7 +92,7 @@ class ContainerLogs:
         return whole
 
     def show(self, state: PodState | None) -> None:
-        """Log what containers beside the stage's own said, of a pod whose own log was followed elsewhere."""
+        """Log what containers next to the stage's own said, of a pod whose own log was followed elsewhere."""
         asked = self._settings.containers or self._settings.init_containers
         wanted = asked or (state is not None and state.failed_init)
         if not wanted:

@@ -25,7 +25,7 @@ from airflow_ml_provider.runners.runner import Ended, read_result
 
 TAIL_LINES = 20
 LINE_LIMIT = 64 * 1024
-# Less than the five seconds after which Airflow kills a task that was told to end.
+# Less than the five seconds after which Airflow kills a task that received SIGTERM.
 LOOK_SECONDS = 0.1
 GRACE_SECONDS = 3.0
 
@@ -74,7 +74,7 @@ class LocalRunner:
 
     def follow(self, attempt: Attempt) -> None:
         """Fail: there is never a process to take over."""
-        raise AssertionError(f"attempt {attempt.attempt} is no process of this worker")
+        raise AssertionError(f"attempt {attempt.attempt} is not a process of this worker")
 
     def accompany(self, attempt: Attempt, request: StageRequest, *, secrets: Mapping[str, str]) -> None:
         """Do nothing: a process has its companions as children."""
@@ -94,17 +94,17 @@ class LocalRunner:
         """Run what was prepared to its end.
 
         Raises:
-            ProtocolError: The request is too large, or the result is no result.
+            ProtocolError: The request is too large, or the result cannot be read.
             StageKilledError: ``stop`` was called.
             StoreUnavailableError: The result could not be read.
         """
         assert self._prepared is not None
         request, secrets = self._prepared
         if self._stopped:
-            raise StageKilledError("the task was told to end before its stage began")
+            raise StageKilledError("the task received SIGTERM before its stage began")
         exit_code, result = self.run(request, secrets=secrets)
         if self._stopped:
-            raise StageKilledError(f"the task was told to end, and its stage with it (exit code {exit_code})")
+            raise StageKilledError(f"the task received SIGTERM, and its stage with it (exit code {exit_code})")
         return Ended(read_outcome(exit_code, result), result, tuple(self.tail), exit_code=exit_code)
 
     def run(self, request: StageRequest, *, secrets: Mapping[str, str]) -> tuple[int, StageResult | None]:
@@ -115,7 +115,7 @@ class LocalRunner:
             secrets: Variables that must reach the process and nothing else.
 
         Raises:
-            ProtocolError: The request is too large, or the result is no result.
+            ProtocolError: The request is too large, or the result cannot be read.
             StoreUnavailableError: The result could not be read.
         """
         read_end, write_end = os.pipe()

@@ -54,7 +54,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "startup_timeout_seconds": Argument("ours", "counts from the moment the pod has a node"),
     "schedule_timeout_seconds": Argument("ours", "`capacity_timeout` in seconds, where that is not given"),
     "skip_on_exit_code": Argument("ours", "also 0; of a stage whose own code ended so"),
-    "do_xcom_push": Argument("ours", "pushes one XCom an output, and `metrics`"),
+    "do_xcom_push": Argument("ours", "pushes one XCom per output, and `metrics`"),
     "container_logs": Argument(
         "ours",
         "further containers whose log is shown, the stage's own always is; with `deferrable` at the end, 200 lines",

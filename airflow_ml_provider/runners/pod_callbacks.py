@@ -44,7 +44,7 @@ class PodCallbacks:
         self._call("on_pod_creation", pod=made)
 
     def starting(self, pod: Mapping[str, Any]) -> None:
-        """The stage's container has started; told once."""
+        """The stage's container has started; called once."""
         if not self._started:
             self._started = True
             self._tell("on_pod_starting", pod)
@@ -75,7 +75,7 @@ class PodCallbacks:
         except Exception:  # noqa: BLE001 - code of the DAG's author may raise anything
             if name not in self._failed:
                 self._failed.add(name)
-                self._log.exception("%s failed; the stage goes on, and later failures of it are not told", name)
+                self._log.exception("%s failed; the stage goes on, and later failures of it are not logged", name)
             return None
 
     @property

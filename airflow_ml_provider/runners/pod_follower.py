@@ -21,7 +21,7 @@ _TICK_SECONDS = 1.0
 
 
 class _Stop:
-    """Put among the pod's changes when the task is told to end."""
+    """Put among the pod's changes when the task receives SIGTERM."""
 
 
 _Change: TypeAlias = dict[str, Any] | Exception | _Stop | None
@@ -75,7 +75,7 @@ class PodFollower:
         with suppress(Empty):
             self._changes.get(timeout=seconds)
         if self._stopped:
-            raise StageKilledError("the task was told to end before its stage began")
+            raise StageKilledError("the task received SIGTERM before its stage began")
 
     def follow(
         self, pods: Pods, name: str, *, see: Callable[[dict[str, Any], PodState], None], seconds: float | None
@@ -116,7 +116,7 @@ class PodFollower:
                     continue
                 change = _Stop() if self._stopped else last
             if isinstance(change, _Stop):
-                raise StageKilledError("the task was told to end, and its pod with it")
+                raise StageKilledError("the task received SIGTERM, and its pod with it")
             if isinstance(change, Exception):
                 raise change
             if change is None:

@@ -106,7 +106,7 @@ class PodRunner:
         assert self._pod is not None
         assert self._identity is not None
         if self._stopped:
-            raise StageKilledError("the task was told to end before its stage began")
+            raise StageKilledError("the task received SIGTERM before its stage began")
         pods = self._pods(self._identity)
         self._is_new, self._hand_over = True, None
         self._callbacks.made(self._pod)
@@ -196,7 +196,7 @@ class PodRunner:
         with ExitStack() as on_error:
             on_error.callback(self._remove, self._identity, succeeded=False, ended=False)
             if self._stopped:
-                raise StageKilledError("the task was told to end, and its pod with it")
+                raise StageKilledError("the task received SIGTERM, and its pod with it")
             try:
                 defer_to_pod(self._settings, self._identity, hand_over=self._hand_over)
             except TaskDeferred:

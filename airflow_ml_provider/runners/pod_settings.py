@@ -59,7 +59,7 @@ class PodSettings:
         deferrable: Whether the stage is left to a triggerer when it takes longer than ``defer_after``.
         defer_after: For how long it is followed in its task before that, in seconds.
         defer: Leaves the task to a trigger; raises.
-        keep_on_kill: Whether the pod lives on when the task is told to end.
+        keep_on_kill: Whether the pod lives on when the task receives SIGTERM.
         on_finish_action: Which ended pods are kept, a value of KubernetesPodOperator's.
         grace_seconds: How long a pod that is deleted has to end.
         logs: Which logs are shown.

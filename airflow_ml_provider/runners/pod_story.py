@@ -1,4 +1,4 @@
-"""What happens to a pod, told in the task's log while it happens."""
+"""What happens to a pod, logged while it happens."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PodStory:
             self.tell_events()
 
     def tell_events(self) -> None:
-        """Tell the pod's events that were not told yet."""
+        """Log the pod's events that were not logged yet."""
         try:
             events = self._pods.events(self._uid) if self._uid else []
         except (ClusterError, ClusterForbiddenError) as error:

@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _run_beside(step: str, request: StageRequest) -> int:
-    """Run what works beside a stage's own process, and leaves no result."""
+    """Run what works next to a stage's own process, and leaves no result."""
     from airflow_ml_provider.runtime.stages import fetch_body
 
     with tempfile.TemporaryDirectory(prefix="airflow-ml-body-") as folder:

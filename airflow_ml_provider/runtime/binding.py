@@ -68,7 +68,7 @@ def bind(
                 problems.append(str(error))
     known = {*inputs, *outputs, *params}
     problems.extend(
-        f"argument {argument!r} has no default and is no input, output or param of the stage"
+        f"argument {argument!r} has no default and is not an input, output or param of the stage"
         for argument, parameter in accepted.items()
         if parameter.default is parameter.empty and argument not in known
     )
@@ -78,7 +78,7 @@ def bind(
 
 
 def default_params(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a function takes by default, by argument: what is no JSON value is left out.
+    """Return what a function takes by default, by argument: what is not a JSON value is left out.
 
     Args:
         function: The user's function.
@@ -118,4 +118,4 @@ def _value(kind: str, argument: str, value: Any, annotation: Any) -> Any:
 def _unknown(kind: str, argument: str, accepted: Iterable[str]) -> str:
     close = difflib.get_close_matches(argument, list(accepted), n=1)
     hint = f", did you mean {close[0]!r}?" if close else ""
-    return f"{kind} {argument!r} is no argument of the function{hint}"
+    return f"{kind} {argument!r} is not an argument of the function{hint}"

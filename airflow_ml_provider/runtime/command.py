@@ -25,7 +25,7 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], folde
     Raises:
         ContractError: The program does not exist.
         UserCodeError: It ended with another exit code than 0.
-        SystemExit: This process was told to end, and the command with it.
+        SystemExit: This process received SIGTERM, and the command with it.
     """
     told = ToldToEnd()
     with told:
@@ -81,8 +81,8 @@ def read_result_file(path: Path, *, strict: bool) -> tuple[Metrics, dict[str, An
         strict: Refuse metrics that cannot be kept as they are.
 
     Raises:
-        ContractError: The file is too large, is no JSON object, or has other keys; or ``strict``, and a metric cannot
-            be kept.
+        ContractError: The file is too large, is not a JSON object, or has other keys; or ``strict``, and a metric
+            cannot be kept.
     """
     if not path.exists():
         return Metrics(), {}
@@ -92,7 +92,7 @@ def read_result_file(path: Path, *, strict: bool) -> tuple[Metrics, dict[str, An
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ContractError(f"{source} is no JSON: {error}") from error
+        raise ContractError(f"{source} is not JSON: {error}") from error
     if not isinstance(content, dict) or content.keys() - {"metrics", DEFAULT_PARAMS}:
         raise ContractError(f'{source} must be an object like {{"metrics": {{"rmse": 1.5}}}}, got {str(content)[:80]}')
     defaults = content.get(DEFAULT_PARAMS, {})

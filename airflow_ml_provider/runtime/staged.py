@@ -34,7 +34,7 @@ def run_step(step: str, *, root: Path) -> StageResult:
         root: The folder that the steps share.
 
     Raises:
-        ProtocolError: The request is no request of this version.
+        ProtocolError: The request is not a request of this version.
         StoreUnavailableError: The result could not be written.
     """
     runtime = root / RUNTIME

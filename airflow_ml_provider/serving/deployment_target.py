@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 class DeploymentTarget:
     """The endpoint of one name in one namespace.
 
-    The Service holds what serves, as an annotation beside the selector that says the same: one write changes both. It
+    The Service holds what serves, as an annotation next to the selector that says the same: one write changes both. It
     names the state it was made from, so Kubernetes refuses it when another run was quicker.
 
     Args:
         objects: The Kubernetes API.
         pods: The same, for pods.
         endpoint: The Service's name.
-        pipeline: The pipeline whose endpoint it is, told on the Service.
+        pipeline: The pipeline whose endpoint it is, an annotation of the Service.
         deployment: Makes the Deployment of a revision.
         autoscale: ``max`` servers and ``cpu`` in percent; ``None`` for as many as were asked for.
         container: The name of the container that serves.

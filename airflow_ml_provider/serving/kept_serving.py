@@ -18,7 +18,7 @@ def serving_of(text: str | None, *, where: str) -> Serving:
 
     Args:
         text: What was kept in it.
-        where: The object, as it is told to people.
+        where: The object, as people know it.
 
     Raises:
         StageConfigurationError: It says something else: the object is not ours.

@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 
 class KServeRollout:
-    """What KServe is told about one endpoint, and what it says.
+    """What KServe is asked for one endpoint, and what it says.
 
     Args:
         services: The Kubernetes API.
         pods: The same, for pods.
-        endpoint: The InferenceService's name; a candidate without Knative has one beside, called so and ``-next``.
+        endpoint: The InferenceService's name; a candidate without Knative has one next to it, called so and ``-next``.
         look: Returns what is to be served, and the predictors of its revisions.
     """
 
@@ -118,19 +118,19 @@ class KServeRollout:
         """
         # In this order: what is replaced is the version that was there before it was read what is to be served.
         found = self.found()
-        beside = None if self.on_knative() else self._ours(self._services.service(self._beside))
+        adjacent = None if self.on_knative() else self._ours(self._services.service(self._beside))
         serving, predictors = self._look()
         try:
             if serving == Serving():
-                return all([self._ended(self._endpoint, found), self._ended(self._beside, beside)])
+                return all([self._ended(self._endpoint, found), self._ended(self._beside, adjacent)])
             if self.on_knative():
                 return self._brought(serving, found, predictors)
             main, candidate = asks_without_knative(serving)
             made = self._made(self._endpoint, found, main, predictors)
             if candidate is not None:
-                return self._made(self._beside, beside, candidate, predictors) and made
+                return self._made(self._beside, adjacent, candidate, predictors) and made
             alone = serving.stable is None or serving.candidate is not None or self._serves_alone(serving.stable)
-            return self._ended(self._beside, beside) and made and alone
+            return self._ended(self._beside, adjacent) and made and alone
         except (ConflictError, MissingError):
             # Somebody else looked too.
             return False

@@ -33,15 +33,15 @@ class KServeTarget:
     """The endpoint of one name in one namespace.
 
     The ConfigMap is the truth, with the predictor of each revision: KServe passes labels and annotations of an
-    InferenceService on to its pods, so what serves cannot be told there. Whoever looks makes the InferenceService
-    like it. On Knative a candidate is its latest revision; without, it has an InferenceService beside until it gets all
-    requests.
+    InferenceService on to its pods, so what serves cannot be written there. Whoever looks makes the InferenceService
+    like it. On Knative a candidate is its latest revision; without, it has an InferenceService next to it until it gets
+    all requests.
 
     Args:
         services: The Kubernetes API.
         pods: The same, for pods.
         endpoint: The InferenceService's name.
-        pipeline: The pipeline whose endpoint it is, told on the ConfigMap.
+        pipeline: The pipeline whose endpoint it is, an annotation of the ConfigMap.
         predictor: Makes the predictor of a revision, for Knative or not.
         sharing: What needs servers of two revisions at once, as the author wrote it; empty for nothing.
         seconds: How long servers may take until they are ready.
@@ -110,7 +110,7 @@ class KServeTarget:
                 self._rollout.bring()
 
     def start(self, revision: Revision, replicas: int) -> None:
-        """See to it that KServe was told, and of so many servers at least."""
+        """Ask KServe for the revision, with so many servers at least."""
         found = self._predictors.get(revision.name)
         if found is not None and found["minReplicas"] < replicas:
             found |= counts(self._predictor(revision, self._rollout.on_knative()))
@@ -118,7 +118,7 @@ class KServeTarget:
         self._rollout.bring()
 
     def replicas_for(self, serving: Serving, percent: int, *, wanted: int) -> int:
-        """Return as many as are wanted in the end: a part of the requests is no number of servers here."""
+        """Return as many as are wanted in the end: a part of the requests is not a number of servers here."""
         return wanted
 
     def part(self, percent: int, *, new: int, old: int) -> float:

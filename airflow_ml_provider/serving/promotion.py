@@ -1,4 +1,4 @@
-"""A model takes another's place, in steps that can be cut short anywhere: a retry ends in the old state or the new."""
+"""A model takes another's place, in steps that are safe to interrupt: a retry ends in the old state or the new."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Promotion:
             those of what served.
         flip: Makes a revision's version champion; done again, nothing changes.
         champion: Returns the version of a model that is champion now.
-        stopped: Whether the task was told to end.
-        log: Where it is told.
+        stopped: Whether the task received SIGTERM.
+        log: The task's log.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class Promotion:
                 # The registry will not have it: there is no way forward.
                 self._roll_back(serving.candidate, error, decided=True)
                 raise
-            self._log.warning("The alias has moved, what is told beside it could not be written: %s", error)
+            self._log.warning("The alias has moved, what is written with it could not be written: %s", error)
         self._target.write(serving.promoted())
         self._target.settle(serving.candidate, self._canary.replicas)
         self._target.remove_others()
@@ -226,11 +226,13 @@ class Promotion:
         share = self._target.part(percent, new=len(new), old=len(old)) if old else ALL
         if share >= ALL:
             return f"all requests go to {len(new)} new servers"
-        return f"{share:.0f} % of the requests go to {len(new)} new servers, beside {len(old)} (asked for: {percent} %)"
+        return (
+            f"{share:.0f} % of the requests go to {len(new)} new servers, next to {len(old)} (asked for: {percent} %)"
+        )
 
     def _require_going_on(self) -> None:
         if self._stopped():
-            raise StageKilledError("the task was told to end, and what served before serves")
+            raise StageKilledError("the task received SIGTERM, and what served before serves")
 
     def _roll_back(self, wanted: Revision, error: BaseException, *, decided: bool = False) -> None:
         """Put back what served before, unless that is somebody else's business by now, or the alias may have moved."""

@@ -153,7 +153,7 @@ class ServeStage(ServeSettings):
         endpoint = self.endpoint or slug[:45].strip("-")
         if not _ENDPOINT.fullmatch(endpoint):
             raise StageConfigurationError(
-                f"stage {self.task_id!r}: endpoint {endpoint!r} is no name of a Service: start with a letter, go "
+                f"stage {self.task_id!r}: endpoint {endpoint!r} is not a name of a Service: start with a letter, go "
                 f"on with a-z, 0-9 and '-', 45 characters at most"
             )
         return serving_place(self, run, endpoint=endpoint, model=name, version=version)
@@ -163,6 +163,6 @@ class ServeStage(ServeSettings):
         known = isinstance(model, Mapping) and {"name", "version"} <= model.keys()
         if not known or not str(model["version"]).isdecimal():
             raise StageConfigurationError(
-                f"stage {self.task_id!r}: {model!r} is no registered model: pass register.output['model']"
+                f"stage {self.task_id!r}: {model!r} is not a registered model: pass register.output['model']"
             )
         return str(model["name"]), str(model["version"])

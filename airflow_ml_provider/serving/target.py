@@ -54,7 +54,7 @@ class ServingTarget(Protocol):
         """
 
     def arrived(self, serving: Serving) -> bool:
-        """Whether the requests go by now where that says."""
+        """Whether traffic is already split as requested."""
 
     def faults(self, revision: Revision) -> str:
         """Say why servers of a revision will not become ready, empty as long as they may."""
@@ -66,7 +66,7 @@ class ServingTarget(Protocol):
         """Say what servers of a revision wait for, empty when nobody knows."""
 
     def settle(self, revision: Revision, replicas: int) -> None:
-        """Give a revision that serves alone as many servers as it is to have, and what it has beside them."""
+        """Give a revision that serves alone as many servers as it is to have, and what it has next to them."""
 
     def remove_others(self) -> None:
         """End all servers that have no place in what is served now, whoever started them."""

@@ -161,7 +161,7 @@ def _push_summary(run: RunContext, source: WatchedSource, claim: Claim, seen: Lo
 
 
 def _format_time(changed: float) -> str | float:
-    """Return a time of change for people; watermarks may be numbers that are no time."""
+    """Return a time of change for people; watermarks may be numbers that are not time."""
     try:
         return dt.datetime.fromtimestamp(changed, dt.UTC).isoformat("T", "seconds")
     except (ValueError, OverflowError, OSError):

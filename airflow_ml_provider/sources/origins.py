@@ -30,7 +30,7 @@ class SqlRows:
     Attributes:
         sql: A SELECT without a semicolon at its end; it becomes a subquery.
         watermark: A column that grows with each change of a row: a time, or a number; rows without one are left out.
-        key: The columns that tell a row from others.
+        key: The columns that distinguish a row from others.
         conn_id: An Airflow connection whose hook is a DbApiHook.
         partition: A column that names the row's partition.
         lookback: How far before the latest watermark rows are still looked for: in seconds for times, as it is for

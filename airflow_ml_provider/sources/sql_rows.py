@@ -34,7 +34,7 @@ def list_rows(origin: SqlRows, ledger: Ledger) -> Iterator[SourceObject]:
 
     Raises:
         SourceUnavailableError: The database did not answer, or refused the query.
-        StageConfigurationError: The connection is of no database, or a watermark is no time and no number.
+        StageConfigurationError: The connection is of no database, or a watermark is neither a time nor a number.
     """
     columns = [*origin.key, origin.watermark, *([origin.partition] if origin.partition else [])]
     begin = ledger.begin(origin.lookback)
@@ -91,7 +91,7 @@ def read_rows(origin: SqlRows, given: Sequence[SourceObject]) -> tuple[bytes, li
         except StageConfigurationError:
             # It was given to no run.
             continue
-        # Rows that differ in nothing that tells rows apart are one object, and all of them are given.
+        # Rows that differ in nothing that distinguishes rows are one object, and all of them are given.
         if found := wanted.get((_uri(origin, key), version)):
             kept[found] = None
             rows.append(row)
@@ -108,7 +108,7 @@ def _select(
     hook = BaseHook.get_connection(origin.conn_id).get_hook()  # type: ignore[no-untyped-call]
     if not isinstance(hook, DbApiHook):
         raise StageConfigurationError(
-            f"connection {origin.conn_id!r} is of no database that Airflow can query ({type(hook).__name__} is no "
+            f"connection {origin.conn_id!r} is of no database that Airflow can query ({type(hook).__name__} is not a "
             f"DbApiHook): name one that is"
         )
     bounds = [(">=", low), ("<=", high)]
@@ -154,8 +154,8 @@ def _key_part(origin: SqlRows, part: Any) -> str:
         case str() | int() | Decimal() | dt.date() | uuid.UUID():
             return str(part)
     raise StageConfigurationError(
-        f"connection {origin.conn_id!r}: a key of a row is {part!r} ({type(part).__name__}), which does not tell rows "
-        f"apart: name columns of text, whole numbers, times or UUIDs"
+        f"connection {origin.conn_id!r}: a key of a row is {part!r} ({type(part).__name__}), which does not "
+        f"distinguish rows: name columns of text, whole numbers, times or UUIDs"
     )
 
 
@@ -184,7 +184,7 @@ def _version(watermark: Any, origin: SqlRows) -> tuple[str, float]:
                 pass
     raise StageConfigurationError(
         f"connection {origin.conn_id!r}: the watermark {origin.watermark} of a row is {watermark!r} "
-        f"({type(watermark).__name__}), which is no time and no number: name a column that is"
+        f"({type(watermark).__name__}), which is neither a time nor a number: name a column that is"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_ml_provider.artifacts.claims import SourceClaims
 from airflow_ml_provider.artifacts.ledger import Ledger
-from airflow_ml_provider.artifacts.listing import objects
+from airflow_ml_provider.artifacts.source_files import objects
 from airflow_ml_provider.decisions.data.new_data import Look, Looking
 from airflow_ml_provider.decisions.data.settling import Marked, Quiet, Settling, Sightings, Unchanged
 from airflow_ml_provider.errors import StageConfigurationError
@@ -144,7 +144,7 @@ class WatchedSource:
     def settled_look(
         self, ledger: Ledger, *, limit: int, partition: str | None = None, events: Events | None = None
     ) -> Look:
-        """Look, and again when only a second look tells what is settled; it waits for that in between.
+        """Look, and again when only a second look shows what is settled; it waits for that in between.
 
         Args and errors are those of :meth:`look`.
         """

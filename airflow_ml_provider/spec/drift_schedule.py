@@ -16,7 +16,7 @@ _MONITOR = re.compile(r"[A-Za-z0-9_.\-]{1,200}\.[A-Za-z][A-Za-z0-9_]*")
 def _monitor(value: Any) -> str:
     if not isinstance(value, str) or not _MONITOR.fullmatch(value):
         raise ValueError(
-            f"{value!r} is no monitor stage of a pipeline: write PIPELINE.STAGE, such as flights_watch.monitor"
+            f"{value!r} is not a monitor stage of a pipeline: write PIPELINE.STAGE, such as flights_watch.monitor"
         )
     return value
 

@@ -46,7 +46,7 @@ def duration(value: Any) -> timedelta:
         return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{value!r} is no duration: write a number and s, m, h or d, such as 30s or 2h")
+        raise ValueError(f"{value!r} is not a duration: write a number and s, m, h or d, such as 30s or 2h")
     try:
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
     except OverflowError:
@@ -63,20 +63,20 @@ def checked_name(value: Any) -> str:
 
 def _pipeline(value: Any) -> str:
     if not isinstance(value, str) or not _PIPELINE.fullmatch(value):
-        raise ValueError(f"{value!r} is no pipeline's name: use letters, digits, '_', '.' and '-', 200 at most")
+        raise ValueError(f"{value!r} is not a pipeline's name: use letters, digits, '_', '.' and '-', 200 at most")
     return value
 
 
 def _model_name(value: Any) -> str:
     if not isinstance(value, str) or not (_MODEL.fullmatch(value) or "{{" in value):
-        raise ValueError(f"{value!r} is no model's name: use letters, digits, '_', '-', '.' and spaces, 200 at most")
+        raise ValueError(f"{value!r} is not a model's name: use letters, digits, '_', '-', '.' and spaces, 200 at most")
     return value
 
 
 def _artifact_type(value: Any) -> str:
     if value not in ARTIFACT_TYPES:
         hint = did_you_mean(str(value), ARTIFACT_TYPES)
-        raise ValueError(f"{value!r} is no artifact type; allowed are {', '.join(ARTIFACT_TYPES)}{hint}")
+        raise ValueError(f"{value!r} is not an artifact type; allowed are {', '.join(ARTIFACT_TYPES)}{hint}")
     return str(value)
 
 
@@ -87,21 +87,21 @@ def _reference(value: Any) -> Reference:
 def _entry_point(value: Any) -> str:
     module, _, function = value.partition(":") if isinstance(value, str) else ("", "", "")
     if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
-        raise ValueError(f"{value!r} is no entry point: write module:function, such as flights.stages:train")
+        raise ValueError(f"{value!r} is not an entry point: write module:function, such as flights.stages:train")
     return str(value)
 
 
 def _quantity(value: Any) -> str:
     text = str(value)
     if isinstance(value, bool) or not _QUANTITY.fullmatch(text) or not text.strip("0.mkKMGTPEi"):
-        raise ValueError(f"{value!r} is no quantity more than 0, such as 2, 500m or 4Gi")
+        raise ValueError(f"{value!r} is not a quantity more than 0, such as 2, 500m or 4Gi")
     return text
 
 
 def _count(value: Any) -> str:
     text = str(value)
     if isinstance(value, bool) or not text.isdecimal() or not int(text):
-        raise ValueError(f"{value!r} is no number of devices: a whole number more than 0 is wanted")
+        raise ValueError(f"{value!r} is not a number of devices: a whole number more than 0 is wanted")
     return text
 
 
@@ -112,13 +112,13 @@ def checked_json(value: Any) -> Any:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{value!r} is no JSON value ({error}); write a number, or text in quotes") from error
+        raise ValueError(f"{value!r} is not a JSON value ({error}); write a number, or text in quotes") from error
     return value
 
 
 def _store(value: Any) -> str:
     if not isinstance(value, str) or not ("://" in value or value.startswith("/")):
-        raise ValueError(f"{value!r} is no store: write a URI such as s3://bucket/prefix, or an absolute path")
+        raise ValueError(f"{value!r} is not a store: write a URI such as s3://bucket/prefix, or an absolute path")
     scheme, _, rest = value.partition("://")
     bucket = rest.partition("/")[0]
     if scheme in ("s3", "s3a", "gs") and not (_BUCKET.fullmatch(bucket) or bucket.startswith("arn:") or "{" in bucket):
@@ -129,7 +129,7 @@ def _store(value: Any) -> str:
 def _image(value: Any) -> str:
     if not isinstance(value, str) or not ("{{" in value or (len(value) <= 512 and _IMAGE.fullmatch(value))):
         raise ValueError(
-            f"{value!r} is no image name: write registry/name:tag in lower case, such as ghcr.io/acme/train:1.4"
+            f"{value!r} is not an image name: write registry/name:tag in lower case, such as ghcr.io/acme/train:1.4"
         )
     return value
 
@@ -141,10 +141,10 @@ def cron_or_preset(value: Any) -> str:
         ValueError: It is neither.
     """
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no schedule: write a cron expression in quotes, or a preset")
+        raise ValueError(f"{value!r} is not a schedule: write a cron expression in quotes, or a preset")
     if value.startswith("@"):
         if value not in PRESETS:
-            raise ValueError(f"{value!r} is no preset; there are {', '.join(PRESETS)}{did_you_mean(value, PRESETS)}")
+            raise ValueError(f"{value!r} is not a preset; there are {', '.join(PRESETS)}{did_you_mean(value, PRESETS)}")
         return value
     # Not imported with the module: most pipelines have no cron expression.
     from croniter import CroniterBadCronError, CroniterError, croniter
@@ -153,7 +153,7 @@ def cron_or_preset(value: Any) -> str:
         croniter(value)
     except (CroniterBadCronError, CroniterError, ValueError, KeyError) as error:
         raise ValueError(
-            f"{value!r} is no cron expression: {error}; write minute, hour, day, month and weekday, such as "
+            f"{value!r} is not a cron expression: {error}; write minute, hour, day, month and weekday, such as "
             f'"0 6 * * 1-5", or a preset such as @daily'
         ) from error
     return value
@@ -167,7 +167,7 @@ def _date(value: Any) -> dt.date:
     try:
         return dt.date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{value!r} is no date: write YYYY-MM-DD") from None
+        raise ValueError(f"{value!r} is not a date: write YYYY-MM-DD") from None
 
 
 PRESETS = ("@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")

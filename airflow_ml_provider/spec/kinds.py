@@ -72,7 +72,7 @@ def _stage(value: Any) -> Any:
 
 
 def model_at(path: tuple[str | int, ...], *, root: type[BaseModel], value: Any) -> type[BaseModel] | None:
-    """Return the model whose key ends a key path, ``None`` where it is no model's key.
+    """Return the model whose key ends a key path, ``None`` where it is not a model's key.
 
     Args:
         path: From the pipeline to the key.
@@ -104,5 +104,5 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
     return next((found for part in parts if (found := _model_of(part)) is not None), None)
 
 
-# One validator a kind, built when a pipeline first uses it: a union of all would be built at every parse.
+# One validator per kind, built when a pipeline first uses it: a union of all would be built at every parse.
 AnyStage = Annotated[StageSpec, Checked(_stage, {"x-definition": "Stage"})]

@@ -78,7 +78,7 @@ else:
 
     def _sources(value):
         if not isinstance(value, Mapping):
-            raise ValueError(f"{value!r} is no mapping: write NAME: {{uri: ...}}")
+            raise ValueError(f"{value!r} is not a mapping: write NAME: {{uri: ...}}")
         if not value:
             return {}
         from airflow_ml_provider.spec.sources import SOURCES

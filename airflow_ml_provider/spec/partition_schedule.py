@@ -51,5 +51,5 @@ class PartitionSchedule(BaseModel):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is no time zone: write one such as Europe/Berlin") from error
+            raise ValueError(f"{value!r} is not a time zone: write one such as Europe/Berlin") from error
         return value

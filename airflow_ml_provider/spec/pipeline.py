@@ -103,7 +103,7 @@ class PipelineSpec(BaseModel):
         default={}, description="Params of the trigger form: {{ params.NAME }}", examples=[{"data": "data/*.csv"}]
     )
     tags: list[Annotated[str, Field(max_length=100)]] = Field(
-        default=[], description="Tags of the DAG, beside ml", examples=[["forecasting"]]
+        default=[], description="Tags of the DAG, next to ml", examples=[["forecasting"]]
     )
     retries: int = Field(default=0, ge=0, le=100, description="Further tries of a failed stage", examples=[2])
     retry_delay: Duration = Field(

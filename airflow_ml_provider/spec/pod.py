@@ -16,13 +16,13 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def _object_name(value: Any) -> str:
     if not isinstance(value, str) or not _OBJECT_NAME.fullmatch(value):
-        raise ValueError(f"{value!r} is no name of a Kubernetes object: use a-z, 0-9, '-' and '.', 253 at most")
+        raise ValueError(f"{value!r} is not a name of a Kubernetes object: use a-z, 0-9, '-' and '.', 253 at most")
     return value
 
 
 def _variable(value: Any) -> str:
     if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
-        raise ValueError(f"{value!r} is no name of an environment variable: use letters, digits and '_'")
+        raise ValueError(f"{value!r} is not a name of an environment variable: use letters, digits and '_'")
     if value.startswith("AIRFLOW_ML_"):
         raise ValueError(f"{value!r} is the provider's own: names of variables must not start with AIRFLOW_ML_")
     return value
@@ -30,7 +30,7 @@ def _variable(value: Any) -> str:
 
 def _absolute(value: Any) -> str:
     if not isinstance(value, str) or not value.startswith("/"):
-        raise ValueError(f"{value!r} is no absolute path")
+        raise ValueError(f"{value!r} is not an absolute path")
     return value
 
 
@@ -99,7 +99,7 @@ class PodSpec(BaseModel):
         default=None, description="The pods' ServiceAccount", examples=["ml-stage"]
     )
     template: str | None = Field(
-        default=None, min_length=1, description="Pod template file, beside the pipeline", examples=["pod.yaml"]
+        default=None, min_length=1, description="Pod template file, next to the pipeline", examples=["pod.yaml"]
     )
     env: dict[Variable, str] = Field(
         default={}, description="Plain variables, nothing secret", examples=[{"OMP_NUM_THREADS": "2"}]

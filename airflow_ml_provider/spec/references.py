@@ -24,7 +24,7 @@ class Reference:
         """
         match = REFERENCE_PATTERN.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            raise ValueError(f"{text!r} is no reference: write stage.output, such as features.train")
+            raise ValueError(f"{text!r} is not a reference: write stage.output, such as features.train")
         return cls(match[1], match[2])
 
     def __str__(self) -> str:

@@ -27,7 +27,7 @@ EVENT = "event"
 
 
 class SettleSpec(BaseModel):
-    """When an object is written to its end, where its time of change does not tell."""
+    """When an object is written to its end, where its time of change does not say so."""
 
     model_config = STRICT
 
@@ -59,7 +59,7 @@ def _settle(value: Any) -> dt.timedelta | SettleSpec:
 def _lookback(value: Any) -> dt.timedelta | float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 <= value < float("inf"):
-            raise ValueError(f"{value!r} is no lookback: write a number that is not negative, or a time such as 1h")
+            raise ValueError(f"{value!r} is not a lookback: write a number that is not negative, or a time such as 1h")
         return float(value)
     return duration(value)
 
@@ -67,7 +67,7 @@ def _lookback(value: Any) -> dt.timedelta | float:
 def _column(value: Any) -> str:
     if isinstance(value, str) and _COLUMN.fullmatch(value):
         return value
-    raise ValueError(f"{value!r} is no column: write its name, in double quotes when it has upper case or spaces")
+    raise ValueError(f"{value!r} is not a column: write its name, in double quotes when it has upper case or spaces")
 
 
 def _columns(value: Any) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ class SourceSpec(BaseModel):
         default=None, description="Column that grows with each change of a row", examples=["updated_at"]
     )
     key: Columns | None = Field(
-        default=None, description="Column, or columns, that tell a row from others", examples=["order_id", ["a", "b"]]
+        default=None, description="Column, or columns, that identify a row", examples=["order_id", ["a", "b"]]
     )
     lookback: Lookback = Field(
         default=dt.timedelta(hours=1),
@@ -168,8 +168,8 @@ class SourceSpec(BaseModel):
         elif kind == "uri":
             if self.partition is not None:
                 self._whole_partition(self.partition)
-            if beside := ambiguous(self.uri or ""):
-                raise ValueError(f"in {beside!r} nobody can tell where the placeholder ends: write something between")
+            if adjacent := ambiguous(self.uri or ""):
+                raise ValueError(f"in {adjacent!r} nobody can tell where the placeholder ends: write something between")
         elif kind == "asset" and self.partition not in (None, EVENT):
             raise ValueError(f"partition {self.partition!r}: events bring their partitions: write partition: {EVENT}")
         return self

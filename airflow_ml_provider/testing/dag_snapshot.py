@@ -28,7 +28,7 @@ def dag_snapshot(dag: DAG) -> str:
 
 
 def require_snapshot(dag: DAG, file: Path, *, update: bool) -> None:
-    """Compare a DAG with its snapshot; the first time, or when told to, write it.
+    """Compare a DAG with its snapshot; the first time, or when asked to, write it.
 
     Args:
         dag: The DAG.

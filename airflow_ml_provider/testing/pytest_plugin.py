@@ -38,7 +38,7 @@ def run_pipeline(pipeline_home: Path) -> Callable[..., PipelineRun]:
 
 @pytest.fixture
 def require_dag_snapshot(request: pytest.FixtureRequest) -> Callable[[DAG], None]:
-    """Compare a DAG with ``dag_snapshots/DAG_ID.json`` beside the test; ``--update-dag-snapshots`` writes it anew."""
+    """Compare a DAG with ``dag_snapshots/DAG_ID.json`` next to the test; ``--update-dag-snapshots`` writes it anew."""
     from airflow_ml_provider.testing.dag_snapshot import require_snapshot
 
     folder = request.path.parent / "dag_snapshots"

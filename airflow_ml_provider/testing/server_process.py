@@ -32,7 +32,7 @@ class ServerProcess:
     Args:
         name: For messages.
         command: What to start.
-        environment: Variables beside those of this process.
+        environment: Variables next to those of this process.
         log: The file that its output goes to.
         stop_signal: What asks it to end.
     """

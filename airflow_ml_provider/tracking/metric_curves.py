@@ -52,7 +52,7 @@ def complete_curves(client: MlflowClient, *, into: str, earlier: Sequence[str]) 
         client: The tracking server.
         into: The run of the last attempt.
         earlier: The runs of the attempts before it, the newest first. One that finished had a result of its own: it and
-            what was before it are no part of this one.
+            what was before it are not part of this one.
 
     Raises:
         MlflowError: MLflow refused or did not answer.

@@ -1,4 +1,4 @@
-"""The MLflow runs of a stage: one parent a DagRun, one child a stage, opened and closed by the operator.
+"""The MLflow runs of a stage: one parent per DagRun, one child per stage, opened and closed by the operator.
 
 The child is the run of the stage's latest attempt; those of earlier attempts lie below it (docs/adr/0010).
 """
@@ -282,7 +282,7 @@ def next_steps(data: Mapping[str, Any]) -> dict[str, int]:
 def new_params(params: Mapping[str, str], data: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the params that a run lacks, and tags for those that it holds with another value.
 
-    MLflow refuses to change a param, so one that the code logged with another value is told as a tag.
+    MLflow refuses to change a param, so one that the code logged with another value is kept as a tag.
     """
     shown = {entry["key"]: entry["value"] for entry in data.get("params", [])}
     fresh = {key: value for key, value in params.items() if key not in shown}

@@ -63,7 +63,7 @@ def log_streams() -> int:
 
 @dataclass(eq=False)
 class Follower:
-    """What one trigger is told of its pod.
+    """What one trigger learns of its pod.
 
     Attributes:
         name: The pod.
@@ -124,7 +124,7 @@ class NamespaceWatch:
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
 
     async def add(self, follower: Follower) -> None:
-        """Follow a pod from now on; its state now is read apart, since the watch tells changes only."""
+        """Follow a pod from now on; its state now is read apart, since the watch reports changes only."""
         self._followers.setdefault(follower.name, set()).add(follower)
         while follower.state is None and not follower.gone and follower.failure is None:
             try:
@@ -199,7 +199,7 @@ class NamespaceWatch:
         async with aclosing(self.pods.watch(selector=SELECTOR, resource_version=version)) as events:
             async for kind, pod in events:
                 alive, version = True, pod["metadata"]["resourceVersion"]
-                # Many events that came together are no reason to keep everybody else waiting.
+                # Many events that came together are not reason to keep everybody else waiting.
                 await asyncio.sleep(0)
                 if kind == "DELETED":
                     for follower in self._followers.get(pod["metadata"]["name"], ()):

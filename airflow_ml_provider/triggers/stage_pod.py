@@ -190,14 +190,14 @@ class StagePodTrigger(BaseTrigger):
             if known.is_fresh(now.timestamp()):
                 self._position = LogPosition.at(known.log)
                 return asyncio.create_task(self._follow_log(pods))
-            # Of the last lines the one that the task told last is seldom one.
+            # Of the last lines the one that the task logged last is seldom one.
             self._position = LogPosition.at(LogMark(known.log.time))
         self._begun_at = self._position.mark()
         self._repeated = lines_to_repeat(state.started_at, now)
         if self._repeated is not None:
             self.log.warning(
-                "The stage runs since %s and its log is taken up: up to %s lines are told again; earlier ones, if they "
-                "were not told, are in the pod's log alone",
+                "The stage runs since %s and its log is taken up: up to %s lines are logged again; earlier ones, if "
+                "they were not logged, are in the pod's log alone",
                 state.started_at,
                 self._repeated,
             )

@@ -1,4 +1,4 @@
-"""One broken file of a hundred: 99 pipelines run, the broken one is seen, and mended without a restart."""
+"""One broken file of a hundred: 99 pipelines run, the broken one is seen, and fixed without a restart."""
 
 from airflow_ml_provider.testing.airflow_api import wait_until
 from tests.browser.conftest import BROKEN_NUMBER, COUNT, GOOD
@@ -38,7 +38,7 @@ def test_one_broken_file_of_a_hundred(airflow, folder, logged_in, picture):
     assert "unknown kind 'contaner'" in api.log(broken, failed, "mend_the_file")
 
     (folder / f"{broken}.yaml").write_text(GOOD.format(number=BROKEN_NUMBER))
-    wait_until(lambda: tags(api, broken) == {"ml"}, what="the mended pipeline", seconds=60)
+    wait_until(lambda: tags(api, broken) == {"ml"}, what="the fixed pipeline", seconds=60)
     assert api.wait_for_run(broken, api.trigger(broken)) == "success"
 
     (folder / "p07.yaml").unlink()

@@ -39,7 +39,7 @@ def test_missing_rights_are_named_with_the_command_that_grants_them(airflow, kub
     assert f"airflow-ml manifests --namespace {kubernetes.namespace}" in lines["cluster"]
 
 
-def test_what_does_not_answer_is_told_without_a_traceback(airflow):
+def test_what_does_not_answer_is_reported_without_a_traceback(airflow):
     nowhere = '{"conn_type": "mlflow", "host": "http://127.0.0.1:9"}'
     done = subprocess.run(
         [str(Path(sys.executable).parent / "airflow-ml"), "doctor", "--mlflow-connection", "mlflow_gone"],

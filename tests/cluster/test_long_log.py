@@ -21,7 +21,7 @@ def benchmark(cluster, kubernetes, monkeypatch):
     del sys.modules["pod_log"]
 
 
-def test_each_line_is_told_once_or_named_as_missing(benchmark):
+def test_each_line_is_reported_once_or_named_as_missing(benchmark):
     del benchmark.FOLLOWERS["KubernetesPodOperator"]
     for follower, seen in benchmark.one_round(count=COUNT, pause=0.0).items():
         lines, twice, gaps, _ = seen

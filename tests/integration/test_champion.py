@@ -26,7 +26,7 @@ def first(airflow):
     return run
 
 
-def test_the_first_model_has_no_champion_beside_it(airflow, mlflow, first):
+def test_the_first_model_has_no_champion_next_to_it(airflow, mlflow, first):
     told = verdict(airflow, first)
     assert told["passed"] is True
     assert "there is no champion of progression yet: nothing to compare with" in told["reasons"]
@@ -67,7 +67,7 @@ def test_a_worse_model_is_stopped_and_one_with_other_inputs_is_named(airflow, ml
     assert mlflow.aliases("progression") == {"champion": "1"}
 
 
-def test_a_better_model_is_the_next_champion_and_one_that_is_gone_is_told(airflow, mlflow, mlflow_server, first):
+def test_a_better_model_is_the_next_champion_and_one_that_is_gone_is_reported(airflow, mlflow, mlflow_server, first):
     run = airflow.api.trigger(DAG, conf={"alpha": 0.01})
     assert ended(airflow, run)[0] == "success", airflow.api.log(DAG, run, "evaluate")
     assert mlflow.aliases("progression") == {"champion": "2"}

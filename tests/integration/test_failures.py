@@ -112,7 +112,7 @@ def test_an_mlflow_that_refuses_fails_before_any_work(airflow):
     run_id, state, tasks = airflow.run("denied")
     assert (state, tasks["work"]) == ("failed", "failed")
     log = airflow.api.log("denied", run_id, "work")
-    assert "401 Unauthorized; mend login and password, or the token, of connection 'mlflow_denied'" in log
+    assert "401 Unauthorized; fix login and password, or the token, of connection 'mlflow_denied'" in log
     assert not Path("/tmp/never").exists()
     assert not list(airflow.store.glob("denied/*/work/-1/1.1"))
 

@@ -73,7 +73,7 @@ def test_a_run_that_cannot_begin_says_so(installed, tmp_path):
     )
 
 
-def test_a_failed_stage_is_told_with_its_reason(installed, tmp_path):
+def test_a_failed_stage_is_reported_with_its_reason(installed, tmp_path):
     _, site = installed
     typed("airflow-ml init", folder=tmp_path, site=site)
     code = tmp_path / "flights" / "steps" / "stages.py"

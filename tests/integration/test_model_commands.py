@@ -65,13 +65,13 @@ def test_a_champion_is_made_and_taken_back(airflow_ml, mlflow, three_versions):
     ("arguments", "says"),
     [
         (("promote", "served", "9"), "not found"),
-        (("promote", "served", "latest"), "version 'latest' is no number"),
+        (("promote", "served", "latest"), "version 'latest' is not a number"),
         (("history", "sevred"), "no version of a model 'sevred' is registered"),
-        (("list", "x' or name='y"), "is no model's name"),
+        (("list", "x' or name='y"), "is not a model's name"),
         (("list", "--connection", "nowhere"), "nowhere"),
     ],
 )
-def test_what_is_wrong_is_told(airflow_ml, arguments, says):
+def test_what_is_wrong_is_reported(airflow_ml, arguments, says):
     """Runs after the other, which registers the model."""
     code, told = airflow_ml(*arguments)
     assert code != 0

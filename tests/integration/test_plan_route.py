@@ -37,7 +37,7 @@ def test_a_dag_that_is_no_pipeline(airflow, ask):
     airflow.api.wait_for_dag("lake_writer")
     status, answer = ask("lake_writer")
     assert status == 409
-    assert "no pipeline file of 'lake_writer' lies beside lake_writer.py" in answer["detail"]
+    assert "no pipeline file of 'lake_writer' lies next to lake_writer.py" in answer["detail"]
 
 
 def test_a_dag_that_does_not_exist(ask):

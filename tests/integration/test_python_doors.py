@@ -82,7 +82,7 @@ def test_dags_test_runs_a_pipeline_in_one_process(airflow_home):
     assert "Gate: number is 3, not > 100" in output
 
 
-def test_work_goes_on_untracked_with_a_loud_warning_when_told_so(airflow_home):
+def test_work_goes_on_untracked_with_a_loud_warning_when_reported_so(airflow_home):
     code, output = dags_test("unreachable", {**airflow_home, "AIRFLOW__ML__ON_TRACKING_UNAVAILABLE": "continue"})
     assert code == 0, output[-3000:]
     assert "THIS STAGE RUNS UNTRACKED" in output

@@ -146,7 +146,7 @@ def test_a_run_that_is_to_reuse_nothing(airflow, first, outcome):
     (param,) = [value for name, value in airflow.api.get(f"/dags/{DAG}/details")["params"].items() if name == "reuse"]
     assert param["schema"]["title"] == "Reuse earlier results"
     _, verdicts = outcome(reuse=False)
-    assert ran(verdicts) == dict.fromkeys(STAGES, "this run was told to reuse nothing")
+    assert ran(verdicts) == dict.fromkeys(STAGES, "this run is to reuse nothing")
 
 
 def test_a_cleared_task_runs_again(airflow, first, outcome):

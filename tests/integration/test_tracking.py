@@ -261,7 +261,7 @@ def test_what_mlflow_refuses_leaves_no_run_open(connect, mlflow, identity):
 
 
 def test_errors_name_the_server_the_connection_and_what_to_do(connect, mlflow, denying_server):
-    with pytest.raises(MlflowAuthorizationError, match="refused .* with 401 Unauthorized; mend login and password"):
+    with pytest.raises(MlflowAuthorizationError, match="refused .* with 401 Unauthorized; fix login and password"):
         connect(denying_server).experiment_id("x")
     with pytest.raises(MlflowUnavailableError, match="does not answer: ConnectError"):
         connect(f"http://127.0.0.1:{free_port()}").experiment_id("x")

@@ -29,7 +29,7 @@ ADAPTER = Path(__file__).parent
 """Has stage_adapter.py, and in tests_common what the tests import of Airflow's development tools."""
 
 NEEDED = {"time_machine": "time-machine", "pytest_mock": "pytest-mock"}
-"""What the tests import or ask for as a fixture beside pytest and Airflow."""
+"""What the tests import or ask for as a fixture next to pytest and Airflow."""
 
 
 def main() -> int:

@@ -68,7 +68,7 @@ FAULTS = {
         seconds=15,
         tries=2,
         pods=2,
-        in_order=("the task was told to end", "Pausing task as DEFERRED"),
+        in_order=("the task received SIGTERM", "Pausing task as DEFERRED"),
         reaches_others=True,
         means="the pod dies; the next try runs another",
     ),
@@ -89,14 +89,14 @@ FAULTS = {
         seconds=15,
         tries=2,
         pods=2,
-        says="the task was told to end",
+        says="the task received SIGTERM",
         means="the pod dies; the next try runs another",
     ),
     "worker_killed_before_it_defers": Fault(
         "SIGKILL of the worker that has made the pod",
         fault_acts.kill_before_it_defers,
         modes=("deferrable",),
-        # Longer than Airflow takes to find out, also where all else runs beside it.
+        # Longer than Airflow takes to find out, also where all else runs next to it.
         seconds=70,
         tries=2,
         says="still runs: following it",
@@ -116,7 +116,7 @@ FAULTS = {
         modes=("deferrable",),
         tries=2,
         pods=2,
-        says="the task was told to end",
+        says="the task received SIGTERM",
         means="the pod dies; the next try runs another",
     ),
     "worker_terminated_while_it_resumes": Fault(
@@ -171,7 +171,7 @@ FAULTS = {
         ends="failed",
         tries=2,
         pods=2,
-        says="ValueError: the learning rate is negative [user code, exit code 1]; mend the code",
+        says="ValueError: the learning rate is negative [user code, exit code 1]; fix the code",
         means="the first line says what and where",
     ),
     "no_memory": Fault(
@@ -276,7 +276,7 @@ FAULTS = {
         seconds=12,
         reaches_others=True,
         every_line_once=True,
-        means="waits for it; no line is lost or told twice",
+        means="waits for it; no line is lost or logged twice",
     ),
     "log_frozen": Fault(
         "the log stream stands still, and nothing else",

@@ -92,7 +92,7 @@ class Kubernetes:
         return names
 
     def delete_pods(self, names):
-        """Delete pods; that one is gone is no error."""
+        """Delete pods; that one is gone is not an error."""
         for name in names:
             with contextlib.suppress(client.ApiException):
                 self.api.delete_namespaced_pod(name, self.namespace, grace_period_seconds=0)

@@ -159,7 +159,7 @@ def promote(target, model, version, *, end_before=0, refuse_at=None, steps=(50, 
         if percent == refuse_at:
             raise RuntimeError(f"the guard does not hold at {percent}")
 
-    # The alias and what is written beside it are steps of their own.
+    # The alias and what is written next to it are steps of their own.
     registry.client.call = counting.step(registry.client.call) if end_before else registry.client.call
     promotion = Promotion(
         target,

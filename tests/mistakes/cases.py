@@ -42,7 +42,7 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a template in a source", "pipeline: demo", SOURCE.replace("data/*.csv", '"{{ params.x }}/*.csv"')),
         Mistake("a pattern that is none", "pipeline: demo", SOURCE.replace("data/*.csv", "data/**.csv")),
         Mistake("two sources", "pipeline: demo", f"{SOURCE}\n  more: {{uri: more/*.csv}}"),
-        Mistake("sources that are no mapping", "pipeline: demo", "pipeline: demo\nsources: [raw]", in_schema=True),
+        Mistake("sources that are not mapping", "pipeline: demo", "pipeline: demo\nsources: [raw]", in_schema=True),
         Mistake("a source of two kinds", "pipeline: demo", SOURCE.replace("settle: 2m", "asset: raw"), in_schema=True),
         Mistake("a key of another kind of source", "pipeline: demo", SOURCE.replace("settle: 2m", "connection: db")),
         Mistake("rows without a watermark", "pipeline: demo", of("sql: SELECT 1, connection: db, key: id")),
@@ -80,9 +80,9 @@ SECTIONS: dict[str, list[Mistake]] = {
     "Kinds": [
         Mistake("a misspelt kind", "kind: train", "kind: trian", in_schema=True),
         Mistake("no kind", TRAIN, "", in_schema=True),
-        Mistake("a kind that is no text", "kind: train", "kind: [train]", in_schema=True),
+        Mistake("a kind that is not text", "kind: train", "kind: [train]", in_schema=True),
         Mistake(
-            "a stage that is no mapping",
+            "a stage that is not a mapping",
             "  register:\n    kind: register\n",
             "  register: 3\n  r:\n    kind: register\n",
             in_schema=True,
@@ -123,7 +123,7 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("an input that the function does not take", "{train: check.data}", "{training: check.data}"),
         Mistake("an argument that gets no value", "    inputs: {model: train.model}\n", ""),
         Mistake("a name used for input and param", "{depth: 4}", "{train: 4}"),
-        Mistake("a param that is no name", "{depth: 4}", "{1x: 4}", in_schema=True),
+        Mistake("a param that is not a name", "{depth: 4}", "{1x: 4}", in_schema=True),
         Mistake("an artifact type that does not exist", TRAIN, beside_train("outputs: {model: modle}"), in_schema=True),
         Mistake("a module without its folder", "run: steps.stages:train", "run: stages:train"),
         Mistake(
@@ -135,11 +135,11 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("checkpoints of a staged stage", TRAIN, beside_train("io: staged\n    checkpoints: 5m")),
     ],
     "Gates and suites": [
-        Mistake("a gate that is no comparison", '"< 20"', '"20"', in_schema=True),
+        Mistake("a gate that is not a comparison", '"< 20"', '"20"', in_schema=True),
         Mistake("a gate on a metric that is not returned", "{rmse:", "{rsme:"),
         Mistake("a gate against a metric that is not returned", '"< 20"', '"< baseline"'),
         Mistake("a suite that does not exist", "suite: suite.json", "suite: nope.json"),
-        Mistake("a suite that is no JSON", "suite: suite.json", "suite: steps/stages.py"),
+        Mistake("a suite that is not JSON", "suite: suite.json", "suite: steps/stages.py"),
         Mistake(
             "a failing check without a branch", "    suite: suite.json", "    suite: suite.json\n    if_failed: [train]"
         ),
@@ -232,7 +232,7 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a param of a template that the pipeline does not have", "data/*.csv", '"{{ params.dta }}"'),
         Mistake("a template that is not closed", "data/*.csv", '"{{ ds "'),
         Mistake("a number that JSON does not know", "{depth: 4}", "{depth: .nan}"),
-        Mistake("a store that is no URI", "code: ./steps", "code: ./steps\nstore: ./here", in_schema=True),
+        Mistake("a store that is not a URI", "code: ./steps", "code: ./steps\nstore: ./here", in_schema=True),
         Mistake("a bucket that no store accepts", "code: ./steps", "code: ./steps\nstore: s3://ml/here"),
         Mistake(
             "a volume of two sources", TRAIN, beside_train("pod: {volumes: {v: {path: /d, claim: c, empty: 1Gi}}}")
@@ -244,7 +244,7 @@ SECTIONS: dict[str, list[Mistake]] = {
             in_schema=True,
         ),
         Mistake("a variable of ours", TRAIN, beside_train("pod: {env: {AIRFLOW_ML_X: y}}")),
-        Mistake("a variable's value that is no text", TRAIN, beside_train("pod: {env: {THREADS: 2}}"), in_schema=True),
+        Mistake("a variable's value that is not text", TRAIN, beside_train("pod: {env: {THREADS: 2}}"), in_schema=True),
         Mistake("a pod template that does not exist", TRAIN, beside_train("pod: {template: pod.yaml}")),
     ],
     "YAML": [
@@ -262,7 +262,7 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a tag", "kind: train", "kind: !!python/name:os.system train"),
         Mistake("a tag on a key", "    kind: train", "    !x kind: train"),
         Mistake("an unknown alias", "kind: train", "kind: *train"),
-        Mistake("a key that is no text", TRAIN, f"{TRAIN}    ? [a]\n    : 1\n"),
+        Mistake("a key that is not text", TRAIN, f"{TRAIN}    ? [a]\n    : 1\n"),
         Mistake("two documents", "", "pipeline: demo\n---\npipeline: demo\n"),
         Mistake("an empty file", "", ""),
         Mistake("a list", "", "- pipeline: demo\n"),
@@ -290,7 +290,7 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake(
             "a wrong value among defaults", "code: ./steps", "code: ./steps\ndefaults: {retries: many}", in_schema=True
         ),
-        Mistake("defaults that are no mapping", "code: ./steps", "code: ./steps\ndefaults: 3", in_schema=True),
+        Mistake("defaults that are not mapping", "code: ./steps", "code: ./steps\ndefaults: 3", in_schema=True),
         Mistake(
             "a wrong value of an environment",
             "code: ./steps",
@@ -304,7 +304,7 @@ SECTIONS: dict[str, list[Mistake]] = {
             environment="prod",
         ),
         Mistake(
-            "an environment that is no mapping",
+            "an environment that is not a mapping",
             "code: ./steps",
             "code: ./steps\nenvironments: {prod: 3}",
             environment="prod",

@@ -125,7 +125,7 @@ def tuned(old: str, new: str) -> tuple[str, str]:
 
 
 def judged(rules: str, *, more: str = "") -> str:
-    """Return another gate of stage evaluate, with keys beside it."""
+    """Return another gate of stage evaluate, with keys next to it."""
     return f"    gate: {{{rules}}}\n" + (f"    {more}\n" if more else "")
 
 

@@ -11,11 +11,11 @@ from tests.mistakes.mistake import Mistake, told
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
 _BEGIN = """\
-# Mistakes in a pipeline, and what you are told
+# Mistakes in a pipeline, and what the messages say
 
 Written by `python -m tests.mistakes.page` from the cases of `tests/mistakes/cases.py`; a test compares it. Each case is
 a pipeline with this one mistake. `airflow-ml validate`, the log of the DAG processor and the UI (a DAG tagged `broken`)
-tell the same text. Where it says *editor*, an editor with the JSON Schema marks the mistake as you type.
+give the same text. Where it says *editor*, an editor with the JSON Schema marks the mistake as you type.
 """
 
 

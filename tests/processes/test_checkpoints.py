@@ -82,7 +82,7 @@ def lines_until(process, wanted):
     return lines
 
 
-def test_what_a_process_that_is_told_to_end_had_reached_is_where_the_next_one_begins(attempts):
+def test_what_a_process_that_receives_sigterm_had_reached_is_where_the_next_one_begins(attempts):
     code = attempts.code(CODE)
     request = counting(attempts, code, until=10_000, every=3600)
     process = attempts.start(request)
@@ -182,7 +182,7 @@ def test_a_signal_during_the_last_save_of_code_that_failed_ends_the_process(atte
     process.communicate()
 
 
-def test_a_command_gets_the_folder_and_is_told_to_end(attempts):
+def test_a_command_gets_the_folder_and_receives_sigterm(attempts):
     script = 'echo 7 > "$AIRFLOW_ML_CHECKPOINTS/step"; echo asleep; exec sleep 600'
     request = attempts.request(command=("sh", "-c", script), checkpoints=Checkpoints(every=3600))
     process = attempts.start(request)

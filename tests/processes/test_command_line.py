@@ -49,7 +49,7 @@ def two_files(folder):
     return folder
 
 
-def test_validate_tells_every_mistake_of_every_file(two_files):
+def test_validate_reports_every_mistake_of_every_file(two_files):
     done = airflow_ml("validate", cwd=two_files)
     assert done.returncode == 1
     assert done.stdout == "good.yaml: good, 3 stages, no mistakes\n"
@@ -102,7 +102,7 @@ def test_strict_makes_mistakes_of_warnings(folder):
         (["init", "--name", "a b"], "airflow-ml: name 'a b' is not allowed"),
     ],
 )
-def test_a_wrong_call_is_told_in_one_line(two_files, arguments, says):
+def test_a_wrong_call_is_reported_in_one_line(two_files, arguments, says):
     (two_files / "empty").mkdir()
     done = airflow_ml(*arguments, cwd=two_files)
     assert done.returncode == 2
@@ -167,7 +167,7 @@ def test_an_environments_file_is_checked_with_its_pipeline(folder):
     assert "good.test.yaml:1:14" in airflow_ml("validate", cwd=folder).stderr
     assert airflow_ml("validate", "--env", "prod", cwd=folder).returncode == 0
     refused = airflow_ml("validate", "--env", "a/b", cwd=folder)
-    assert (refused.returncode, "'a/b' is no environment's name" in refused.stderr) == (1, True)
+    assert (refused.returncode, "'a/b' is not an environment's name" in refused.stderr) == (1, True)
     (folder / "gone.prod.yaml").write_text("retries: 1\n")
     orphan = airflow_ml("validate", "gone.prod.yaml", cwd=folder)
     assert "a dot in the name says that the file changes gone.yaml for an environment" in orphan.stderr

@@ -88,5 +88,5 @@ def test_a_port_that_is_taken(taken_port, monkeypatch, capsys):
     with pytest.raises(stack.DemoError, match=f"port {taken_port} is taken; choose another: make demo SOME_PORT="):
         stack._port("Airflow", "SOME_PORT", 8080)
     monkeypatch.setenv("SOME_PORT", "http")
-    with pytest.raises(stack.DemoError, match="SOME_PORT=http is no port"):
+    with pytest.raises(stack.DemoError, match="SOME_PORT=http is not a port"):
         stack._port("Airflow", "SOME_PORT", 8080)

@@ -61,7 +61,7 @@ def test_every_pruner_of_optuna_gets_through_a_study(tune, name):
 
 
 def test_an_algorithm_within_an_algorithm_is_checked_like_the_outer_one(tune):
-    with pytest.raises(ValueError, match=r"7 is no pruner"):
+    with pytest.raises(ValueError, match=r"7 is not a pruner"):
         algorithm({"PatientPruner": {"wrapped_pruner": 7}}, of="pruner")
     result, _ = tune("steps", inputs={}, pruner={"PatientPruner": {"wrapped_pruner": "Median", "patience": 1}})
     assert "Optuna has no pruner 'Median'; it has" in result.failure.message
@@ -158,7 +158,7 @@ def test_a_worker_that_is_answered_wrongly_leaves_with_an_error(tune, tmp_path, 
     assert says in capfd.readouterr().err
 
 
-def test_workers_that_leave_without_having_been_told_to_end_the_study_with_their_last_lines(tune):
+def test_workers_that_leave_without_having_been_asked_to_end_the_study_with_their_last_lines(tune):
     result, log = tune("off:train", inputs={}, trials=4, workers=2)
     assert result.failure.type == "WorkersDied", (result.failure, log)
     assert "11 workers died, the last with exit code 0; its last lines:\n" in result.failure.message

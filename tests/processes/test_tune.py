@@ -86,7 +86,7 @@ def test_a_study_that_cannot_succeed_says_why(tune, run, options, category, says
     assert (result.failure.category, says in result.failure.message) == (category, True), (result.failure, log)
 
 
-def test_a_failed_trial_within_the_budget_is_told_and_the_study_goes_on(tune, trials):
+def test_a_failed_trial_within_the_budget_is_reported_and_the_study_goes_on(tune, trials):
     result, log = tune("fails_at_first", inputs={}, trials=4, workers=1, max_failed_trials=1)
     assert result.failure is None, log
     assert (result.metrics["trials_complete"], result.metrics["trials_failed"], len(trials())) == (3, 1, 4)

@@ -50,7 +50,7 @@ def test_nothing_of_a_study_lives_on_when_it_is_stopped(tune, trials, tmp_path):
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_a_study_can_be_kept_in_a_database_beside_the_store(tune, tmp_path, monkeypatch):
+def test_a_study_can_be_kept_in_a_database_next_to_the_store(tune, tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path}/studies.db"
     monkeypatch.setenv("AIRFLOW_ML_STUDY_STORAGE", url)
     result, log = tune("two_aims", inputs={}, trials=3)
@@ -78,7 +78,7 @@ def test_finished_trials_count_where_only_the_length_of_the_search_changed(tune,
     assert (other.failure, "earlier attempts" in "".join(log)) == (None, False)
 
 
-def test_what_lies_beside_the_attempts_is_none(tune, trials):
+def test_what_lies_next_to_the_attempts_is_none(tune, trials):
     request = tune.request("two_aims")
     folder = Path(request.attempt_uri.removeprefix("file://")).parent
     (folder / "1.0" / "_trials").mkdir(parents=True)

@@ -49,7 +49,7 @@ def test_what_only_this_machine_has_is_named(tmp_path):
     told = of_pods(airflow_ml(tmp_path, "doctor", AIRFLOW__ML__STORE="s3://bucket/ml", **KEYS))
     begins = (
         "pods: MLflow's address http://127.0.0.1:9 is a loopback address",
-        "pods: the store answers at http://127.0.0.1:9 (AWS_ENDPOINT_URL), which pods are not told",
+        "pods: the store answers at http://127.0.0.1:9 (AWS_ENDPOINT_URL), which pods do not get",
         "pods: the store's keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY are in this environment alone",
     )
     assert len(told) == len(begins), told
@@ -70,7 +70,7 @@ def test_a_template_that_gives_it_to_pods_is_well_and_one_that_leads_astray_is_n
     assert told == "ok       pods: nothing that only this machine has is given to them"
 
 
-def test_a_store_on_this_machine_and_a_template_that_is_not_there_are_told(tmp_path):
+def test_a_store_on_this_machine_and_a_template_that_is_not_there_are_reported(tmp_path):
     store = f"file://{tmp_path}/store"
     told = of_pods(airflow_ml(tmp_path, "doctor", AIRFLOW__ML__STORE=store))
     assert told[1].startswith(f"pods: the store {store} is on this machine's disk, a pod looks on its own")
@@ -102,7 +102,7 @@ def test_what_is_no_pod_is_a_mistake_of_configuration(tmp_path, content):
         read_pod_template(str(tmp_path / "pod.yaml"), named="pod_template_file")
 
 
-def test_a_store_that_cannot_be_opened_is_told_once(tmp_path):
+def test_a_store_that_cannot_be_opened_is_reported_once(tmp_path):
     done = airflow_ml(tmp_path, "doctor", AIRFLOW__ML__STORE="gs://bucket/ml")
     assert "to do    store: " in done.stdout
     assert "cluster: " in done.stdout
@@ -132,7 +132,7 @@ def test_an_address_of_this_machine_alone_is_known(address, own):
     assert is_loopback(address) is own
 
 
-def test_validate_tells_of_files_that_a_pod_looks_for_on_its_own_disk(tmp_path):
+def test_validate_reports_of_files_that_a_pod_looks_for_on_its_own_disk(tmp_path):
     file = tmp_path / "p.yaml"
     text = "pipeline: p\nstages:\n  a:\n    kind: ingest\n    uri: data/*.csv\n"
     file.write_text(text)

@@ -154,17 +154,17 @@ def test_nothing_is_no_artifact(directory, tmp_path):
 
 
 def test_a_store_out_of_reach_says_what_was_tried(monkeypatch, folder):
-    with pytest.raises(StoreUnavailableError, match="gopher://x/y/train is no URI that fsspec can open"):
+    with pytest.raises(StoreUnavailableError, match="gopher://x/y/train is not a URI that fsspec can open"):
         put(folder, "gopher://x/y")
     with pytest.raises(StoreUnavailableError, match=r"could not write file:///proc/nope"):
         put(folder, "file:///proc/nope")
 
 
-def test_a_store_that_does_not_answer_is_told_from_one_that_refuses(s3_store, monkeypatch):
+def test_a_store_that_does_not_answer_is_reported_from_one_that_refuses(s3_store, monkeypatch):
     with pytest.raises(StoreUnavailableError) as refused:
         create_object("s3://there-is-no-such-bucket/x", b"x")
     assert not isinstance(refused.value, StoreAwayError)
-    with pytest.raises(StoreUnavailableError, match="/dev/null is no folder") as odd:
+    with pytest.raises(StoreUnavailableError, match="/dev/null is not a folder") as odd:
         create_object("file:///dev/null/x", b"x")
     assert not isinstance(odd.value, StoreAwayError)
 

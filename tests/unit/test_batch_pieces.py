@@ -138,7 +138,7 @@ def test_a_number_reaches_the_model_as_it_is_or_not_at_all(tmp_path, kind, value
     assert len(rejected) == len(values) - len(good)
 
 
-def test_good_rows_are_told_apart_from_bad_ones_after_any_number_of_numbers_that_are_none(model):
+def test_good_rows_are_distinguished_from_bad_ones_after_any_number_of_numbers_that_are_none(model):
     table = pd.DataFrame({"x": [*["no"] * 1500, 13.0, *[1.0] * 500], "n": 1})
     done, _, reasons = predictor(model, batch_rows=1000).predict(Dataset(table), file="", first=0)
     assert len(done) == 500

@@ -97,10 +97,10 @@ def test_all_problems_are_in_one_message():
     message = str(caught.value)
     # Python 3.13 calls the class pathlib._local.Path.
     assert re.match(r"stages:train\(data: pathlib\.(_local\.)?Path, model: str,", message)
-    assert "output 'modell' is no argument of the function, did you mean 'model'?" in message
-    assert "param 'dept' is no argument of the function, did you mean 'depth'?" in message
+    assert "output 'modell' is not an argument of the function, did you mean 'model'?" in message
+    assert "param 'dept' is not an argument of the function, did you mean 'depth'?" in message
     assert "param 'rate' is 'x' (str)" in message
-    assert "argument 'data' has no default and is no input, output or param of the stage" in message
+    assert "argument 'data' has no default and is not an input, output or param of the stage" in message
 
 
 def test_a_catch_all_takes_what_has_no_argument_of_its_own():

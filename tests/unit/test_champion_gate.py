@@ -1,4 +1,4 @@
-"""Rules beside the champion and of the worst slice, as pure decisions."""
+"""Rules compared with the champion and of the worst slice, as pure decisions."""
 
 import pytest
 from hypothesis import given
@@ -40,7 +40,7 @@ def judged(gate, mine, theirs, *, intervals=None, slices=None):
         ({"rmse": "better"}, 0.1 + 0.2, 0.3 + 1e-17, False),
     ],
 )
-def test_a_challenger_beside_the_champion(rule, mine, theirs, passed):
+def test_a_challenger_next_to_the_champion(rule, mine, theirs, passed):
     (metric,) = rule
     verdict = judged({"champion": rule}, {metric: mine}, {metric: theirs})
     assert verdict.passed is passed, verdict.reasons
@@ -90,19 +90,19 @@ def test_the_worst_slice_is_named():
 @pytest.mark.parametrize(
     ("gate", "where", "says"),
     [
-        ({"rmse": "20"}, ("rmse",), "no threshold"),
-        ({"champion": "better"}, ("champion",), "no mapping"),
-        ({"champion": {"rmse": "1% worse"}}, ("champion", "rmse"), "no tolerance"),
+        ({"rmse": "20"}, ("rmse",), "not a threshold"),
+        ({"champion": "better"}, ("champion",), "not a mapping"),
+        ({"champion": {"rmse": "1% worse"}}, ("champion", "rmse"), "not a tolerance"),
         ({"champion": {"wins": "better"}}, ("champion", "wins"), "lower is better"),
         (
             {"accuracy": "< 0.999", "champion": {"accuracy": "better"}},
             ("champion", "accuracy"),
             "higher values are better",
         ),
-        ({"worst_slice": {"rmse": "better"}}, ("worst_slice", "rmse"), "no threshold"),
+        ({"worst_slice": {"rmse": "better"}}, ("worst_slice", "rmse"), "not a threshold"),
     ],
 )
-def test_a_rule_that_is_none_is_told_with_its_place(gate, where, says):
+def test_a_rule_that_is_none_is_reported_with_its_place(gate, where, says):
     with pytest.raises(GateError, match=says) as error:
         Gate.read(gate)
     assert error.value.where == where

@@ -8,8 +8,9 @@ from airflow_ml_provider.artifacts import claims as claims_module
 from airflow_ml_provider.artifacts.claims import SourceClaims
 from airflow_ml_provider.artifacts.errors import ArtifactCorruptError, ClaimInUseError
 from airflow_ml_provider.artifacts.ledger import Ledger
-from airflow_ml_provider.artifacts.listing import entry_of, objects, version_of
+from airflow_ml_provider.artifacts.listing import entry_of, version_of
 from airflow_ml_provider.artifacts.objects import filesystem, write_object
+from airflow_ml_provider.artifacts.source_files import objects
 from airflow_ml_provider.protocol.manifest import SourceObject, from_lines, to_lines
 from airflow_ml_provider.testing.airflow_api import wait_until
 from tests.looks import in_part
@@ -104,7 +105,7 @@ def test_the_same_content_written_again_is_another_version(s3_store):
     assert version_of(entry_of(fs, path)) == again.version
 
 
-def test_a_damaged_claim_is_told(store):
+def test_a_damaged_claim_is_reported(store):
     claims = SourceClaims(store, pipeline="p", source="s")
     claims.claim(claims.read(), dag_run="r1", objects=(found("a"),), now=1.0)
     write_object(f"{claims.uri}/log/0000000001.claim.json", b'{"number": 1')
@@ -160,7 +161,7 @@ def test_a_replay_of_a_partition_leaves_the_others_of_a_claim_as_they_are(store)
     assert (ledger.is_handed_out(one), ledger.is_handed_out(other)) == (False, True)
 
 
-def test_a_claim_that_is_missing_is_told(store):
+def test_a_claim_that_is_missing_is_reported(store):
     claims = SourceClaims(store, pipeline="p", source="s")
     for number in (1, 2):
         claims.claim(claims.read(), dag_run=f"r{number}", objects=(found(f"o{number}"),), now=1.0)
@@ -224,6 +225,6 @@ def test_what_was_read_before_is_not_read_again(store):
     "content",
     [b"", b"{}\n", b'{"kind": "", "top": null, "newest": null, "left": null, "floor": null, "returned": []}\nshort'],
 )
-def test_a_damaged_snapshot_is_told(content):
+def test_a_damaged_snapshot_is_reported(content):
     with pytest.raises(ArtifactCorruptError, match="snapshot 7"):
         Ledger.of_snapshot(7, content)

@@ -35,11 +35,11 @@ def answer(status, message="m"):
 @pytest.mark.parametrize(
     ("error", "kind", "says"),
     [
-        (answer(401, "Unauthorized"), LoginRefusedError, "mend the credentials"),
+        (answer(401, "Unauthorized"), LoginRefusedError, "fix the credentials"),
         (answer(403, FORBIDDEN), ClusterForbiddenError, "airflow-ml manifests --namespace ml | kubectl apply"),
         (answer(403, QUOTA), ClusterCapacityError, "free some of the quota"),
         (answer(403, POLICY), ClusterError, "so that the cluster's policies admit it"),
-        (answer(404), MissingError, "create it, or mend the name"),
+        (answer(404), MissingError, "create it, or fix the name"),
         (answer(409), ConflictError, "409"),
         (answer(410), ExpiredError, "410"),
         (answer(422, "spec is invalid"), ClusterError, "spec is invalid"),

@@ -67,17 +67,17 @@ def test_code_that_may_be_right_is_left_alone(checked, code):
         ("def train(data, model, depth, rate): ...", "needs 'depth', 'rate': name them"),
     ],
 )
-def test_code_that_cannot_be_right_is_told(checked, code, says):
+def test_code_that_cannot_be_right_is_reported(checked, code, says):
     assert any(severity == "error" and says in message for severity, message in checked(code)), checked(code)
 
 
 def test_code_of_a_newer_python_is_a_warning_only(checked):
     ((severity, message),) = checked("def train[T](data: T, model): ...\nthis is none at all")
     assert severity == "warning"
-    assert "is no Python 3." in message
+    assert "is not Python 3." in message
 
 
-def test_code_that_no_parser_takes_is_told(checked, tmp_path):
+def test_code_that_no_parser_takes_is_reported(checked, tmp_path):
     assert checked("x = " + "-" * 100_000 + "1")[0][1].startswith(f"{tmp_path}/steps/stages.py cannot be read: ")
 
 

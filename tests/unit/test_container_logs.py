@@ -1,4 +1,4 @@
-"""What containers beside the stage's own said, of a pod whose log a triggerer has followed."""
+"""What containers next to the stage's own said, of a pod whose log a triggerer has followed."""
 
 import logging
 from types import SimpleNamespace

@@ -52,16 +52,16 @@ def test_a_broken_file_is_seen_and_hides_no_other(folder):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("start_date: 2024-02-30", "two.yaml:2:13: start_date: '2024-02-30' is no timestamp"),
-        ("retries: !!int abc", "two.yaml:2:10: retries: 'abc' is no int"),
+        ("start_date: 2024-02-30", "two.yaml:2:13: start_date: '2024-02-30' is not a valid timestamp"),
+        ("retries: !!int abc", "two.yaml:2:10: retries: 'abc' is not a valid int"),
         ("retry_delay: 99999999999999d", "is too long"),
         ("params: {since: 2024-01-01}", "is a date, which JSON does not know"),
-        ("params: {x: .nan}", "is no JSON value"),
-        ("store: ./here", "'./here' is no store"),
+        ("params: {x: .nan}", "is not a JSON value"),
+        ("store: ./here", "'./here' is not a store"),
         ("tracking: {conection: x}", "unknown key 'conection'; known are connection, experiment"),
-        ("schedule: nonsense", "two.yaml:2:1: schedule: 'nonsense' is no cron expression"),
+        ("schedule: nonsense", "two.yaml:2:1: schedule: 'nonsense' is not a cron expression"),
         ("stages: {a: {kind: container, command: [x], outputs: {gate: file}}}", "'gate' is a reserved name"),
-        ("stages: {a: {kind: container, command: [x], resources: {memory: lots}}}", "'lots' is no quantity"),
+        ("stages: {a: {kind: container, command: [x], resources: {memory: lots}}}", "'lots' is not a quantity"),
         ("stages: {a: {kind: evaluate, command: [x], on_failure: warn}}", "on_failure: warn needs a gate"),
     ],
 )
@@ -204,7 +204,7 @@ def test_fields_reach_the_operator(tmp_path):
     assert not dag.catchup
 
 
-def test_other_yaml_files_beside_the_pipelines_are_none(folder):
+def test_other_yaml_files_next_to_the_pipelines_are_none(folder):
     (folder / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nspec: {containers: [{name: base}]}\n")
     (folder / ".venv").mkdir()
     (folder / ".venv" / "pipeline.yaml").write_text("x: 1\n")

@@ -1,4 +1,4 @@
-"""Values arrive as they are written, whatever file they came in; what other tools leave beside is no data."""
+"""Values arrive as they are written, whatever file they came in; what other tools leave next to it is not data."""
 
 import gzip
 import json
@@ -92,13 +92,13 @@ def test_what_goes_along_is_written_as_it_was(write):
 
 
 @pytest.mark.parametrize(
-    "beside",
+    "adjacent",
     ["_SUCCESS", "._part-0.crc", ".part-0.parquet.crc", "part-0.crc", "_metadata/x", "_delta_log/0.json", ".DS_Store"],
 )
-def test_what_other_tools_leave_beside_is_passed_over(write, beside):
+def test_what_other_tools_leave_next_to_is_passed_over(write, adjacent):
     (path := write("out/part-0.parquet", b"")).unlink()
     pd.DataFrame({"a": [1, 2]}).to_parquet(path)
-    write(f"out/{beside}", b"\0crc")
+    write(f"out/{adjacent}", b"\0crc")
     assert read(path.parent) == [{"a": 1}, {"a": 2}]
 
 

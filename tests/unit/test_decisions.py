@@ -37,7 +37,7 @@ def test_every_threshold_must_hold_and_says_why():
 
 @pytest.mark.parametrize("text", ["20", "< ", "= 3", "< 20 %", "<20; rm", 20, None, "at most 1% worse"])
 def test_a_threshold_of_another_form_is_refused(text):
-    with pytest.raises(ValueError, match="is no threshold"):
+    with pytest.raises(ValueError, match="is not a threshold"):
         Threshold.parse(text)
 
 
@@ -55,7 +55,7 @@ BAD = StageResult(status="failed", attempt="1.1", failure=StageFailure("bad_data
         (-9, None, "killed", "was killed by SIGKILL [killed, exit code -9]; when nobody killed it"),
         (-9, OK, "killed", "was killed by SIGKILL"),
         (-250, None, "killed", "was killed by signal 250"),
-        (3, BAD, "bad_data", "no rows [bad data, exit code 3]; mend the data"),
+        (3, BAD, "bad_data", "no rows [bad data, exit code 3]; fix the data"),
         (0, BAD, "bad_data", "no rows"),
     ],
 )
@@ -103,6 +103,6 @@ def test_a_task_is_over_when_all_of_it_has_ended(states, over):
     assert is_over(states) is over
 
 
-def test_an_owner_is_told_in_words():
+def test_an_owner_is_reported_in_words():
     assert str(Owner("d", "r", "t", 2)) == "task t[2] of run r of d"
     assert str(Owner("d", "r")) == "run r of d"

@@ -81,7 +81,7 @@ def test_a_column_of_many_values_replaced_times_and_flags_written_otherwise():
         ({"drift_share": "< 0.3"}, None, "there is no metric 'drift_share'"),
         ({"rmse": "< 3"}, None, "those of predictions come with task"),
         ({"rmse": "< accuracy"}, "regression", "there is no metric 'accuracy'"),
-        ({"rows": "more"}, None, "is no threshold"),
+        ({"rows": "more"}, None, "is not a threshold"),
     ],
 )
 def test_limits_that_are_none(limits, task, told):
@@ -139,7 +139,7 @@ NOW = dt.datetime(2026, 11, 26, tzinfo=dt.UTC)
         (Alarm(NOW - dt.timedelta(hours=1), "mine"), True),
     ],
 )
-def test_an_alarm_is_told_once_within_its_cooldown(last, told):
+def test_an_alarm_is_reported_once_within_its_cooldown(last, told):
     assert is_told(last, now=NOW, dag_run="mine", cooldown=dt.timedelta(days=1)) is told
     if last is not None:
         assert Alarm.from_plain(last.to_plain()) == last

@@ -68,7 +68,7 @@ def test_the_usual_metrics_of_each_task():
         (pd.DataFrame({"target": [1.0, None], "prediction": [1.0, 2.0]}), "'target' has 1 of 2 values missing"),
     ],
 )
-def test_predictions_that_are_none_are_told(table, says):
+def test_predictions_that_are_none_are_reported(table, says):
     with pytest.raises(BadDataError, match=says):
         task_metrics(table, OPTIONS)
 
@@ -148,7 +148,7 @@ def test_slices_that_are_too_small_are_left_out(evaluated):
         ("only_metrics", {"outputs": ()}, "needs predictions: the code writes them, one row each, to an output"),
     ],
 )
-def test_what_an_evaluation_lacks_is_told(evaluated, function, options, says):
+def test_what_an_evaluation_lacks_is_reported(evaluated, function, options, says):
     result = evaluated(function, **options)
     assert says in result.failure.message
 

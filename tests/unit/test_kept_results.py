@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from airflow_ml_provider.artifacts.errors import ArtifactCorruptError, ArtifactNotCommittedError
-from airflow_ml_provider.artifacts.listing import fingerprint
 from airflow_ml_provider.artifacts.objects import filesystem, write_object
 from airflow_ml_provider.artifacts.results import KeptResult, ResultStore, UnusableResultError
+from airflow_ml_provider.artifacts.source_files import fingerprint
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.result import StageResult
 
@@ -63,7 +63,7 @@ def test_what_is_kept_is_found(store):
         (lambda text: "[]", "expected an object"),
     ],
 )
-def test_a_damaged_result_and_one_of_another_protocol_are_told(store, change, told):
+def test_a_damaged_result_and_one_of_another_protocol_are_reported(store, change, told):
     results = ResultStore(store)
     results.keep(kept())
     ((uri, _),) = results.all()
@@ -88,7 +88,7 @@ def test_a_reader_sees_one_whole_result_however_many_write(store):
     assert set(seen) <= {"r1", *(f"r{number}" * 200 for number in range(40))}
 
 
-def test_an_artifact_is_whole_or_told_what_is_wrong(store, tmp_path):
+def test_an_artifact_is_whole_or_reported_what_is_wrong(store, tmp_path):
     made = tmp_path / "made"
     (made / "sub").mkdir(parents=True)
     (made / "a.csv").write_text("1,2")

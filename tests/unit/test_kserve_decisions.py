@@ -167,7 +167,7 @@ def test_whoever_stops_anywhere_the_next_one_ends_where_the_state_says(data):
     assert asks(cluster) == (serving.stable.name, None)
 
 
-def test_a_candidate_waits_for_the_one_before_that_was_promoted_and_not_told_yet(serving_a):
+def test_a_candidate_waits_for_the_one_before_that_was_promoted_and_not_reported_yet(serving_a):
     serving = Serving(stable=A, candidate=B).shifted(100)
     serving_a.follow(serving)
     promoted = serving.promoted()
@@ -186,7 +186,7 @@ def test_a_candidate_begins_once_the_one_before_is_rolled_out(serving_a):
     assert serving_a.requests() == {"v1-a": 50, "v2-b": 50}
 
 
-def test_without_knative_a_candidate_is_asked_beside_until_it_gets_all_requests():
+def test_without_knative_a_candidate_is_asked_next_to_until_it_gets_all_requests():
     begun = Serving(stable=A, candidate=B)
     assert asks_without_knative(Serving(candidate=B)) == (Ask("v2-b", None), None)
     assert asks_without_knative(begun) == (Ask("v1-a", None), Ask("v2-b", None))
@@ -197,7 +197,7 @@ def test_without_knative_a_candidate_is_asked_beside_until_it_gets_all_requests(
     assert share_of_pods(A, ["v1-a", "v2-b"]) == 0.5
 
 
-def test_what_kserve_says_of_a_failure_is_told():
+def test_what_kserve_says_of_a_failure_is_reported():
     status = {
         "modelStatus": {"lastFailureInfo": {"reason": "ModelLoadFailed", "message": "no weights"}},
         "conditions": [

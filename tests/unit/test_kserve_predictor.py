@@ -128,7 +128,7 @@ def test_the_mode_is_called_as_kserve_calls_it_once_it_has(mode):
     assert runs_on_knative(service) == (mode == "Knative")
 
 
-def test_a_candidate_beside_is_asked_inside_the_cluster_only():
+def test_a_candidate_next_to_is_asked_inside_the_cluster_only():
     visibility = "networking.kserve.io/visibility"
     for name, seen in (("line", None), ("line-next", "cluster-local")):
         found = inference_service(name, namespace="ml", endpoint="line", mode="Standard", predictor={})

@@ -59,7 +59,7 @@ def test_what_is_no_mapping_costs_no_training(attempts, returned):
     assert (result.failure, dict(result.metrics), list(result.outputs)) == (None, {}, ["model"])
 
 
-def test_what_a_function_takes_by_default_is_told(attempts):
+def test_what_a_function_takes_by_default_is_reported(attempts):
     code = attempts.code(CODE.replace("{RETURNED}", "{}"))
     _, result, _ = attempts.run(run="mycode.stages:train", code=code, params={"steps": 7})
     assert result.values["default_params"] == {"rate": 0.1, "name": None}

@@ -19,14 +19,14 @@ SCHEMA = jsonschema.Draft202012Validator(json_schema())
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.title)
-def test_a_mistake_is_told_with_its_place(mistake, tmp_path):
+def test_a_mistake_is_reported_with_its_place(mistake, tmp_path):
     text = told(mistake, tmp_path)
     assert text.startswith(NAME)
     assert "Traceback" not in text
     assert len(text.splitlines()[0]) < 500
 
 
-def test_a_pipeline_without_mistakes_is_told_nothing(tmp_path):
+def test_a_pipeline_without_mistakes_is_reported_nothing(tmp_path):
     assert told(type(MISTAKES[0])("nothing", "", GOOD), tmp_path) == ""
 
 

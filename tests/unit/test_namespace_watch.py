@@ -90,7 +90,7 @@ def test_a_watch_that_ended_in_order_is_resumed_where_it_was():
 
 
 @pytest.mark.parametrize("broken", [ExpiredError("old"), ClusterUnavailableError("reset")])
-def test_after_a_watch_that_broke_a_list_tells_what_was_missed(broken):
+def test_after_a_watch_that_broke_a_list_reports_what_was_missed(broken):
     pods = Pods(lists=[[[pod("p")]], [[pod("q")], [pod("p", **ENDED)]]], watches=[[broken]], reads=[pod("p")])
     follower, _ = followed(pods)
     assert follower.state.exit_code == 0
@@ -116,7 +116,7 @@ def test_what_the_cluster_refuses_for_good_reaches_the_followers():
     assert "bad selector" in str(follower.failure)
 
 
-def test_the_first_read_bears_with_an_outage():
+def test_the_first_read_tolerates_an_outage():
     async def add():
         watch, follower = NamespaceWatch(pods), Follower("p", "base")
         await watch.add(follower)

@@ -17,7 +17,11 @@ from airflow_ml_provider.operators import (
     ValidateOperator,
 )
 
-STAGES = [getattr(operators, name) for name in operators.__all__ if issubclass(getattr(operators, name), StageOperator)]
+STAGES = [
+    found
+    for name in operators.__all__
+    if isinstance(found := getattr(operators, name), type) and issubclass(found, StageOperator)
+]
 
 
 @pytest.mark.parametrize("operator", STAGES)
@@ -56,7 +60,7 @@ def test_an_unknown_argument_is_refused():
         (lambda: ValidateOperator(task_id="t", suite="s", inputs={"a": "x"}, on_failure="skip"), "allowed are fail"),
         (lambda: ValidateOperator(task_id="t", suite="s", inputs={"a": "x"}, if_failed=["b"]), "goes with on_failure"),
         (lambda: EvaluateOperator(task_id="t", run="m:f", on_failure="warn"), "needs a gate"),
-        (lambda: EvaluateOperator(task_id="t", run="m:f", gate={"rmse": "20"}), "gate.rmse: '20' is no threshold"),
+        (lambda: EvaluateOperator(task_id="t", run="m:f", gate={"rmse": "20"}), "gate.rmse: '20' is not a threshold"),
         (lambda: RegisterOperator(task_id="t", model="x", model_name="n", mlflow_conn_id=None), "needs MLflow"),
         (lambda: RegisterOperator(task_id="t", model="x", model_name="n", run="m:f"), "neither run, command nor"),
     ],

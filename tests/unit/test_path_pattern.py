@@ -3,9 +3,9 @@
 import pytest
 
 from airflow_ml_provider.artifacts.errors import StoreError
-from airflow_ml_provider.artifacts.listing import names_after, objects
 from airflow_ml_provider.artifacts.objects import write_object
 from airflow_ml_provider.artifacts.path_pattern import PathPattern, literal_prefix, placeholders, source_folder
+from airflow_ml_provider.artifacts.source_files import names_after, objects
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_what_is_listed_ends_before_the_first_wildcard_or_placeholder():
 @pytest.mark.parametrize(
     ("pattern", "partition", "message"),
     [
-        ("raw/**.csv", None, "is no pattern"),
+        ("raw/**.csv", None, "is not a pattern"),
         ("raw/{a}{b}", None, "in {a}{b} nobody can tell where the placeholder ends"),
         ("raw/{day}*.csv", None, "in {day}[*] nobody"),
         ("raw/*{day}.csv", None, "in [*]{day} nobody"),

@@ -212,7 +212,7 @@ def test_a_pod_that_runs_is_never_left_behind(action, succeeded, ended, expected
     assert deletes(action, succeeded=succeeded, ended=ended) is expected
 
 
-def test_lines_that_come_again_after_a_broken_connection_are_told_once():
+def test_lines_that_come_again_after_a_broken_connection_are_reported_once():
     position = LogPosition()
     assert position.since() is None
     first = ["2026-11-24T12:00:01.000000001Z", "2026-11-24T12:00:02.500000000Z", "2026-11-24T12:00:02.500000000Z"]
@@ -228,7 +228,7 @@ def test_a_nodes_own_time_zone_is_read():
     assert position.since() == "2026-11-24T13:00:02+01:00"
 
 
-def test_a_line_of_the_kubelet_without_a_time_is_told_and_changes_nothing():
+def test_a_line_of_the_kubelet_without_a_time_is_reported_and_changes_nothing():
     position = LogPosition()
     assert position.new_text("2026-11-24T12:00:01.000000001Z loss 0.5") == "loss 0.5"
     assert position.new_text("failed to create fsnotify watcher: too many open files") is not None
@@ -236,7 +236,7 @@ def test_a_line_of_the_kubelet_without_a_time_is_told_and_changes_nothing():
     assert position.since() == "2026-11-24T12:00:02+00:00"
 
 
-def test_each_change_and_each_event_of_a_pod_is_told_once():
+def test_each_change_and_each_event_of_a_pod_is_reported_once():
     news = PodNews("ml/p", events_every=5, now=0)
     waits = PodState("u", "Pending")
     assert [news.change(waits), news.change(waits), news.change(RUNS)] == [
@@ -257,7 +257,7 @@ def test_events_are_read_now_and_then_while_a_pod_does_not_start():
     assert not news.wants_events(RUNS, now=100)
 
 
-def test_an_outage_is_borne_with_for_minutes_and_a_refusal_for_one():
+def test_an_outage_is_tolerated_for_minutes_and_a_refusal_for_one():
     outage = Outage()
     assert not outage.is_too_long(refused=True, now=0)
     assert [outage.begins(now=0), outage.begins(now=50)] == [True, False]
@@ -272,7 +272,7 @@ def test_an_outage_is_borne_with_for_minutes_and_a_refusal_for_one():
     ("started_at", "lines"),
     [("", None), ("2026-11-24T11:59:30Z", None), ("2026-11-24T11:58:00Z", 1000), ("2026-11-24T12:58:00+01:00", 1000)],
 )
-def test_a_log_that_another_followed_before_is_told_again_within_bounds(started_at, lines):
+def test_a_log_that_another_followed_before_is_reported_again_within_bounds(started_at, lines):
     assert lines_to_repeat(started_at, dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)) == lines
 
 

@@ -174,7 +174,7 @@ def test_the_first_triggerer_reads_on_where_the_task_was(caplog, monkeypatch):
     assert tail == [f"line {second}" for second in range(2, 10)]
 
 
-def test_a_later_triggerer_tells_the_last_lines_again_and_speaks_of_no_loss(caplog, monkeypatch):
+def test_a_later_triggerer_reports_the_last_lines_again_and_speaks_of_no_loss(caplog, monkeypatch):
     known = HandOver.of(at=time.time() - 3600, log=MARK, waited=Waited(), tail=["line 3"])
     # What the kubelet says of itself has no time, and lifts no bound.
     pods = AsyncPods(*LOG, first=["failed to create fsnotify watcher: too many open files"])

@@ -106,7 +106,7 @@ def forbidden():
     return error
 
 
-def test_who_reads_on_from_a_mark_tells_each_line_once():
+def test_who_reads_on_from_a_mark_reports_each_line_once():
     told = []
     log = PodLog(
         Pods(Stream(stamped(1, "one"), stamped(2, "two"), freezes=True)), "p", container="base", emit=told.append
@@ -177,7 +177,7 @@ def test_an_end_that_the_node_threw_away_is_named():
     )
 
 
-def test_of_a_line_whose_end_was_thrown_away_the_beginning_is_told():
+def test_of_a_line_whose_end_was_thrown_away_the_beginning_is_reported():
     cut = stamped(2, "a line with many words")[:44]
     told, _, _ = read(Pods(Stream(stamped(1, "one"), cut), Stream(stamped(9, "nine"))))
     assert told[:2] == ["one", "a line with m ... (cut, its end is missing)"]

@@ -170,12 +170,12 @@ def test_variables_are_expanded_in_values_only(write):
 
 def test_a_value_that_came_in_is_checked_like_any_other(write):
     path = write('pipeline: p\nimage: "${env:IMAGE}"\n' + STAGE)
-    with pytest.raises(SpecError, match="p.yaml:2:1: image: 'Not An Image' is no image name"):
+    with pytest.raises(SpecError, match="p.yaml:2:1: image: 'Not An Image' is not an image name"):
         load(path, variables={"IMAGE": "Not An Image"})
     assert load(path, variables={"IMAGE": "a:1"}).spec.image == "a:1"
 
 
-def test_all_that_is_wrong_is_told_though_one_stage_has_no_shape(write, tmp_path):
+def test_all_that_is_wrong_is_reported_though_one_stage_has_no_shape(write, tmp_path):
     text = "pipeline: p\nstages:\n  a: {kind: containr}\n"
     text += "  b: {kind: container, command: [x], inputs: {y: a.data, z: c.q}}\n"
     with pytest.raises(SpecError) as caught:

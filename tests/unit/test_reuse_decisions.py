@@ -29,7 +29,7 @@ def test_the_order_in_which_components_are_named_does_not_count(components):
 
 
 @given(COMPONENTS, COMPONENTS)
-def test_a_difference_is_told_exactly_when_the_key_is_another(one, other):
+def test_a_difference_is_reported_exactly_when_the_key_is_another(one, other):
     same = Provenance.of(one).key == Provenance.of(other).key
     # 1 and 1.0 and True are equal in Python and different texts in JSON: a key too many is a run too many, no error.
     assert same <= (first_difference(one, other) == "")

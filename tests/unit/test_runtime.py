@@ -117,7 +117,7 @@ def test_a_users_traceback_shows_the_users_frames_only(attempts):
         ),
         ("def f(:", "mycode.stages:f", "user_code", "importing mycode.stages: SyntaxError"),
         ("f = 1", "mycode.stages:f", "contract", "has no function 'f'"),
-        ("def f(data): pass", "mycode.stages:f", "contract", "output 'model' is no argument"),
+        ("def f(data): pass", "mycode.stages:f", "contract", "output 'model' is not an argument"),
     ],
 )
 def test_code_that_cannot_be_called_says_why(attempts, text, target, category, message):
@@ -155,7 +155,7 @@ def test_a_command_in_another_language_speaks_through_files_and_environment(atte
         (("sh", "-c", "kill -9 $$"), "user_code", "command 'sh' was killed by SIGKILL"),
         (("sh", "-c", "kill -40 $$"), "user_code", "command 'sh' was killed by signal 40"),
         (("no-such-program",), "contract", "command 'no-such-program' cannot be started"),
-        (("sh", "-c", "echo hi > $AIRFLOW_ML_RESULT"), "contract", "is no JSON"),
+        (("sh", "-c", "echo hi > $AIRFLOW_ML_RESULT"), "contract", "is not JSON"),
         (("sh", "-c", "echo '{\"rmse\": 1}' > $AIRFLOW_ML_RESULT"), "contract", "must be an object like"),
         (("true",), "contract", "output 'model' was not written"),
     ],

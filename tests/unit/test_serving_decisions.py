@@ -149,7 +149,7 @@ def test_another_servers_metrics_are_none_of_ours():
         ([0.0], [1e-13], ""),
     ],
 )
-def test_an_answer_beside_the_models_own(wanted, found, told):
+def test_an_answer_next_to_the_models_own(wanted, found, told):
     said = difference(wanted, found, "predictions")
     assert (told in said) if told else said == ""
 
@@ -159,7 +159,7 @@ def test_an_answer_beside_the_models_own(wanted, found, told):
     [
         (Answer(0, "ConnectionRefusedError: x", 0.1), "there was no answer"),
         (Answer(500, "no", 0.1), "the answer was 500: no"),
-        (Answer(200, "<html>", 0.1), "is no JSON"),
+        (Answer(200, "<html>", 0.1), "is not JSON"),
         (Answer(200, "[1]", 0.1), "holds no predictions"),
         (Answer(200, '{"predictions": [1]}', 0.1), ""),
     ],
@@ -235,7 +235,7 @@ def test_why_a_server_will_not_become_ready(found, told):
     assert server_fault(found, container="base", seconds=30) == ""
 
 
-def test_a_guard_beside_what_served_before_holds_only_where_something_did():
+def test_a_guard_next_to_what_served_before_holds_only_where_something_did():
     guard = {"error_rate": "< 0.01", "p95_seconds": "< stable_p95_seconds", "stable_error_rate": "< 1"}
     assert guard_at(guard, beside_others=True) == guard
     assert guard_at(guard, beside_others=False) == {"error_rate": "< 0.01"}

@@ -8,8 +8,8 @@ from airflow.triggers.shared_stream import SharedStreamManager
 
 from airflow_ml_provider.artifacts.claims import SourceClaims
 from airflow_ml_provider.artifacts.errors import StoreUnavailableError
-from airflow_ml_provider.artifacts.listing import objects
 from airflow_ml_provider.artifacts.objects import write_object
+from airflow_ml_provider.artifacts.source_files import objects
 from airflow_ml_provider.decisions.data.settling import Marked, Quiet
 from airflow_ml_provider.sources import watched_source
 from airflow_ml_provider.sources.origins import Files, ModelVersions

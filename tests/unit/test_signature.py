@@ -39,7 +39,7 @@ def tables(draw):
         value = st.one_of(st.none(), VALUES[kind]) if may_miss else VALUES[kind]
         specs.append(ColSpec(DataType[kind], f"c{number}", required=required))
         columns[f"c{number}"] = draw(st.lists(value, min_size=rows, max_size=rows))
-    # A line of csv that is empty is no row: this column is always there.
+    # A line of csv that is empty is not a row: this column is always there.
     specs.append(ColSpec(DataType.long, "row"))
     return Schema(specs), {**columns, "row": list(range(rows))}
 

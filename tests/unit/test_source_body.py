@@ -5,7 +5,8 @@ import os
 import pytest
 
 from airflow_ml_provider.artifacts import listing
-from airflow_ml_provider.artifacts.listing import fingerprint, objects, paths_of
+from airflow_ml_provider.artifacts.listing import paths_of
+from airflow_ml_provider.artifacts.source_files import fingerprint, objects
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.manifest import from_lines, to_lines
 from airflow_ml_provider.protocol.request import StageRequest
@@ -136,7 +137,7 @@ def test_a_file_that_may_not_be_read_is_named_and_the_rest_goes_on(raw, caplog, 
     assert "b.csv' is left out: it may not be read" in caplog.text
 
 
-def test_a_name_that_no_dataset_takes_is_told_and_left_out(raw, caplog):
+def test_a_name_that_no_dataset_takes_is_reported_and_left_out(raw, caplog):
     (raw / "a.csv").write_text("1")
     (raw / "b\\c.csv").write_text("1")
     (raw / os.fsdecode(b"\xff.csv")).write_text("1")

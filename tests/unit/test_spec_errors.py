@@ -48,7 +48,7 @@ def test_a_good_file_is_a_pipeline(write):
         ("check.data}", "check.date}", "14:14", "stage 'check' has no output 'date'; it has data, report"),
         ("check.data}", "chek.data}", "14:14", "there is no stage 'chek'"),
         ("check.data}", "chek.data}", "14:14", "did you mean 'check'?"),
-        ("check.data}", "check}", "14:14", "'check' is no reference: write stage.output"),
+        ("check.data}", "check}", "14:14", "'check' is not a reference: write stage.output"),
         ("check.data}", "sources.flights}", "14:14", "there is no source 'flights'; there is none"),
         (
             "\n    model: train.model",
@@ -60,16 +60,16 @@ def test_a_good_file_is_a_pipeline(write):
         ("uri: data/*.csv", "uri: x\n    needs: [train]", "4:3", "wait for each other: ingest -> "),
         ("code: ./steps", "code: ./step", "2:1", "there is no folder"),
         ("run: steps.stages:train", "run: steps.stage:train", "13:5", "there is no file"),
-        ("run: steps.stages:train", "run: train", "13:5", "'train' is no entry point: write module:function"),
+        ("run: steps.stages:train", "run: train", "13:5", "'train' is not an entry point: write module:function"),
         ("    run: steps.stages:train\n", "", "11:3", "nothing to run"),
         ("suite: suite.json", "suite: nope.json", "10:5", "does not exist"),
-        ("suite: suite.json", "suite: steps/stages.py", "10:5", "stages.py:1:1 is no JSON"),
-        ('"< 20"', '"20"', "20:12", "'20' is no threshold"),
+        ("suite: suite.json", "suite: steps/stages.py", "10:5", "stages.py:1:1 is not JSON"),
+        ('"< 20"', '"20"', "20:12", "'20' is not a threshold"),
         ("{depth: 4}", "{train: 4}", "11:3", "'train' names two of input, output and param"),
         ("{depth: 4}", "{1x: 4}", "15:14", "name '1x' is not allowed"),
-        ("kind: train", "kind: train\n    outputs: {model: modle}", "13:15", "'modle' is no artifact type"),
+        ("kind: train", "kind: train\n    outputs: {model: modle}", "13:15", "'modle' is not an artifact type"),
         ("kind: train", "kind: train\n    retries: many", "13:5", "a whole number is wanted, got 'many'"),
-        ("kind: train", "kind: train\n    timeout: 3 weeks", "13:5", "'3 weeks' is no duration"),
+        ("kind: train", "kind: train\n    timeout: 3 weeks", "13:5", "'3 weeks' is not a duration"),
         (
             "kind: train",
             "kind: train\n    runner: kubernets",
@@ -100,7 +100,7 @@ def test_a_mistake_shows_its_line_with_a_caret(write):
     assert "   10 |     suites: suite.json\n      |     ^" in str(caught.value)
 
 
-def test_all_mistakes_are_told_at_once(write):
+def test_all_mistakes_are_reported_at_once(write):
     text = GOOD.replace("check.data}", "chek.data}").replace("needs: [evaluate]", "needs: [evaluat]")
     with pytest.raises(SpecError) as caught:
         load_pipeline(write(text.replace("suite.json", "nope.json")))

@@ -137,7 +137,7 @@ def test_numbers_beyond_floats_and_texts_of_several_zones_are_read_as_given(tabl
     assert len(read_rows(ROWS, given)[1]) == 2
 
 
-def test_rows_that_nothing_tells_apart_are_given_together(table):
+def test_rows_that_nothing_reports_apart_are_given_together(table):
     table("INSERT INTO t VALUES ('a', 1, 10), ('a', 1, 20)")
     content, kept = read_rows(ROWS, list(list_rows(ROWS, Ledger())))
     assert [row["amount"] for row in csv.DictReader(io.StringIO(content.decode()))] == ["10", "20"]
@@ -149,9 +149,9 @@ def test_a_query_may_end_in_a_comment(table):
     assert keys(list_rows(replace(ROWS, sql="SELECT * FROM t -- all"), Ledger())) == ["a"]
 
 
-def test_keys_that_tell_nothing_apart_are_refused(table):
+def test_keys_that_report_nothing_apart_are_refused(table):
     table("INSERT INTO t VALUES (1.5, 1, 10)")
-    with pytest.raises(StageConfigurationError, match="a key of a row is 1.5 .float., which does not tell rows apart"):
+    with pytest.raises(StageConfigurationError, match="a key of a row is 1.5 .float., which does not distinguish rows"):
         list(list_rows(ROWS, Ledger()))
 
 
@@ -216,7 +216,7 @@ def test_a_watermark_is_a_time_or_a_number(watermark):
         sql_rows._version(watermark, ROWS)
 
 
-def test_what_the_database_says_is_told(table):
+def test_what_the_database_says_is_reported(table):
     with pytest.raises(
         SourceUnavailableError, match="connection 'db': OperationalError: no such table: nowhere; check"
     ):

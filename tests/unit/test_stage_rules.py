@@ -42,7 +42,7 @@ CASES = [
     ("tune", {**TUNE, "checkpoints": "10m"}, "tune keeps its finished trials by itself"),
     ("tune", {**TUNE, "params": {"x": 1}}, "'x' is searched, and is the name of an input, output or param too"),
     ("tune", {**TUNE, "search": {"x": {"int": [2, 1]}}}, "int is [2, 1]: low is more than high"),
-    ("tune", {**TUNE, "sampler": 7}, "7 is no sampler"),
+    ("tune", {**TUNE, "sampler": 7}, "7 is not a sampler"),
     (
         "tune",
         {**TUNE, "pruner": "MedianPruner", "objective": [OBJECTIVE, {**OBJECTIVE, "metric": "cost"}]},
@@ -50,8 +50,8 @@ CASES = [
     ),
     ("serve", {"model": "r.model", "command": ["x"]}, "serve has no command: a server of your own is server: [...]"),
     ("serve", {"model": "r.model", "canary": [50, 10]}, "do not rise"),
-    ("serve", {"model": "r.model", "guard": {"error_rate": "low"}}, "'low' is no threshold"),
-    ("serve", {"model": "r.model", "autoscale": {"max": 1}}, "is no autoscale: write {max: 10, cpu: 80}"),
+    ("serve", {"model": "r.model", "guard": {"error_rate": "low"}}, "'low' is not a threshold"),
+    ("serve", {"model": "r.model", "autoscale": {"max": 1}}, "is not an autoscale: write {max: 10, cpu: 80}"),
     (
         "serve",
         {"model": "r.model", "replicas": 3, "autoscale": {"max": 2, "cpu": 80}},

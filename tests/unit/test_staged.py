@@ -291,7 +291,7 @@ WAITING = {"waiting": {"reason": "PodInitializing"}}
         ({"fetch": ended(), "main": ended(3), "base": WAITING}, "ended, exit code 3", True),
     ],
 )
-def test_a_staged_pod_is_told_by_whose_turn_it_is(states, told, started):
+def test_a_staged_pod_is_reported_by_whose_turn_it_is(states, told, started):
     state = PodState.of(pod("Pending", **states), container="base")
     assert describe(state) == told
     assert state.started == started

@@ -19,7 +19,7 @@ def test_what_is_no_suite_says_why(tmp_path):
     with big.open("wb") as file:
         file.truncate(SUITE_LIMIT_BYTES + 1)
     for name, told in (
-        ("folder", "is no file"),
+        ("folder", "is not a file"),
         ("none.json", "does not exist"),
         ("x" * 300, "cannot be read: File name too long"),
         ("a\0b", "does not exist"),

@@ -160,7 +160,7 @@ def test_a_decorated_function_travels_without_its_decorators_and_as_it_is_writte
 
         return inner
 
-    with pytest.raises(StageConfigurationError, match="is no function that is defined with def"):
+    with pytest.raises(StageConfigurationError, match="is not a function that is defined with def"):
         source_of(lambda: 1)
     source = source_of(inspect.unwrap(outer()))
     assert source.endswith('def inner(x: Path) -> None:\n    # kept\n    return "# kept"\n')

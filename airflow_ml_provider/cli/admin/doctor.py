@@ -160,7 +160,7 @@ def _addresses(store: str, mlflow: str, template: V1Pod | None) -> Iterator[str]
     given = [variable.value or "" for variable in _variables(template) if variable.name.startswith("AWS_ENDPOINT_URL")]
     if store.startswith("s3://") and endpoint and not given and not _whole_secrets(template):
         yield (
-            f"the store answers at {endpoint} (AWS_ENDPOINT_URL), which pods are not told: put AWS_ENDPOINT_URL into "
+            f"the store answers at {endpoint} (AWS_ENDPOINT_URL), which pods do not get: put AWS_ENDPOINT_URL into "
             f"the env of [ml] pod_template, or of pod: in each pipeline"
         )
     for address in filter(is_loopback, given if store.startswith("s3://") else ()):
@@ -171,7 +171,7 @@ def _is_on_disk(store: str) -> bool:
     try:
         return is_local(filesystem(store)[0])
     except StoreError:
-        # What is wrong with it is told where it is tried.
+        # What is wrong with it is said where it is tried.
         return False
 
 

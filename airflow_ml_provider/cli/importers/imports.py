@@ -49,7 +49,7 @@ def _read(file: Path) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         fail(f"{file} cannot be read: {error}")
     if not documents or not isinstance(documents[0], dict):
-        fail(f"{file} is no mapping")
+        fail(f"{file} is not a mapping")
     return documents
 
 
@@ -68,4 +68,4 @@ def _write(path: Path, pipeline: Imported) -> None:
     try:
         load(path)
     except SpecError as error:
-        typer.echo(f"  to be mended by hand:\n{error}", err=True)
+        typer.echo(f"  to be fixed by hand:\n{error}", err=True)

@@ -60,7 +60,7 @@ def print_status(loaded: LoadedPipeline, *, sources: list[str], store: str | Non
         source = source_of(loaded, name, store=store)
         try:
             ledger = source.claims.read()
-            # The events of an asset are told to tasks alone.
+            # The events of an asset are given to tasks alone.
             seen = None if isinstance(source.origin, AssetEvents) else _look(loaded, source, ledger)
         except (StoreError, AirflowException, MlError) as error:
             fail(str(error))
@@ -159,7 +159,7 @@ def reset(loaded: LoadedPipeline, name: str, *, skip_existing: bool, sure: bool,
 def _all_there(source: WatchedSource) -> tuple[SourceObject, ...]:
     if isinstance(source.origin, AssetEvents):
         fail(
-            f"source {source.name!r}: Airflow tells the events of an asset to tasks alone, so none can be left out here"
+            f"source {source.name!r}: Airflow gives the events of an asset to tasks alone, so none can be left out here"
         )
     settlement = Settlement(source.settling, time.time())
     listing = source.listing(Ledger(), now=time.time())

@@ -40,7 +40,7 @@ def promote(name: str, version: str, *, connection: str) -> None:
     """Make a version champion."""
     with _registry(connection, name) as registry:
         if not version.isdecimal():
-            fail(f"version {version!r} is no number; 'airflow-ml model list {name}' shows them")
+            fail(f"version {version!r} is not a number; 'airflow-ml model list {name}' shows them")
         registry.version(_known(registry, name), version)
         before = registry.version_of_alias(name, CHAMPION)
         registry.promote(name, version, by=f"{getpass.getuser()}, airflow-ml model promote")
@@ -72,7 +72,7 @@ def _tell_endpoint(champion: Mapping[str, Any] | None, now: str) -> None:
 @contextmanager
 def _registry(connection: str, name: str | None) -> Iterator[ModelRegistry]:
     if name is not None and not re.fullmatch(MODEL_NAME_PATTERN, name):
-        fail(f"{name!r} is no model's name: use letters, digits, '_', '-', '.' and spaces, 200 at most")
+        fail(f"{name!r} is not a model's name: use letters, digits, '_', '-', '.' and spaces, 200 at most")
     try:
         yield ModelRegistry(MlflowHook(connection).get_conn())
     except (MlflowError, MlflowAuthorizationError, AirflowNotFoundException) as error:

@@ -24,7 +24,7 @@ class Look:
         left: The earliest time of change of what is new and not among it; ``None`` when there is no more.
         gone: What was given back, and is not there any more.
         again_at: When the first unsettled one may be settled, in seconds since the epoch; ``None`` when nobody knows.
-        sightings: What the next look is to be told of this one.
+        sightings: What the next look has to know of this one.
     """
 
     new: tuple[SourceObject, ...]

@@ -67,7 +67,7 @@ class Settlement:
     _marked: set[str] = field(default_factory=set)
 
     def is_marker(self, found: SourceObject) -> bool:
-        """Whether it marks its folder; it is no data then."""
+        """Whether it marks its folder; it is not data then."""
         if not isinstance(self.settling, Marked):
             return False
         folder, _, name = found.uri.rpartition("/")

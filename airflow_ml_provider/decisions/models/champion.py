@@ -1,4 +1,4 @@
-"""Is a challenger good enough beside the champion? Metrics of both in, a verdict with reasons out."""
+"""Is a challenger good enough compared with the champion? Metrics of both in, a verdict with reasons out."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Tolerance(NamedTuple):
         match = _TOLERANCE.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ValueError(
-                f"{text!r} is no tolerance: write 'at most 1% worse', 'at most 0.5 worse', 'not worse', 'better' or "
+                f"{text!r} is not a tolerance: write 'at most 1% worse', 'at most 0.5 worse', 'not worse', 'better' or "
                 f"'at least 2% better', and after it, where the metric's name does not say it, ', lower is better'"
             )
         amount = match["most"] or match["least"] or "0"

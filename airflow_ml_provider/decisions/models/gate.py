@@ -41,7 +41,7 @@ class Threshold(NamedTuple):
         match = _THRESHOLD.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ValueError(
-                f"{text!r} is no threshold: write a comparison and a number or another metric, "
+                f"{text!r} is not a threshold: write a comparison and a number or another metric, "
                 f'such as "< 20", ">= 0.8" or "< baseline_rmse"'
             )
         number = match["number"]

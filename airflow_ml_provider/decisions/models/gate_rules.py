@@ -1,4 +1,4 @@
-"""A whole gate: thresholds of metrics, of the worst slice, and tolerances beside the champion."""
+"""A whole gate: thresholds of metrics, of the worst slice, and tolerances compared with the champion."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _mapping(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = value.get(name, {})
     if not isinstance(found, Mapping):
         example = "{rmse: at most 1% worse}" if name == CHAMPION else '{rmse: "< 40"}'
-        raise GateError((name,), f"{found!r} is no mapping of metrics: write {name}: {example}")
+        raise GateError((name,), f"{found!r} is not a mapping of metrics: write {name}: {example}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""How far a container's log was read, so that each line is told once across broken connections."""
+"""How far a container's log was read, so that each line is logged once across broken connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TAIL_LINES = 20
 """Lines of a log that a failure shows."""
 
 REPEATED_LINES = 1000
-"""Lines that are told again when a log is taken up that another process followed before."""
+"""Lines that are logged again when a log is taken up that another process followed before."""
 
 _TAKEN_UP_AFTER = dt.timedelta(seconds=60)
 
@@ -73,7 +73,7 @@ class LogMark:
 class LogPosition:
     """How far a log was read: the time of its last line, and how many lines have that very time.
 
-    Kubernetes can start a log at a second only, so lines that were read already come again and are told apart here.
+    Kubernetes can start a log at a second only, so lines that were read already come again and are distinguished here.
 
     Attributes:
         lines: How many lines were looked at.
@@ -131,9 +131,9 @@ class LogPosition:
         )
 
     def new_text(self, line: str) -> str | None:
-        """Return what a line says when it was not told yet, ``None`` when it was.
+        """Return what a line says when it was not logged yet, ``None`` when it was.
 
-        The kubelet's own errors come without a time; they are told and change nothing.
+        The kubelet's own errors come without a time; they are logged and change nothing.
         """
         self.lines += 1
         stamp, _, text = line.partition(" ")

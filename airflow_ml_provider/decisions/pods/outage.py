@@ -1,4 +1,4 @@
-"""How long a cluster that does not answer, or refuses what it allowed before, is borne with."""
+"""How long a cluster that does not answer, or refuses what it allowed before, is tolerated."""
 
 from __future__ import annotations
 

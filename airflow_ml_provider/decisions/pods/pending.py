@@ -27,7 +27,7 @@ class Patience:
     Attributes:
         startup: From the moment it has a node to the start of its container; images are pulled in this time.
         capacity: Until it has a node; ``None`` waits as long as the task may run.
-        grace: How long a refusal that may pass by itself (a secret that is created later) is borne with.
+        grace: How long a refusal that may pass by itself (a secret that is created later) is tolerated.
     """
 
     startup: float = 600.0
@@ -113,8 +113,8 @@ def read_pending(state: PodState, *, seconds: float, patience: Patience) -> Stag
 
 _ADVICE = {
     "capacity": "ask for less, add nodes, or give it a longer capacity_timeout",
-    "image": "mend the image's name, the pull secret, or wait for the registry",
-    "configuration": "mend what the message names: a Secret, a ConfigMap, a volume or the command",
+    "image": "fix the image's name, the pull secret, or wait for the registry",
+    "configuration": "fix what the message names: a Secret, a ConfigMap, a volume or the command",
     "startup": "see the pod's events above; a longer startup_timeout_seconds waits longer",
 }
 

@@ -10,7 +10,7 @@ from airflow_ml_provider.decisions.pods.pod_state import PodState, describe
 
 
 class PodNews:
-    """Keeps what was told of a pod, so that each change and each event is told once.
+    """Keeps what was logged of a pod, so that each change and each event is logged once.
 
     Args:
         pod: The pod, as it is called in the log.
@@ -41,7 +41,7 @@ class PodNews:
         return True
 
     def events(self, events: Iterable[Mapping[str, Any]]) -> list[tuple[int, str]]:
-        """Return the events that were not told, each with its level of logging."""
+        """Return the events that were not logged, each with its level of logging."""
         news = []
         for event in events:
             line = f"Event {event.get('reason')}: {event.get('message')}"

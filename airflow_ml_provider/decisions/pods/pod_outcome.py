@@ -96,8 +96,8 @@ def _line(reason: str, state: PodState, verdict: str) -> str:
 
 _ADVICE = {
     "step": "say io: direct, which fetches and commits with the stage's own memory",
-    "start": "mend the command or the image; a stage with run: needs python3 in its image",
-    "user code": "mend the code and clear the task",
+    "start": "fix the command or the image; a stage with run: needs python3 in its image",
+    "user code": "fix the code and clear the task",
     "init container": "fix the init container, or what it waits for; a retry runs it again",
     "deadline": "give the stage a longer timeout, or less to do",
     "disrupted": "nothing is wrong with the stage: a retry helps",

@@ -134,7 +134,7 @@ def next_ask(serving: Serving, found: InferenceState | None, *, is_back: bool) -
 
 
 def asks_without_knative(serving: Serving) -> tuple[Ask, Ask | None]:
-    """Return what the InferenceService of the endpoint is asked for, and the one beside it where there is one.
+    """Return what the InferenceService of the endpoint is asked for, and the one next to it where there is one.
 
     A candidate is asked in an InferenceService of its own until it gets all requests; then its place is needed.
     """

@@ -133,18 +133,18 @@ def checked_steps(steps: Sequence[int]) -> list[int]:
     """Return the steps of a canary, with 100 as the last.
 
     Raises:
-        ValueError: They do not rise, or are no percentages.
+        ValueError: They do not rise, or are not percentages.
     """
     for step in steps:
         if isinstance(step, bool) or not isinstance(step, int) or not (1 <= step <= _MOST_BESIDE or step == ALL):
-            raise ValueError(f"{step!r} is no step of a canary: whole percents from 1 to {_MOST_BESIDE}, and 100")
+            raise ValueError(f"{step!r} is not a step of a canary: whole percents from 1 to {_MOST_BESIDE}, and 100")
     if list(steps) != sorted(set(steps)):
         raise ValueError(f"{list(steps)} do not rise: each step gives the new servers more requests, such as [10, 50]")
     return [*steps, *([] if ALL in steps else [ALL])]
 
 
 def guard_at(guard: Mapping[str, str], *, beside_others: bool) -> dict[str, str]:
-    """Return the thresholds that can be judged; with nothing that served before there is none beside it.
+    """Return the thresholds that can be judged; with nothing that served before there is none next to it.
 
     Args:
         guard: Thresholds by metric, as in a gate.
@@ -166,7 +166,7 @@ def shared_requests(canary: Sequence[int], guard: Mapping[str, str]) -> str:
 
 
 def replicas_beside(stable: int, percent: int, *, wanted: int) -> int:
-    """Return how many new servers there are beside the old ones, so that they get at least so much of the requests.
+    """Return how many new servers there are next to the old ones, so that they get at least so much of the requests.
 
     A Service spreads connections evenly over its pods, and what serves is not touched until it is decided: so the
     share is that of the pods.

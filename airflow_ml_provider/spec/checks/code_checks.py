@@ -82,7 +82,7 @@ def _stage(name: str, stage: CodeStageSpec, root: Path, run: str, *, later: set[
     except SyntaxError as error:
         # The stage's image may have a newer Python than this one.
         place = f"{file}:{error.lineno or 1}:{error.offset or 1}"
-        message = f"{place} is no Python {sys.version_info[0]}.{sys.version_info[1]}: {error.msg}"
+        message = f"{place} is not Python {sys.version_info[0]}.{sys.version_info[1]}: {error.msg}"
         yield Finding(where, message, severity="warning")
         return
     except (OSError, ValueError, RecursionError, MemoryError) as error:

@@ -73,7 +73,7 @@ def _sources(spec: PipelineSpec) -> Iterator[Finding]:
             yield Finding((SOURCES, name, "uri"), "a source is the same in every run: it takes no template")
         elif any("**" in part and part != "**" for part in uri.split("/")):
             yield Finding(
-                (SOURCES, name, "uri"), f"{uri!r} is no pattern: ** stands alone between slashes, as in a/**/*.csv"
+                (SOURCES, name, "uri"), f"{uri!r} is not a pattern: ** stands alone between slashes, as in a/**/*.csv"
             )
         if name not in read:
             yield Finding((SOURCES, name), f"no stage reads {SOURCES}.{name}", severity="warning")

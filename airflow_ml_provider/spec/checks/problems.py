@@ -45,7 +45,7 @@ class Problem(NamedTuple):
 
 
 class SpecError(ValueError):
-    """A pipeline file has mistakes. A retry does not help: mend the file.
+    """A pipeline file has mistakes. A retry does not help: fix the file.
 
     Attributes:
         problems: All of them, in the order of the file.

@@ -26,19 +26,19 @@ def check_suite(path: Path) -> bytes:
     except OSError as error:
         raise SuiteError(f"suite {path} cannot be read: {error.strerror}") from error
     if size < 0:
-        raise SuiteError(f"suite {path} is no file")
+        raise SuiteError(f"suite {path} is not a file")
     if size > SUITE_LIMIT_BYTES:
         raise SuiteError(f"suite {path} has over {SUITE_LIMIT_BYTES:,} bytes")
     try:
         suite = json.loads(content)
     except json.JSONDecodeError as error:
-        raise SuiteError(f"suite {path}:{error.lineno}:{error.colno} is no JSON: {error.msg}") from error
+        raise SuiteError(f"suite {path}:{error.lineno}:{error.colno} is not JSON: {error.msg}") from error
     except (UnicodeDecodeError, RecursionError) as error:
-        raise SuiteError(f"suite {path} is no JSON: {error}") from error
+        raise SuiteError(f"suite {path} is not JSON: {error}") from error
     expectations = suite.get("expectations") if isinstance(suite, dict) else None
     if not isinstance(expectations, list) or not expectations or not isinstance(suite.get("name"), str):
         raise SuiteError(
-            f"suite {path} is no Great Expectations suite: it needs a 'name' and a list of 'expectations' "
+            f"suite {path} is not a Great Expectations suite: it needs a 'name' and a list of 'expectations' "
             f"(save one with json.dump(suite.to_json_dict(), file))"
         )
     for number, expectation in enumerate(expectations):

@@ -20,13 +20,13 @@ _NO_DAG_ID = re.compile(r"[^A-Za-z0-9_.\-]")
 def pipeline_files(folder: Path) -> list[Path]:
     """Return the pipeline files of a folder, sorted: ``NAME.yaml`` in it, and ``NAME/pipeline.yaml`` one below.
 
-    Other YAML files beside the pipelines, such as pod templates, are none of them: a pipeline has the key ``pipeline``
+    Other YAML files next to the pipelines, such as pod templates, are none of them: a pipeline has the key ``pipeline``
     or ``stages``, and a file that cannot be read is not passed over. ``NAME.ENVIRONMENT.yaml`` is listed too;
-    ``base_of`` tells it apart.
+    ``base_of`` distinguishes it.
     """
-    beside = (path for suffix in SUFFIXES for path in folder.glob(f"*{suffix}"))
+    adjacent = (path for suffix in SUFFIXES for path in folder.glob(f"*{suffix}"))
     below = (path for suffix in SUFFIXES for path in folder.glob(f"*/{PIPELINE_STEM}{suffix}"))
-    found = [path for path in beside if _is_shown(path) and (base_of(path) is not None or _speaks_of_stages(path))]
+    found = [path for path in adjacent if _is_shown(path) and (base_of(path) is not None or _speaks_of_stages(path))]
     return sorted([*found, *(path for path in below if _is_shown(path) and _is_shown(path.parent))])
 
 
@@ -84,6 +84,6 @@ def base_of(path: Path) -> Path | None:
 
 
 def overlay_of(path: Path, environment: str) -> Path | None:
-    """Return the file of an environment beside a pipeline file (``pipeline.prod.yaml``), ``None`` without one."""
-    beside = (path.with_name(f"{path.stem}.{environment}{suffix}") for suffix in SUFFIXES)
-    return next((file for file in beside if file.is_file()), None)
+    """Return the file of an environment next to a pipeline file (``pipeline.prod.yaml``), ``None`` without one."""
+    adjacent = (path.with_name(f"{path.stem}.{environment}{suffix}") for suffix in SUFFIXES)
+    return next((file for file in adjacent if file.is_file()), None)

@@ -25,15 +25,17 @@ _ENVIRONMENT = re.compile(r"[A-Za-z0-9_\-]{1,100}")
 
 
 def known_environments(path: Path) -> list[str]:
-    """Return the environments that a pipeline's file or the files beside it describe.
+    """Return the environments that a pipeline's file or the files next to it describe.
 
     Raises:
         SpecError: The file cannot be read.
     """
     value = read_yaml(path).value
     described = value.get(ENVIRONMENTS) if isinstance(value, dict) else None
-    beside = (file.stem.partition(".")[2] for suffix in SUFFIXES for file in path.parent.glob(f"{path.stem}.*{suffix}"))
-    return sorted({*(map(str, described) if isinstance(described, dict) else ()), *filter(None, beside)})
+    adjacent = (
+        file.stem.partition(".")[2] for suffix in SUFFIXES for file in path.parent.glob(f"{path.stem}.*{suffix}")
+    )
+    return sorted({*(map(str, described) if isinstance(described, dict) else ()), *filter(None, adjacent)})
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def load(
     if not isinstance(source.value, dict):
         raise SpecError([source.problem((), "a pipeline is a mapping with the keys pipeline and stages")])
     if environment and not _ENVIRONMENT.fullmatch(environment):
-        message = f"{environment!r} is no environment's name: use letters, digits, '_' and '-', 100 at most"
+        message = f"{environment!r} is not an environment's name: use letters, digits, '_' and '-', 100 at most"
         raise SpecError([Problem(str(path), 0, 0, "", message)])
     overlay = overlay_of(path, environment) if environment else None
     document = resolve(

@@ -2,8 +2,8 @@
 
 The rules, in this order:
 
-1. An environment's changes (``environments.NAME`` in the file, or the file ``pipeline.NAME.yaml`` beside it) are a JSON
-   Merge Patch (RFC 7396): mappings are merged key by key, ``null`` removes a key, all else is replaced. But where
+1. An environment's changes (``environments.NAME`` in the file, or the file ``pipeline.NAME.yaml`` next to it) are a
+   JSON Merge Patch (RFC 7396): mappings are merged key by key, ``null`` removes a key, all else is replaced. But where
    ``params`` of a stage refer to other stages, a mapping changes the params that it names and no more.
 2. ``defaults`` hold keys of stages: each stage is a merge patch over those of them that its kind knows.
 3. ``${env:NAME}`` in a value is replaced by an environment variable.

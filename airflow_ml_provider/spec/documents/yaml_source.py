@@ -60,7 +60,7 @@ def parse_yaml(text: str, *, file: str) -> Document:
     """Read YAML text; ``file`` is what its problems name.
 
     Raises:
-        SpecError: The text is no valid YAML.
+        SpecError: The text is not valid YAML.
     """
     lines = tuple(text.splitlines())
     try:
@@ -124,7 +124,7 @@ class _Reader:
         except yaml.constructor.ConstructorError:
             self._problem(node, path, f"tag {node.tag.removeprefix(_PREFIX)!r} is not allowed; write a plain value")
         except (ValueError, LookupError, OverflowError, AttributeError, TypeError) as error:
-            self._problem(node, path, f"{text!r} is no {node.tag.rpartition(':')[2]}: {error}")
+            self._problem(node, path, f"{text!r} is not a valid {node.tag.rpartition(':')[2]}: {error}")
         return None
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The stages of a pipeline, one model a kind; a pipeline's parse loads the kinds that it has."""
+"""The stages of a pipeline, one model per kind; a pipeline's parse loads the kinds that it has."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class StageSpec(BaseModel):
     """Arguments of the operator that are called otherwise than their key here."""
 
     def arguments(self) -> dict[str, Any]:
-        """Return what this kind's operator takes beside what all stages share; references stand for outputs."""
+        """Return what this kind's operator takes next to what all stages share; references stand for outputs."""
         own = (name for name in type(self).model_fields if name not in StageSpec.model_fields)
         return {self.argument_names.get(name, name): getattr(self, name) for name in own}
 

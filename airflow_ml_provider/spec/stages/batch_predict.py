@@ -17,7 +17,7 @@ from airflow_ml_provider.spec.stages import StageSpec
 def _version(value: Any) -> str:
     text = str(value)
     if isinstance(value, bool) or not (text.isdecimal() or "{{" in text):
-        raise ValueError(f"{value!r} is no version of a registered model: a whole number is wanted")
+        raise ValueError(f"{value!r} is not a version of a registered model: a whole number is wanted")
     return text
 
 

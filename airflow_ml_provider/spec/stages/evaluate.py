@@ -17,7 +17,7 @@ from airflow_ml_provider.spec.stages import CodeStageSpec
 
 def _gate(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError(f'{value!r} is no gate: write a mapping such as {{rmse: "< 20"}}')
+        raise ValueError(f'{value!r} is not a gate: write a mapping such as {{rmse: "< 20"}}')
     try:
         Gate.read(value)
     except GateError as error:

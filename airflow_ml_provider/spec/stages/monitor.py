@@ -18,14 +18,14 @@ from airflow_ml_provider.spec.stages import StageSpec
 
 def _limits(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
-        raise ValueError(f'{value!r} is no mapping of limits: write such as {{drifted_share: "< 0.5"}}')
+        raise ValueError(f'{value!r} is not a mapping of limits: write such as {{drifted_share: "< 0.5"}}')
     for text in value.values():
         Threshold.parse(text)
     return dict(value)
 
 
 class MonitorSpec(StageSpec):
-    """Compares what came in with a reference, and tells an asset event when limits are broken."""
+    """Compares what came in with a reference, and emits an asset event when limits are broken."""
 
     kind: Literal["monitor"] = Field(description="What the stage does", examples=["monitor"])
     reference: StageReference = Field(
@@ -61,7 +61,7 @@ class MonitorSpec(StageSpec):
         default="event", description="What becomes of the task when limits are broken", examples=["fail"]
     )
     partition: str = Field(
-        default="", description="What the current data is a part of, told with the event", examples=["{{ ds }}"]
+        default="", description="What the current data is a part of, reported with the event", examples=["{{ ds }}"]
     )
 
     wanted_types: ClassVar[tuple[str, ...]] = ("dataset",)

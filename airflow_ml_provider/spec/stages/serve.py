@@ -19,14 +19,14 @@ from airflow_ml_provider.spec.stages import CodeStageSpec
 
 def _steps(value: Any) -> list[int]:
     if not isinstance(value, list):
-        raise ValueError(f"{value!r} is no list of percents: write such as [10, 50, 100]")
+        raise ValueError(f"{value!r} is not a list of percents: write such as [10, 50, 100]")
     checked_steps(value)
     return value
 
 
 def _guard(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
-        raise ValueError(f'{value!r} is no guard: write a mapping such as {{error_rate: "< 0.01"}}')
+        raise ValueError(f'{value!r} is not a guard: write a mapping such as {{error_rate: "< 0.01"}}')
     for text in value.values():
         Threshold.parse(text)
     return dict(value)
@@ -35,7 +35,7 @@ def _guard(value: Any) -> dict[str, str]:
 def _autoscale(value: Any) -> dict[str, int]:
     whole = isinstance(value, Mapping) and all(type(number) is int and number > 0 for number in value.values())
     if not whole or value.keys() != {"max", "cpu"}:
-        raise ValueError(f"{value!r} is no autoscale: write {{max: 10, cpu: 80}}, servers and percent of their CPU")
+        raise ValueError(f"{value!r} is not an autoscale: write {{max: 10, cpu: 80}}, servers and percent of their CPU")
     return dict(value)
 
 

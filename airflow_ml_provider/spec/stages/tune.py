@@ -100,10 +100,10 @@ class TuneSpec(CodeStageSpec):
     )
     seed: int | None = Field(default=None, ge=0, lt=2**32, description="Seed of the sampler", examples=[7])
     study_cpu: Quantity = Field(
-        default="250m", description="CPU of the pod that holds the study, beside the workers'", examples=["500m"]
+        default="250m", description="CPU of the pod that holds the study, next to the workers'", examples=["500m"]
     )
     study_memory: Quantity = Field(
-        default="1Gi", description="Memory of the pod that holds the study, beside the workers'", examples=["2Gi"]
+        default="1Gi", description="Memory of the pod that holds the study, next to the workers'", examples=["2Gi"]
     )
 
     param_results: ClassVar[tuple[str, ...]] = ("best_params",)

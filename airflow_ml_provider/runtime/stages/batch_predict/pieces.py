@@ -1,4 +1,4 @@
-"""A dataset in pieces, and what is known of each, as objects beside the output."""
+"""A dataset in pieces, and what is known of each, as objects next to the output."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def pieces_of(files: Sequence[FileEntry], *, workers: int) -> list[Piece]:
 
 
 class Progress:
-    """What workers tell, below an attempt.
+    """What workers report, below an attempt.
 
     Args:
         attempt_uri: The attempt's directory.

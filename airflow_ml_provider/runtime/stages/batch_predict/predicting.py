@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 _APART = 1_000
-"""After so many failures of rows alone, those that fail with others are not told apart any more."""
+"""After so many failures of rows alone, those that fail with others are not distinguished any more."""
 _NAN = "the model gives no prediction (NaN)"
 _TOLD = 10_000
-"""How many rejected rows of a piece are told one by one."""
+"""How many rejected rows of a piece are reported one by one."""
 
 
 class Predictor:

@@ -71,7 +71,7 @@ def exact(column: Series[Any]) -> Series[Any]:
 
 
 def usual(column: Series[Any]) -> Series[Any]:
-    """Return a column in the type that pandas' users expect; whole numbers beside a missing one keep their digits."""
+    """Return a column in the type that pandas' users expect; whole numbers next to a missing one keep their digits."""
     import pandas as pd
 
     if isinstance(column.dtype, pd.ArrowDtype):

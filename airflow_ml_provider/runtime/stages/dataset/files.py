@@ -43,7 +43,7 @@ class DataFile:
 
 
 def is_data_file(path: str) -> bool:
-    """Whether a file of a dataset holds rows; what tools leave beside (``_SUCCESS``, ``.part-0.crc``) does not.
+    """Whether a file of a dataset holds rows; what tools leave next to it (``_SUCCESS``, ``.part-0.crc``) does not.
 
     Args:
         path: Relative to the dataset, with ``/``; empty where the dataset is one file.
@@ -70,8 +70,8 @@ def data_files(root: Path, *, name: str, only: str = "") -> list[DataFile]:
     paths = [(path, path.relative_to(root).as_posix()) for path in found]
     files = [_data_file(path, f"{name}/{shown}", _partition(shown)) for path, shown in paths if is_data_file(shown)]
     if not files:
-        beside = f": it has {', '.join(shown for _, shown in paths[:5])}, which hold no rows" if paths else ""
-        raise BadDataError(f"{name} is a folder without a file of data{beside}")
+        adjacent = f": it has {', '.join(shown for _, shown in paths[:5])}, which hold no rows" if paths else ""
+        raise BadDataError(f"{name} is a folder without a file of data{adjacent}")
     return files
 
 

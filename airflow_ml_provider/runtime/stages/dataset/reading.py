@@ -71,7 +71,7 @@ def _whole(tables: Sequence[tuple[DataFile, DataFrame, frozenset[str]]]) -> Data
 
 
 def _typed(frame: DataFrame, column: str, known: frozenset[str], untyped: frozenset[str]) -> Any:
-    """Return a column of a file; where another file knows its type, text that is none is no text any more."""
+    """Return a column of a file; where another file knows its type, text that is none is not text any more."""
     from airflow_ml_provider.runtime.stages.dataset.columns import inferred_type
 
     return inferred_type(frame[column]) if column in known and column not in untyped else frame[column]

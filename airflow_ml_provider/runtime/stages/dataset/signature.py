@@ -42,7 +42,7 @@ class Reason(NamedTuple):
 
     Attributes:
         kind: Without any value of the row.
-        text: As it is told beside the row.
+        text: As it is reported with the row.
     """
 
     kind: str

@@ -95,7 +95,7 @@ def _intervals(mine: Measured, champion: Measured | None, options: Any) -> dict[
     found = differences(mine.table, champion.table, options=options)
     missing = [metric for metric in options["compared"] if metric not in found]
     if missing:
-        raise ContractError(f"confidence: {missing[0]!r} is no metric of task {options['task']!r} for these rows")
+        raise ContractError(f"confidence: {missing[0]!r} is not a metric of task {options['task']!r} for these rows")
     return found
 
 

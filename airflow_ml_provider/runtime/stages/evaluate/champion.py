@@ -26,7 +26,7 @@ def fetch_champion(context: BodyContext, known: Mapping[str, Any]) -> Path:
         TrackingError: MLflow or its artifact store refused or did not answer.
     """
     assert context.request.tracking is not None
-    # Beside the other inputs, so that it goes with the attempt.
+    # Next to the other inputs, so that it goes with the attempt.
     folder = tempfile.mkdtemp(prefix="champion-", dir=next(iter(context.inputs.values())).parent)
     try:
         return fetch_version(context.request.tracking.uri, known["name"], known["version"], into=Path(folder))

@@ -35,7 +35,7 @@ class Measured:
         metrics: All of them.
         table: Its predictions with what was to be predicted, where there are any.
         by_code: The metrics that the code returned.
-        values: What a result says beside metrics: those that are not finite, params that the code took by default.
+        values: What a result says next to metrics: those that are not finite, params that the code took by default.
     """
 
     metrics: dict[str, float]

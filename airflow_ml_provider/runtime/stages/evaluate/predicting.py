@@ -39,7 +39,7 @@ def predicted(request: StageRequest, inputs: Mapping[str, Path], model: str) -> 
 
     data = [name for name in inputs if name != model]
     if len(data) != 1:
-        raise ContractError(f"evaluate: beside the model one dataset is an input, got {', '.join(data) or 'none'}")
+        raise ContractError(f"evaluate: next to the model one dataset is an input, got {', '.join(data) or 'none'}")
     dataset, target = read_dataset(inputs[data[0]], name=data[0]), request.options["target"]
     table = dataset.inferred()
     if target not in table.columns and request.options["task"] != "clustering":
@@ -49,7 +49,7 @@ def predicted(request: StageRequest, inputs: Mapping[str, Path], model: str) -> 
     try:
         loaded = mlflow.pyfunc.load_model(str(inputs[model]))
     except (MlflowException, OSError) as error:
-        raise ContractError(f"evaluate: {model} is no model that MLflow can load: {error}") from error
+        raise ContractError(f"evaluate: {model} is not a model that MLflow can load: {error}") from error
     schema = loaded.metadata.get_input_schema()
     features = features_of(dataset.without(target), schema, name=data[0], model=model)
     if features.reasons:

@@ -1,4 +1,4 @@
-"""Monitor: what came in lately beside what the model was trained on."""
+"""Monitor: what came in lately next to what the model was trained on."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _performance(current: DataFrame, columns: list[str], options: Any) -> dict[s
     from airflow_ml_provider.runtime.stages.task_metrics import task_metrics
 
     if options["task"] == "clustering":
-        # What is not compared is no coordinate either.
+        # What is not compared is not a coordinate either.
         known = known[list(dict.fromkeys([*columns, target, prediction]))]
     return {"labelled_rows": float(len(known)), **task_metrics(known, options)}
 
@@ -127,7 +127,7 @@ def _write(context: BodyContext, found: list[Drift], metrics: dict[str, float], 
             ],
         ),
     ]
-    intro = f"Run {request.dag_run}, stage {request.stage}: {int(metrics['rows'])} rows beside the reference."
+    intro = f"Run {request.dag_run}, stage {request.stage}: {int(metrics['rows'])} rows next to the reference."
     title = f"{request.pipeline}: {request.stage}"
     write_tables(folder, markdown=MARKDOWN, title=title, intro=intro, tables=tables, plot=None)
     page = folder.parent / EVIDENTLY_PAGE

@@ -1,4 +1,4 @@
-"""What is odd about rows by themselves, beside those of the reference."""
+"""What is odd about rows by themselves, next to those of the reference."""
 
 from __future__ import annotations
 

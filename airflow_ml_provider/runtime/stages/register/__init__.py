@@ -34,7 +34,7 @@ def run(context: BodyContext) -> BodyOutcome:
     A version that has the same model content is reused, whichever run made it.
 
     Raises:
-        ContractError: The artifact is no MLflow model.
+        ContractError: The artifact is not an MLflow model.
         TrackingError: MLflow refused or did not answer.
     """
     tracking = context.request.tracking
@@ -125,7 +125,7 @@ def model_digest(folder: Path) -> str:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ContractError(f"register: the model's MLmodel file cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise ContractError("register: the model's MLmodel file is no mapping")
+        raise ContractError("register: the model's MLmodel file is not a mapping")
     kept = {key: content[key] for key in content if key not in _VOLATILE_KEYS}
     for flavor in (kept.get("flavors") or {}).values():
         if isinstance(flavor, dict) and isinstance(flavor.get("model_code_path"), str):
@@ -161,7 +161,7 @@ def _card(context: BodyContext) -> str | None:
     if card is None or not card.is_file():
         return None
     text = card.read_text(encoding="utf-8")
-    # The plot lies beside the card, which is not where the description is read.
+    # The plot lies next to the card, which is not where the description is read.
     text = "\n".join(line for line in text.splitlines() if not line.startswith("!["))
     return text if len(text) <= DESCRIPTION_LIMIT else f"{text[:DESCRIPTION_LIMIT]}..."
 

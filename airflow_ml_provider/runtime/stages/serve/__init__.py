@@ -1,4 +1,4 @@
-"""Serve: what a model answers offline, and whether servers answer the same; the servers themselves are beside this.
+"""Serve: what a model answers offline, and whether servers answer the same; the servers themselves are next to this.
 
 The stage's task runs it several times: ``example`` before anything is deployed, ``smoke`` once the new servers are
 ready, ``watch`` at every step of the canary.

@@ -1,4 +1,4 @@
-"""Answers of a model as JSON: what is no finite number is null, and said."""
+"""Answers of a model as JSON: what is not a finite number is null, and said."""
 
 from __future__ import annotations
 

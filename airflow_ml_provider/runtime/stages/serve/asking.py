@@ -61,7 +61,7 @@ def fault(answer: Answer, expected: str) -> str:
     try:
         found = json.loads(answer.text)
     except ValueError:
-        return f"the answer is no JSON: {answer.text[:100]!r}"
+        return f"the answer is not JSON: {answer.text[:100]!r}"
     wanted = json.loads(expected)
     if isinstance(wanted, dict) and "predictions" in wanted:
         if not isinstance(found, dict) or "predictions" not in found:

@@ -54,8 +54,8 @@ def answered_offline(context: BodyContext) -> BodyOutcome:
         raise ContractError(f"serve: {shown} does not answer its example: {_said(answer.response)}")
     if odd := undefined_in(answer.response):
         raise ContractError(
-            f"serve: {shown} answers its own example with {odd}, which is no prediction: does it need values that the "
-            f"example lacks? {answer.response[:200]}"
+            f"serve: {shown} answers its own example with {odd}, which is not a prediction: does it need values "
+            f"that the example lacks? {answer.response[:200]}"
         )
     target = context.outputs["smoke"]
     target.mkdir()

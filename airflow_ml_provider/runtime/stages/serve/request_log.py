@@ -28,7 +28,7 @@ _BYTES = 32 * 1024 * 1024
 """What may wait for the store."""
 
 OWN = ("request_id", "row", "requested_at", "model_version", "seconds", "prediction")
-"""Columns beside the model's; a column of the model's that is called so gets ``input_`` before its name."""
+"""Columns next to the model's; a column of the model's that is called so gets ``input_`` before its name."""
 
 
 class RequestLog:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 DRAIN_SECONDS = 15.0
-"""How long a server that was told to end goes on: until then no new connection reaches it, and each answer closes its
+"""How long a server that received SIGTERM goes on: until then no new connection reaches it, and each answer closes its
 connection, so that clients that keep one open move on by themselves."""
 INVOCATIONS = "/invocations"
 

@@ -1,4 +1,4 @@
-"""A step of a canary: the new servers beside the old ones, for a while."""
+"""A step of a canary: the new servers next to the old ones, for a while."""
 
 from __future__ import annotations
 

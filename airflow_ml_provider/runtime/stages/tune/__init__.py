@@ -1,7 +1,7 @@
 """Tune: a study that workers ask for trials; the best trial's params are the result.
 
 Optuna lives in this process alone, in memory: each finished trial is an object in the store, which outlives it. Workers
-are told what to try and tell what came of it, so their image needs no Optuna, and a slow network costs a trial some
+learn what to try and report what came of it, so their image needs no Optuna, and a slow network costs a trial some
 milliseconds.
 """
 
@@ -42,7 +42,7 @@ def run(context: BodyContext) -> BodyOutcome:
     Raises:
         ContractError: The study cannot be as it is described, or the code does not fit it.
         UserCodeError: Too many trials failed, or none succeeded.
-        SystemExit: This process was told to end; what runs is given up.
+        SystemExit: This process received SIGTERM; what runs is given up.
     """
     from airflow_ml_provider.runtime.stages.tune.report import load_plots
     from airflow_ml_provider.runtime.stages.tune.runs import TrialRuns

@@ -49,7 +49,7 @@ class TrialRecord:
 
 
 def keep(request: StageRequest, record: TrialRecord) -> None:
-    """Write a record beside those of the same attempt.
+    """Write a record next to those of the same attempt.
 
     Raises:
         StoreUnavailableError: The store does not answer.

@@ -32,7 +32,7 @@ def write_report(
         folder: Is made.
         title: Of the page.
         study: With all trials.
-        records: What is told of them.
+        records: What is known of them.
         metrics: The objectives.
         best: The best trial.
     """
@@ -76,7 +76,7 @@ def _plots(study: Study, metrics: Sequence[str]) -> list[str]:
     several = len(metrics) > 1
     drawn: list[str] = []
     for index, metric in enumerate(metrics):
-        # With several objectives Optuna wants to be told which one.
+        # With several objectives Optuna needs to know which one.
         aim: dict[str, Any] = {"target_name": metric} | ({"target": _value(index)} if several else {})
         for name, plot in (
             ("History", visualization.plot_optimization_history),

@@ -22,7 +22,7 @@ _VALUE_LIMIT = 6000
 
 
 class TrialRuns:
-    """Opens and closes the runs; a tracking server that fails costs no trial, it is told in the log.
+    """Opens and closes the runs; a tracking server that fails costs no trial, it is logged.
 
     Args:
         request: The stage; untracked, nothing happens.
@@ -40,7 +40,7 @@ class TrialRuns:
         self._away_until = 0.0
         self._client: MlflowClient | None = None
         if self._tracking is not None:
-            # A server that is away is not to hold up the trials: they are told without it.
+            # A server that is away is not to hold up the trials: they are reported without it.
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
             from mlflow import MlflowClient

@@ -19,7 +19,7 @@ from airflow_ml_provider.runtime.errors import shortened
 from airflow_ml_provider.runtime.patience import patiently
 
 ADDRESS = "_study.json"
-"""Beside the attempt's other files: ``{"url": ..., "token": ...}``."""
+"""Next to the attempt's other files: ``{"url": ..., "token": ...}``."""
 BODY_LIMIT_BYTES = 1024 * 1024
 _DISCARDED_BYTES = 64 * 1024 * 1024
 """How much of a body over the limit is read nevertheless: a client that still sends sees no answer."""
@@ -44,7 +44,7 @@ def serving(methods: Methods, *, attempt_uri: str, local: bool) -> Iterator[None
     try:
         name = f"[{host}]" if ":" in host else host
         told = json.dumps({"url": f"http://{name}:{server.server_address[1]}", "token": token}).encode()
-        patiently(lambda: create_object(join(attempt_uri, ADDRESS), told), what="Telling where the study is")
+        patiently(lambda: create_object(join(attempt_uri, ADDRESS), told), what="Publishing the study's address")
         yield
     finally:
         server.shutdown()
@@ -52,7 +52,7 @@ def serving(methods: Methods, *, attempt_uri: str, local: bool) -> Iterator[None
 
 
 def _address() -> str:
-    # The kubelet writes a pod's own address beside its name into /etc/hosts.
+    # The kubelet writes a pod's own address next to its name into /etc/hosts.
     found = str(socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)[0][4][0])
     if not found.startswith("127."):
         return found
@@ -128,4 +128,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing: the study tells what happens."""
+        """Log nothing: the study reports what happens."""

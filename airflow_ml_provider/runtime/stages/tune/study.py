@@ -161,7 +161,7 @@ class Study:
         message: str,
         values: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take the end of a trial; one that was taken for lost is told by its next worker.
+        """Take the end of a trial; one that was taken for lost is reported by its next worker.
 
         Args:
             worker: Who ran it.
@@ -242,7 +242,7 @@ class Study:
             self._killed(running.run_id)
 
     def wait_for_workers(self, seconds: float) -> None:
-        """Wait until every worker was told that the study is over."""
+        """Wait until every worker knows that the study is over."""
         with self._changed:
             self._changed.wait_for(lambda: not self.workers, timeout=seconds)
 

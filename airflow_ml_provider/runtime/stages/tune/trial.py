@@ -131,7 +131,7 @@ class Trial:
                     if number < 0:
                         raise ValueError(number)
                 except ValueError:
-                    print(f"{REPORT_VARIABLE}: {line[:80]!r} is no line 'STEP VALUE'", file=sys.stderr, flush=True)
+                    print(f"{REPORT_VARIABLE}: {line[:80]!r} is not a line 'STEP VALUE'", file=sys.stderr, flush=True)
                     continue
                 yield number, found
 

@@ -174,7 +174,7 @@ def _ending_it(process: Process, study: StudyClient, number: int) -> Iterator[No
         yield
     except SystemExit:
         _end(process)
-        study.call("lose", trial=number, why="its worker was told to end")
+        study.call("lose", trial=number, why="its worker received SIGTERM")
         raise
     except StudyGoneError:
         _end(process)
