@@ -44,6 +44,10 @@ bench: env ## Run the benchmarks that need no cluster
 	@$(PYTHON_IN_ENV) benchmarks/import_cost.py
 	@$(PYTHON_IN_ENV) benchmarks/waiting.py
 
+.PHONY: soak
+soak: env ## Run what takes longer than a test may, and write docs/reference/soak.md
+	@$(PYTHON_IN_ENV) benchmarks/soak.py
+
 .PHONY: screenshot
 screenshot: env ## Take the README's picture with Chromium (needs: apt-get install chromium)
 	@$(PYTHON_IN_ENV) -m demo screenshot

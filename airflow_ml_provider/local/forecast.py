@@ -16,7 +16,7 @@ from airflow_ml_provider.local.flow import StageFlow
 from airflow_ml_provider.local.preparation import as_local, local_settings
 from airflow_ml_provider.local.tasks import LocalTask, local_tasks
 from airflow_ml_provider.local.templates import TemplateFailedError, Templates
-from airflow_ml_provider.local.world import LocalFlow, LoggedEvents, MemoryOutputs, MemoryState, NoRuns
+from airflow_ml_provider.local.world import LocalFlow, LoggedEvents, MemoryOutputs, NoRuns, NotedState
 from airflow_ml_provider.reuse.forecast import Forecast, ReadingStore, StageForecast, UnknownUntilRunError
 from airflow_ml_provider.reuse.stage_reuse import StageReuse
 from airflow_ml_provider.spec.order import in_order
@@ -90,7 +90,7 @@ def _run(spec: PipelineSpec, stage: str, home: Path, tasks: dict[str, LocalTask]
         ),
         settings=settings,
         log=log,
-        state=MemoryState({}),
+        state=NotedState({}, keep=lambda notes: None),
         outputs=MemoryOutputs(),
         connections=EnvironmentConnections(os.environ),
         events=LoggedEvents(log),

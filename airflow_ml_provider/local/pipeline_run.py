@@ -41,7 +41,7 @@ from airflow_ml_provider.local.results import LastRun, LocalResults
 from airflow_ml_provider.local.task_run import Ask, LocalTaskRun, LocalWorld
 from airflow_ml_provider.local.tasks import VALUES, LocalTask, local_tasks
 from airflow_ml_provider.local.templates import Templates
-from airflow_ml_provider.local.world import LocalFlow
+from airflow_ml_provider.local.world import LocalFlow, NotedState
 from airflow_ml_provider.mlflow_api.client import MlflowClient
 from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.reuse.stage_reuse import CACHE_XCOM
@@ -110,6 +110,8 @@ class LocalRun:
             listener=lambda line: happened.put(TrialEvent(line)) if _TRIAL.match(line) else None,
             tracked=spec.tracking is not None,
         )
+        if last is None:
+            results.begin_run(world.run_id)
         try:
             with _logged_to(self._log):
                 yield RunEvent("running", list(tasks), message=notice(whole))
@@ -133,7 +135,6 @@ class LocalRun:
     ) -> Iterator[Event]:
         self._flow = flow = StageFlow({name: task.upstream for name, task in tasks.items()})
         succeeded = list(last.succeeded) if last else []
-        notes: dict[str, Mapping[str, Any]] = {}
         changes = threading.Lock()
 
         def take(stage: str, branch: Any) -> None:
@@ -156,7 +157,8 @@ class LocalRun:
                         world,
                         flow=LocalFlow(flow, name, take=lambda branch, name=name: take(name, branch)),  # type: ignore[misc]
                         log=logging.getLogger(f"{_PACKAGE}.stage.{name}"),
-                        notes=last.notes.get(name, {}) if last else None,
+                        state=self._state(name, results),
+                        again=last is not None,
                     )
                     pool.submit(_run, tasks[name], run, happened)
                 if flow.is_over:
@@ -169,13 +171,14 @@ class LocalRun:
                         flow.states[event.stage] = event.state
                     if event.state == "success":
                         succeeded.append(event.stage)
-                    else:
-                        notes[event.stage] = ended.state.notes
-                    results.keep_run(LastRun(world.run_id, succeeded, notes))
+                        results.keep_run(LastRun(world.run_id, succeeded))
                 yield event
         finally:
             self.stop()
             pool.shutdown(cancel_futures=True)
+
+    def _state(self, stage: str, results: LocalResults) -> NotedState:
+        return NotedState(results.notes(stage), keep=lambda notes: results.keep_notes(stage, notes))
 
     def _keep(
         self, event: StageEvent, task: LocalTask, run: LocalTaskRun, world: LocalWorld, results: LocalResults

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-_RUN = "_run"
-"""Not a stage's name, which begins with a letter."""
+_RUN, _NOTES = "_run", "_notes-"
+"""Not stages' names, which begin with a letter."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,10 @@ class LastRun:
     Attributes:
         run_id: Its id.
         succeeded: The stages that succeeded.
-        notes: What stages that did not keep between tries, by stage and key.
     """
 
     run_id: str
     succeeded: Sequence[str]
-    notes: Mapping[str, Mapping[str, Any]]
 
 
 class LocalResults:
@@ -50,6 +48,20 @@ class LocalResults:
     def keep_run(self, run: LastRun) -> None:
         """Keep how far a run has come."""
         self._write(_RUN, asdict(run))
+
+    def begin_run(self, run_id: str) -> None:
+        """Keep that a run begins: what stages noted in the one before is gone."""
+        for path in self._folder.glob(f"{_NOTES}*.json"):
+            path.unlink(missing_ok=True)
+        self.keep_run(LastRun(run_id, ()))
+
+    def keep_notes(self, stage: str, notes: Mapping[str, Any]) -> None:
+        """Keep what a stage notes between its tries."""
+        self._write(f"{_NOTES}{stage}", notes)
+
+    def notes(self, stage: str) -> dict[str, Any]:
+        """Return what a stage noted in the last run."""
+        return self._read(f"{_NOTES}{stage}") or {}
 
     def last_run(self) -> LastRun | None:
         """Return how far the last run has come, ``None`` when there was none."""

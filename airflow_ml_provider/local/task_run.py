@@ -16,7 +16,7 @@ from airflow_ml_provider.execution.stage_execution import StageExecution
 from airflow_ml_provider.local.connections import EnvironmentConnections
 from airflow_ml_provider.local.tasks import LocalTask
 from airflow_ml_provider.local.templates import Templates
-from airflow_ml_provider.local.world import LoggedEvents, MemoryOutputs, MemoryState, NoRuns
+from airflow_ml_provider.local.world import LoggedEvents, MemoryOutputs, NoRuns, NotedState
 from airflow_ml_provider.runners.local_runner import LocalRunner
 from airflow_ml_provider.settings import MlSettings
 from airflow_ml_provider.spec.pipeline import SOURCES
@@ -65,15 +65,15 @@ class LocalTaskRun:
         world: What it shares with others of its run.
         flow: What follows it.
         log: Its log.
-        notes: What it kept in the run that this one goes on with.
+        state: What it keeps between tries.
+        again: Whether it was begun before, in the run that this one goes on with.
 
     Attributes:
         outputs: What it put out.
-        state: What it keeps between tries.
     """
 
     def __init__(
-        self, task: LocalTask, world: LocalWorld, *, flow: Flow, log: Any, notes: Mapping[str, Any] | None
+        self, task: LocalTask, world: LocalWorld, *, flow: Flow, log: Any, state: NotedState, again: bool
     ) -> None:
         self._task = task
         self._world = world
@@ -82,14 +82,14 @@ class LocalTaskRun:
         self._stop = Stop()
         self._timed_out = False
         self.outputs = MemoryOutputs()
-        self.state = MemoryState(notes or {})
+        self._state = state
         self._identity = StageIdentity(
             store=world.settings.store,
             pipeline=world.pipeline,
             dag_run=world.run_id,
             stage=task.name,
             map_index=-1,
-            try_number=1 if notes is None else 2,
+            try_number=2 if again else 1,
         )
 
     def stop(self) -> None:
@@ -125,7 +125,7 @@ class LocalTaskRun:
             identity=self._identity,
             settings=world.settings,
             log=self._log,
-            state=self.state,
+            state=self._state,
             outputs=self.outputs,
             connections=EnvironmentConnections(world.environment),
             events=LoggedEvents(self._log),

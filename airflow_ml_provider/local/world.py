@@ -10,27 +10,31 @@ from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.local.flow import StageFlow
 
 
-class MemoryState:
-    """What a stage keeps between tries, in memory.
+class NotedState:
+    """What a stage keeps between tries.
 
     Args:
         notes: What it kept in the run that this one goes on with.
+        keep: Keeps all of it where a later run finds it.
     """
 
-    def __init__(self, notes: Mapping[str, Any]) -> None:
-        self.notes = dict(notes)
+    def __init__(self, notes: Mapping[str, Any], *, keep: Callable[[Mapping[str, Any]], None]) -> None:
+        self._notes = dict(notes)
+        self._keep = keep
 
     def get(self, key: str) -> Any:
         """Return a value, ``None`` where there is none."""
-        return self.notes.get(key)
+        return self._notes.get(key)
 
     def set(self, key: str, value: Any) -> None:
         """Keep a value."""
-        self.notes[key] = value
+        self._notes[key] = value
+        self._keep(self._notes)
 
     def delete(self, key: str) -> None:
         """Remove a value."""
-        self.notes.pop(key, None)
+        self._notes.pop(key, None)
+        self._keep(self._notes)
 
 
 class MemoryOutputs:

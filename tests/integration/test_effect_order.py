@@ -13,7 +13,7 @@ from airflow_ml_provider.errors import GateFailedError
 from airflow_ml_provider.execution.stage_execution import StageExecution
 from airflow_ml_provider.kinds.evaluate import EvaluateStage
 from airflow_ml_provider.local.connections import EnvironmentConnections
-from airflow_ml_provider.local.world import LoggedEvents, MemoryState, NoRuns
+from airflow_ml_provider.local.world import LoggedEvents, NoRuns, NotedState
 from airflow_ml_provider.runners.local_runner import LocalRunner
 from airflow_ml_provider.settings import MlSettings
 
@@ -46,7 +46,7 @@ def evaluated(tmp_path, mlflow_server, mlflow):
             identity=StageIdentity(f"file://{tmp_path}/store", pipeline, "r", "judge", -1, 1),
             settings=MlSettings.of(lambda option: None, home=tmp_path),
             log=log,
-            state=MemoryState({}),
+            state=NotedState({}, keep=lambda notes: None),
             outputs=SimpleNamespace(push=push),
             connections=EnvironmentConnections({"AIRFLOW_CONN_MLFLOW_DEFAULT": connection}),
             events=LoggedEvents(log),
