@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_ml_provider.decisions.models.gate_rules import CHAMPION
 from airflow_ml_provider.local.connections import variable_of
 from airflow_ml_provider.local.events import LocalRunRequest, RefusedError
 from airflow_ml_provider.local.results import LocalResults
@@ -17,13 +16,6 @@ from airflow_ml_provider.spec.documents.load import load
 from airflow_ml_provider.spec.order import downstream, in_order
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.registration import gates_before
-from airflow_ml_provider.spec.stages import StageSpec
-
-_NEEDS_MLFLOW = {
-    "register": "registers a model",
-    "serve": "serves one",
-    "batch_predict": "predicts with a registered one",
-}
 
 
 def requested_spec(request: LocalRunRequest) -> PipelineSpec:
@@ -61,7 +53,7 @@ def as_local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
     stages = {name: stage.model_copy(update=here) for name, stage in spec.stages.items()}
     changes: dict[str, Any] = {**here, "stages": stages, "schedule": None, "store": None}
     if not is_tracked(spec):
-        needing = {name: _needs_mlflow(stage) for name, stage in spec.stages.items() if name not in left_out}
+        needing = {name: stage.mlflow_need() for name, stage in spec.stages.items() if name not in left_out}
         name = next((name for name, why in needing.items() if why), None)
         if name is not None and spec.tracking is not None:
             variable = variable_of(spec.tracking.connection)
@@ -108,6 +100,8 @@ def earlier_results(spec: PipelineSpec, request: LocalRunRequest) -> Mapping[str
             "--from runs a stage with all that follows it, --stage single ones, --resume what the last run did not "
             "finish; give one of them"
         )
+    from airflow_ml_provider.spec.stages import RegisterSpec
+
     kept = LocalResults(Path(request.home), spec.pipeline)
     left_out = _left_out(spec, request, kept)
     results = {name: kept.of(name) for name in left_out}
@@ -120,7 +114,7 @@ def earlier_results(spec: PipelineSpec, request: LocalRunRequest) -> Mapping[str
                     f"stage {name!r} reads {reference}, and no earlier run here left it: run stage "
                     f"{reference.stage!r} first, or the whole pipeline"
                 )
-        if spec.stages[name].kind == "register":
+        if isinstance(spec.stages[name], RegisterSpec):
             for gate in gates_before(spec, name):
                 if gate in results and "gate" not in results[gate]:
                     raise RefusedError(
@@ -161,9 +155,3 @@ def _left_out(spec: PipelineSpec, request: LocalRunRequest, kept: LocalResults) 
     else:
         wanted = set(request.stages) or set(spec.stages)
     return [name for name in in_order(spec) if name not in wanted]
-
-
-def _needs_mlflow(stage: StageSpec) -> str:
-    if stage.kind in _NEEDS_MLFLOW:
-        return _NEEDS_MLFLOW[stage.kind]
-    return "compares with the champion" if CHAMPION in getattr(stage, "gate", ()) else ""

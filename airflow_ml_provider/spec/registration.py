@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 
 
@@ -26,15 +24,16 @@ def champion_of(spec: PipelineSpec, evaluate: str) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def promoted_later(spec: PipelineSpec, register: str, *, by: Collection[str]) -> bool:
+def promoted_later(spec: PipelineSpec, register: str, *, by_serving: bool) -> bool:
     """Whether what a stage registers becomes champion in a later one.
 
     Args:
         spec: The pipeline.
         register: The register stage.
-        by: The kinds of such stages: a person's ``approve``, ``serve`` once it serves.
+        by_serving: Only in one that serves it, and not by a person's answer.
     """
-    return any(other.kind in by and other.references()["model",].stage == register for other in spec.stages.values())
+    later = (other for other in spec.stages.values() if other.promotes and (other.serves or not by_serving))
+    return any(other.references()["model",].stage == register for other in later)
 
 
 def gates_before(spec: PipelineSpec, register: str) -> list[str]:

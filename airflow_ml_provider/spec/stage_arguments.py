@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
-from airflow_ml_provider.decisions.models.gate_rules import CHAMPION
 from airflow_ml_provider.spec.params import Params
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.registration import champion_of, gates_before, promoted_later
 from airflow_ml_provider.spec.stages import CodeStageSpec
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the arguments of a stage take from the rest of its pipeline.
+
+    Attributes:
+        spec: The pipeline.
+        output: Returns what stands for an output of another stage.
+        results: What stages that do not run put out.
+    """
+
+    spec: PipelineSpec
+    output: Callable[[Reference], Any]
+    results: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def code(self) -> str | None:
+        """The pipeline's folder of code."""
+        return self.spec.code
+
+    def champion_of(self, stage: str) -> str | None:
+        """Return the registered model whose champion an evaluate stage compares with."""
+        return champion_of(self.spec, stage)
+
+    def gates_before(self, register: str) -> list[str]:
+        """Return the stages whose gates a register stage needs."""
+        return gates_before(self.spec, register)
+
+    def card_of(self, gates: Sequence[str]) -> str | None:
+        """Return the last of some stages that put out a model card, where one of them did."""
+        cards = [
+            gate
+            for gate in gates
+            if "card" in self.spec.stages[gate].output_types()
+            and (gate not in self.results or "card" in self.results[gate])
+        ]
+        return cards[-1] if cards else None
+
+    def promoted_later(self, register: str, *, by_serving: bool) -> bool:
+        """Whether what a stage registers becomes champion in a later one, or in a later one that serves it."""
+        return promoted_later(self.spec, register, by_serving=by_serving)
 
 
 def stage_arguments(
@@ -34,7 +76,7 @@ def stage_arguments(
     """
     stage = spec.stages[name]
     if stage.in_airflow:
-        return _in_airflow(spec, name, output)
+        return _in_airflow(spec, name, output, Around(spec, output, results))
     arguments: dict[str, Any] = {
         **shared_arguments(spec, name, base_folder=base_folder),
         "runner": stage.runner or spec.runner,
@@ -57,33 +99,12 @@ def stage_arguments(
     if isinstance(stage, CodeStageSpec):
         arguments["code"] = spec.code_folder(stage) if stage.run or stage.command or stage.loads_model else None
         arguments["io_image"] = spec.image
-    if stage.kind == "evaluate" and CHAMPION in arguments["gate"]:
-        arguments["champion_of"] = champion_of(spec, name)
-    elif stage.loads_model and (stage.kind != "register" or arguments["loader"]):
-        arguments["code"] = spec.code
-    if stage.kind == "serve":
-        registers = stage.references()["model",].stage
-        arguments["gates"] = [output(Reference(gate, "gate")) for gate in gates_before(spec, registers)]
-    if stage.kind == "register":
-        gates = gates_before(spec, name)
-        arguments["promote"] = not promoted_later(spec, name, by=("approve", "serve"))
-        arguments["gates"] = [output(Reference(gate, "gate")) for gate in gates]
-        cards = [
-            gate
-            for gate in gates
-            if "card" in spec.stages[gate].output_types() and (gate not in results or "card" in results[gate])
-        ]
-        if cards:
-            arguments["card"] = output(Reference(cards[-1], "card"))
-    return arguments
+    return arguments | stage.completed(name, Around(spec, output, results))
 
 
-def _in_airflow(spec: PipelineSpec, name: str, output: Callable[[Reference], Any]) -> dict[str, Any]:
+def _in_airflow(spec: PipelineSpec, name: str, output: Callable[[Reference], Any], around: Around) -> dict[str, Any]:
     stage = spec.stages[name]
-    registers = stage.references()["model",].stage
-    promote = {} if not promoted_later(spec, registers, by=("serve",)) else {"promote": False}
     return {
-        **promote,
         "task_id": name,
         "retries": spec.retries if stage.retries is None else stage.retries,
         "retry_delay": spec.retry_delay if stage.retry_delay is None else stage.retry_delay,
@@ -91,6 +112,7 @@ def _in_airflow(spec: PipelineSpec, name: str, output: Callable[[Reference], Any
         "response_timeout": stage.timeout,
         "mlflow_conn_id": None if spec.tracking is None else spec.tracking.connection,
         **{key: _with_outputs(value, output) for key, value in stage.arguments().items()},
+        **stage.completed(name, around),
     }
 
 

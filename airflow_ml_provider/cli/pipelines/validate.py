@@ -109,7 +109,7 @@ def _seen_by_pods(loaded: LoadedPipeline, *, runner: str | None) -> Iterator[Pro
     """Warn of files of this machine that an ingest stage would look for in its pod."""
     spec = loaded.spec
     for name, stage in spec.stages.items():
-        uri: str | None = getattr(stage, "uri", None) if stage.kind == "ingest" else None
+        uri = stage.source_uri()
         in_pod = runner is not None and (stage.runner or spec.runner or runner) == "kubernetes"
         mounts = any(pod is not None and (pod.volumes or pod.template) for pod in (spec.pod, stage.pod))
         if not in_pod or not uri or mounts or "://" in uri.removeprefix("file://") or uri.startswith("{{"):

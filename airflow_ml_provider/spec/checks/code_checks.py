@@ -6,19 +6,16 @@ import ast
 import os
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from airflow_ml_provider.decisions.models.gate import Threshold
-from airflow_ml_provider.decisions.models.gate_rules import CHAMPION, WORST_SLICE
 from airflow_ml_provider.protocol.names import CHECKPOINTS
 from airflow_ml_provider.spec.checks.findings import Finding
 from airflow_ml_provider.spec.checks.paths import is_file, is_folder
 from airflow_ml_provider.spec.checks.problems import did_you_mean
 from airflow_ml_provider.spec.pipeline import PipelineSpec
-from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec
+from airflow_ml_provider.spec.stages import CodeStageSpec
 
 SOURCE_LIMIT_BYTES = 2 * 1024 * 1024
 
@@ -45,14 +42,10 @@ def check_code(spec: PipelineSpec, *, folder: Path) -> Iterator[Finding]:
                 yield from _stage(name, stage, root, stage.run, later=_handed_later(spec, stage))
 
 
-def _searched(stage: StageSpec) -> list[str]:
-    return [*getattr(stage, "search", ())] if stage.kind == "tune" else []
-
-
 def _handed_later(spec: PipelineSpec, stage: CodeStageSpec) -> set[str]:
     """Return the params that no mapping names: those of a search, its own or that of a stage before it."""
     before = (spec.stages.get(reference.stage) for reference in stage.params.references.values())
-    return {name for each in (stage, *before) if each is not None for name in _searched(each)}
+    return {name for each in (stage, *before) if each is not None for name in each.searched()}
 
 
 def _stage(name: str, stage: CodeStageSpec, root: Path, run: str, *, later: set[str]) -> Iterator[Finding]:
@@ -172,12 +165,12 @@ def _arguments(
         "inputs": stage.inputs,
         "outputs": stage.outputs,
         "params": stage.params,
-        "search": _searched(stage),
+        "search": stage.searched(),
     }
     for section, given in named.items():
         for key in given:
             # What a trial writes is thrown away: code that writes nothing may leave the usual output out.
-            thrown_away = stage.kind == "tune" and section == "outputs" and section not in stage.model_fields_set
+            thrown_away = stage.throws_outputs_away and section == "outputs" and section not in stage.model_fields_set
             if key not in known and signature.kwarg is None and not thrown_away:
                 path = ("stages", name, section, key) if section in stage.model_fields_set else ("stages", name, "run")
                 message = f"{shown} has no argument {key!r}; it has {', '.join(known) or 'none'}"
@@ -195,7 +188,7 @@ def _arguments(
 
 
 def _metrics(name: str, stage: CodeStageSpec, function: _Function, run: str) -> Iterator[Finding]:
-    wanted = list(_wanted_metrics(stage))
+    wanted = list(stage.judged_metrics())
     returned = _returned_keys(function) if wanted else None
     if returned is None:
         return
@@ -207,21 +200,6 @@ def _metrics(name: str, stage: CodeStageSpec, function: _Function, run: str) -> 
                 f"{run} returns no metric {metric!r}; it returns {', '.join(known) or 'none'}"
                 f"{did_you_mean(metric, known)}",
             )
-
-
-def _wanted_metrics(stage: CodeStageSpec) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Return the metrics that a stage judges by, each with the key that names it."""
-    # What is made of predictions is among the metrics too.
-    by_code = stage.kind == "evaluate" and getattr(stage, "task", None) is None
-    gate: Mapping[str, Any] = getattr(stage, "gate", {}) if by_code else {}
-    for metric, threshold in gate.items():
-        if metric == CHAMPION:
-            yield from ((("gate", CHAMPION, name), name) for name in threshold)
-        elif metric != WORST_SLICE:
-            limit = Threshold.parse(threshold).limit
-            yield from ((("gate", metric), name) for name in (metric, limit) if isinstance(name, str))
-    for objective in getattr(stage, "objective", ()) if stage.kind == "tune" else ():
-        yield ("objective",), objective["metric"]
 
 
 def _returned_keys(function: _Function) -> set[str] | None:

@@ -23,9 +23,6 @@ from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec
 REGISTERED = "registered model"
 RESERVED_STAGES = ("commit", "finish", SOURCES)
 
-# A model is a result by itself, data is not.
-_MAKE_DATA = ("ingest", "feature_engineering")
-
 
 def check_pipeline(spec: PipelineSpec, *, folder: Path, unread: Collection[str] = ()) -> list[Finding]:
     """Return what is wrong with a pipeline whose shape is right.
@@ -106,9 +103,8 @@ def _stages(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
             message = _reference(spec, reference, wanted=stage.wanted(key), holds_params=key[0] == "params")
             if message:
                 yield Finding((*where, *key), message)
-        if stage.kind in ("validate", "evaluate"):
-            yield from _branch(spec, name, stage, unread)
-        if stage.kind == "evaluate" and CHAMPION in getattr(stage, "gate", ()):
+        yield from _branch(spec, name, stage, unread)
+        if CHAMPION in getattr(stage, "gate", ()):
             yield from _champion(spec, name)
         yield from _models(spec, name)
         yield from _ignored(where, stage)
@@ -154,8 +150,7 @@ def _params_of(spec: PipelineSpec, reference: Reference) -> str | None:
 
 
 def _branch(spec: PipelineSpec, name: str, stage: StageSpec, unread: Collection[str]) -> Iterator[Finding]:
-    if_failed: list[str] = getattr(stage, "if_failed", [])
-    for index, other in enumerate(if_failed):
+    for index, other in enumerate(stage.branch()):
         where = ("stages", name, "if_failed", index)
         if other in unread:
             continue
@@ -176,13 +171,15 @@ def _champion(spec: PipelineSpec, name: str) -> Iterator[Finding]:
 
 
 def _models(spec: PipelineSpec, name: str) -> Iterator[Finding]:
-    where, kind = ("stages", name), spec.stages[name].kind
-    if kind in ("register", "serve", "batch_predict") and spec.tracking is None:
-        yield Finding(where, f"{kind} needs MLflow: remove 'tracking: false'")
-    if kind == "monitor" and spec.partition_schedule is not None:
-        told = "Airflow starts no pipeline by an event of a run with a partition: give it a pipeline without partitions"
-        yield Finding(where, told)
-    if kind == "serve":
+    where, stage = ("stages", name), spec.stages[name]
+    if stage.mlflow_need() and CHAMPION not in getattr(stage, "gate", ()) and spec.tracking is None:
+        yield Finding(where, f"{stage.kind} needs MLflow: remove 'tracking: false'")
+    if stage.emits_events and spec.partition_schedule is not None:
+        message = (
+            "Airflow starts no pipeline by an event of a run with a partition: give it a pipeline without partitions"
+        )
+        yield Finding(where, message)
+    if stage.serves:
         yield from _approved(spec, name)
 
 
@@ -190,7 +187,7 @@ def _approved(spec: PipelineSpec, serve: str) -> Iterator[Finding]:
     """A person's answer comes before what it is about serves."""
     model = spec.stages[serve].references()["model",]
     for name, stage in spec.stages.items():
-        asked = stage.kind == "approve" and stage.references()["model",] == model
+        asked = stage.in_airflow and stage.references().get(("model",)) == model
         if asked and name not in spec.upstream(serve):
             yield Finding(
                 ("stages", serve), f"it does not wait for {name!r}, which asks a person: add 'needs: [{name}]'"
@@ -203,7 +200,7 @@ def _files(spec: PipelineSpec, folder: Path) -> Iterator[Finding]:
     for name, stage in spec.stages.items():
         if isinstance(stage, CodeStageSpec) and stage.code and not is_folder(folder / stage.code):
             yield Finding(("stages", name, "code"), f"there is no folder {folder / stage.code}")
-        suite: str = getattr(stage, "suite", "") if stage.kind == "validate" else ""
+        suite = stage.suite_file()
         if suite and "{{" not in suite:
             try:
                 check_suite(folder / suite)
@@ -229,7 +226,7 @@ def _unused(spec: PipelineSpec, unread: Collection[str]) -> Iterator[Finding]:
         return
     followed = {other for name in spec.stages for other in spec.upstream(name)}
     for name, stage in spec.stages.items():
-        if stage.kind in _MAKE_DATA and name not in followed and len(spec.stages) > 1:
+        if stage.makes_data and name not in followed and len(spec.stages) > 1:
             outputs = ", ".join(f"{name}.{output}" for output in stage.output_types())
             yield Finding(("stages", name), f"no stage uses {outputs}", severity="warning")
 

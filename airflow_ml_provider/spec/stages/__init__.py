@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -69,6 +69,29 @@ _MODULES = {
 }
 
 
+class Surroundings(Protocol):
+    """What a stage's arguments take from the rest of its pipeline."""
+
+    @property
+    def code(self) -> str | None:
+        """The pipeline's folder of code."""
+
+    def output(self, reference: Reference) -> Any:
+        """Return what stands for an output of another stage."""
+
+    def champion_of(self, stage: str) -> str | None:
+        """Return the registered model whose champion an evaluate stage compares with."""
+
+    def gates_before(self, register: str) -> list[str]:
+        """Return the stages whose gates a register stage needs."""
+
+    def card_of(self, gates: Sequence[str]) -> str | None:
+        """Return the last of some stages that put out a model card."""
+
+    def promoted_later(self, register: str, *, by_serving: bool) -> bool:
+        """Whether what a stage registers becomes champion in a later one, or in a later one that serves it."""
+
+
 class StageSpec(BaseModel):
     """What all kinds share."""
 
@@ -109,6 +132,16 @@ class StageSpec(BaseModel):
     """Whether it loads a registered model, which may import the pipeline's code."""
     in_airflow: ClassVar[bool] = False
     """Whether it runs in Airflow alone, without a process or pod of its own."""
+    makes_data: ClassVar[bool] = False
+    """Whether its outputs are of use to other stages only; a model or a report is a result by itself."""
+    promotes: ClassVar[bool] = False
+    """Whether it makes a registered model, its reference ``model``, the champion."""
+    serves: ClassVar[bool] = False
+    """Whether it serves a registered model, its reference ``model``."""
+    emits_events: ClassVar[bool] = False
+    """Whether other pipelines are started by its events."""
+    throws_outputs_away: ClassVar[bool] = False
+    """Whether what its code writes to outputs is thrown away."""
     param_results: ClassVar[tuple[str, ...]] = ()
     """Results that hold params for other stages."""
     argument_names: ClassVar[Mapping[str, str]] = {}
@@ -118,6 +151,39 @@ class StageSpec(BaseModel):
         """Return what this kind's operator takes next to what all stages share; references stand for outputs."""
         own = (name for name in type(self).model_fields if name not in StageSpec.model_fields)
         return {self.argument_names.get(name, name): getattr(self, name) for name in own}
+
+    def completed(self, name: str, around: Surroundings) -> dict[str, Any]:
+        """Return further arguments of the operator, which depend on the rest of the pipeline.
+
+        Args:
+            name: The stage's name.
+            around: The pipeline.
+        """
+        return {"code": around.code} if self.loads_model else {}
+
+    def mlflow_need(self) -> str:
+        """Say what the stage needs MLflow for, empty when it can do without."""
+        return ""
+
+    def searched(self) -> list[str]:
+        """Return the arguments of the code that a search tries."""
+        return []
+
+    def judged_metrics(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the metrics of the code that the stage judges by, each with the key that names it."""
+        yield from ()
+
+    def branch(self) -> Sequence[str]:
+        """Return the stages that run only when a check of this one failed."""
+        return ()
+
+    def suite_file(self) -> str:
+        """Return the suite that the stage checks data with, empty when it has none."""
+        return ""
+
+    def source_uri(self) -> str:
+        """Return the URI that the stage copies files from, empty when it copies none."""
+        return ""
 
     def wanted(self, key: tuple[int | str, ...]) -> tuple[str, ...]:
         """Return the types of artifacts that the reference at a key may name, the usual one first; empty for any."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from airflow_ml_provider.spec.fields import StageReference
 from airflow_ml_provider.spec.references import Reference
-from airflow_ml_provider.spec.stages import StageSpec
+from airflow_ml_provider.spec.stages import StageSpec, Surroundings
 
 
 class ApproveSpec(StageSpec):
@@ -30,9 +30,14 @@ class ApproveSpec(StageSpec):
     )
 
     in_airflow: ClassVar[bool] = True
+    promotes: ClassVar[bool] = True
     wanted_types: ClassVar[tuple[str, ...]] = ("registered model",)
     argument_names: ClassVar[Mapping[str, str]] = {}
 
     def references(self) -> dict[tuple[int | str, ...], Reference]:
         """Return the model."""
         return {("model",): self.model}
+
+    def completed(self, name: str, around: Surroundings) -> dict[str, Any]:
+        """Return whether another stage makes the version champion."""
+        return {"promote": False} if around.promoted_later(self.model.stage, by_serving=True) else {}

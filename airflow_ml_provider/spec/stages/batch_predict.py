@@ -93,3 +93,7 @@ class BatchPredictSpec(StageSpec):
     def output_types(self) -> dict[str, str]:
         """Return the predictions and what was rejected."""
         return {"predictions": "dataset", "rejected": "dataset"}
+
+    def mlflow_need(self) -> str:
+        """Say what the stage needs MLflow for."""
+        return "predicts with a registered one"

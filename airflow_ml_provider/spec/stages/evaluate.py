@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from airflow_ml_provider.decisions.models.gate_rules import Gate, GateError
+from airflow_ml_provider.decisions.models.gate import Threshold
+from airflow_ml_provider.decisions.models.gate_rules import CHAMPION, WORST_SLICE, Gate, GateError
 from airflow_ml_provider.decisions.stage_rules import require_branch, require_evaluation
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import ModelName, Name
-from airflow_ml_provider.spec.stages import CodeStageSpec
+from airflow_ml_provider.spec.stages import CodeStageSpec, Surroundings
 
 
 def _gate(value: Any) -> dict[str, Any]:
@@ -111,8 +112,29 @@ class EvaluateSpec(CodeStageSpec):
     @property
     def uses_body(self) -> bool:
         """Whether more is done than to run the code and to compare what it returned."""
-        return self.task is not None or "champion" in self.gate
+        return self.task is not None or CHAMPION in self.gate
 
     def output_types(self) -> dict[str, str]:
         """Return the declared outputs, and the model card where there is one."""
         return {**super().output_types(), **({"card": "report"} if self.uses_body else {})}
+
+    def completed(self, name: str, around: Surroundings) -> dict[str, Any]:
+        """Return the model whose champion is compared."""
+        return {"champion_of": around.champion_of(name)} if CHAMPION in self.gate else {}
+
+    def mlflow_need(self) -> str:
+        """Say what the stage needs MLflow for: the champion is there."""
+        return "compares with the champion" if CHAMPION in self.gate else ""
+
+    def branch(self) -> Sequence[str]:
+        """Return the stages that run only when the gate is not passed."""
+        return self.if_failed
+
+    def judged_metrics(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the metrics of the gate; with a task what is made of predictions is among them too."""
+        for metric, threshold in self.gate.items() if self.task is None else ():
+            if metric == CHAMPION:
+                yield from ((("gate", CHAMPION, name), name) for name in threshold)
+            elif metric != WORST_SLICE:
+                limit = Threshold.parse(threshold).limit
+                yield from ((("gate", metric), name) for name in (metric, limit) if isinstance(name, str))

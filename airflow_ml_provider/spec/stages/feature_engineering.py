@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,3 +17,5 @@ class FeatureEngineeringSpec(CodeStageSpec):
     outputs: dict[Name, ArtifactType] = Field(
         min_length=1, description="Artifact types by argument name", examples=[{"model": "model"}]
     )
+
+    makes_data: ClassVar[bool] = True

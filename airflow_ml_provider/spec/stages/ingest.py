@@ -28,8 +28,13 @@ class IngestSpec(CodeStageSpec):
     )
 
     needs_code: ClassVar[bool] = False
+    makes_data: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _one_source(self) -> IngestSpec:
         require_ingest(uri=self.uri, runs_code=bool(self.run or self.command), outputs=self.outputs)
         return self
+
+    def source_uri(self) -> str:
+        """Return the URI that the stage copies files from, empty when code fetches them."""
+        return self.uri or ""

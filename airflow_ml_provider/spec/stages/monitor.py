@@ -65,6 +65,7 @@ class MonitorSpec(StageSpec):
     )
 
     wanted_types: ClassVar[tuple[str, ...]] = ("dataset",)
+    emits_events: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _known_limits(self) -> MonitorSpec:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from airflow_ml_provider.spec.fields import ModelName, StageReference
 from airflow_ml_provider.spec.references import Reference
-from airflow_ml_provider.spec.stages import StageSpec
+from airflow_ml_provider.spec.stages import StageSpec, Surroundings
 
 
 class RegisterSpec(StageSpec):
@@ -37,3 +37,18 @@ class RegisterSpec(StageSpec):
     def output_types(self) -> dict[str, str]:
         """Return the registered model, which is a name and a version."""
         return {"model": "registered model"}
+
+    def completed(self, name: str, around: Surroundings) -> dict[str, Any]:
+        """Return the verdicts and the card of the evaluations before it, and whether it decides on the champion."""
+        gates = around.gates_before(name)
+        card = around.card_of(gates)
+        return {
+            **({"code": around.code} if self.loader else {}),
+            "promote": not around.promoted_later(name, by_serving=False),
+            "gates": [around.output(Reference(gate, "gate")) for gate in gates],
+            **({"card": around.output(Reference(card, "card"))} if card else {}),
+        }
+
+    def mlflow_need(self) -> str:
+        """Say what the stage needs MLflow for."""
+        return "registers a model"

@@ -14,7 +14,7 @@ from airflow_ml_provider.decisions.stage_rules import require_serve
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import Duration, StageReference
 from airflow_ml_provider.spec.references import Reference
-from airflow_ml_provider.spec.stages import CodeStageSpec
+from airflow_ml_provider.spec.stages import CodeStageSpec, Surroundings
 
 
 def _steps(value: Any) -> list[int]:
@@ -129,6 +129,8 @@ class ServeSpec(CodeStageSpec):
 
     needs_code: ClassVar[bool] = False
     loads_model: ClassVar[bool] = True
+    promotes: ClassVar[bool] = True
+    serves: ClassVar[bool] = True
     argument_names: ClassVar[Mapping[str, str]] = {"params": "hyperparameters"}
 
     @model_validator(mode="after")
@@ -160,3 +162,12 @@ class ServeSpec(CodeStageSpec):
             **({("example",): self.example} if self.example else {}),
             **super().references(),
         }
+
+    def completed(self, name: str, around: Surroundings) -> dict[str, Any]:
+        """Return the code, and the verdicts that the model was registered with."""
+        gates = around.gates_before(self.model.stage)
+        return {"code": around.code, "gates": [around.output(Reference(gate, "gate")) for gate in gates]}
+
+    def mlflow_need(self) -> str:
+        """Say what the stage needs MLflow for."""
+        return "serves one"

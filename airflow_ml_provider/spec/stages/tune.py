@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -107,6 +107,7 @@ class TuneSpec(CodeStageSpec):
     )
 
     param_results: ClassVar[tuple[str, ...]] = ("best_params",)
+    throws_outputs_away: ClassVar[bool] = True
     argument_names: ClassVar[Mapping[str, str]] = {**CodeStageSpec.argument_names, "outputs": "trial_outputs"}
 
     @model_validator(mode="after")
@@ -125,3 +126,11 @@ class TuneSpec(CodeStageSpec):
     def output_types(self) -> dict[str, str]:
         """Return the study's report."""
         return {"report": "report"}
+
+    def searched(self) -> list[str]:
+        """Return the params that the search tries."""
+        return [*self.search]
+
+    def judged_metrics(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the metrics of the objectives."""
+        yield from ((("objective",), str(found["metric"])) for found in self.objective)

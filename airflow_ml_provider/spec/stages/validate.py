@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -42,3 +43,11 @@ class ValidateSpec(StageSpec):
     def output_types(self) -> dict[str, str]:
         """Return the dataset that is passed on, and the report."""
         return {**dict.fromkeys(self.inputs, "dataset"), "report": "report"}
+
+    def branch(self) -> Sequence[str]:
+        """Return the stages that run only when the suite is not met."""
+        return self.if_failed
+
+    def suite_file(self) -> str:
+        """Return the suite."""
+        return self.suite
