@@ -206,7 +206,8 @@ def raised_as_airflow() -> Iterator[None]:
 def _raise(error: errors.MlError) -> NoReturn:
     if isinstance(error, AirflowException):
         raise error
-    found = next(AIRFLOW_ERRORS[base] for base in type(error).__mro__ if base in AIRFLOW_ERRORS)
+    other = AirflowFailException if isinstance(error, errors.FinalError) else AirflowException
+    found = next((AIRFLOW_ERRORS[base] for base in type(error).__mro__ if base in AIRFLOW_ERRORS), other)
     own = found(*error.args)
     own.__dict__.update(error.__dict__)
     # Where it was raised is what a reader of the log looks for.

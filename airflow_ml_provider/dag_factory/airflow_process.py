@@ -60,7 +60,7 @@ def requested_dags() -> dict[str, DAG]:
             f"stage {asking[0]!r} asks a person, which --airflow cannot do: run without it, or name the stages to run "
             f"here with --stage"
         )
-    spec = as_local(whole, left_out=results.keys())
+    spec = as_local(whole, left_out=results.keys(), in_airflow=True)
     return {spec.pipeline: build(spec, base_folder=Path(request.file).parent, results=results, exclusive=False)}
 
 
@@ -87,7 +87,7 @@ def main() -> int:
     for name in stages:
         listener.follow(dag.get_task(name), outputs=outputs[name])
     LocalRunner.listeners.append(lambda line: tell(TrialEvent(line)) if _TRIAL.match(line) else None)
-    tell(RunEvent("running", stages, message=notice(spec)))
+    tell(RunEvent("running", stages, message=notice(spec, in_airflow=True)))
     run = dag.test(run_conf=None if request.reuse or REUSE_PARAM not in dag.params else {REUSE_PARAM: False})
     states = {task.task_id: str(task.state) for task in run.get_task_instances()}
     for name in stages:

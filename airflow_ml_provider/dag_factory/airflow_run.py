@@ -45,10 +45,12 @@ class AirflowRun:
         """Run, and return what happens as it happens; the last event is a ``RunEvent``."""
         home = prepared_home(self._request.home)
         (home / "dags").mkdir(exist_ok=True)
-        if not (home / "dags" / "load.py").is_file():
+        loader = home / "dags" / "load.py"
+        # An earlier version may have left one that imports what is not there any more.
+        if not loader.is_file() or loader.read_text(encoding="utf-8") != _LOADER:
             part = home / "dags" / f".load.{os.getpid()}"
             part.write_text(_LOADER)
-            part.replace(home / "dags" / "load.py")
+            part.replace(loader)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         read_end, write_end = os.pipe()
         lifeline, held = os.pipe()

@@ -45,7 +45,11 @@ class StageExecution:
         self._run = run
         self._runner = runner
         self._request = partial(stage_request, stage, run)
-        self._reuse = None if stage.cache_policy is None else StageReuse(stage, run, image=runner.image)
+        self._reuse = (
+            None
+            if stage.cache_policy is None
+            else StageReuse(stage, run, image=partial(runner.image, of_template=True))
+        )
         run.stop.then(runner.stop)
 
     def run(self) -> None:
@@ -141,7 +145,7 @@ class StageExecution:
 
     def _begin(self, request: StageRequest, tracked: TrackedStage, *, spent: Spent, before: Attempt | None) -> Attempt:
         identity, log = self._run.identity, self._run.log
-        number, uri = identity.claim_attempt(origin_of(request, image=self._runner.image()))
+        number, uri = identity.claim_attempt(origin_of(request, image=self._runner.image(of_template=False)))
         work = request.work_digest()
         if self._reuse is not None:
             self._reuse.note(uri, request)

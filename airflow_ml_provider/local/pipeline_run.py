@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -36,9 +36,11 @@ from airflow_ml_provider.local.preparation import (
     local_settings,
     notice,
     requested_spec,
+    resumed,
 )
 from airflow_ml_provider.local.results import LastRun, LocalResults
-from airflow_ml_provider.local.task_run import Ask, LocalTaskRun, LocalWorld
+from airflow_ml_provider.local.run_log import logged_to, secrets_of, without_secrets
+from airflow_ml_provider.local.task_run import Ask, LocalTaskRun, LocalWorld, Question
 from airflow_ml_provider.local.tasks import VALUES, LocalTask, local_tasks
 from airflow_ml_provider.local.templates import Templates
 from airflow_ml_provider.local.world import LocalFlow, NotedState
@@ -69,6 +71,7 @@ class LocalRun:
         self._request = request
         self._log = log
         self._ask = ask
+        self._secrets = secrets_of(os.environ)
         self._running: dict[str, LocalTaskRun] = {}
 
     def events(self) -> Iterator[Event]:
@@ -76,10 +79,10 @@ class LocalRun:
 
         All stages end when the iterator is closed.
         """
-        request = self._request
-        home = Path(request.home)
+        home = Path(self._request.home)
         yield RunEvent("starting")
         try:
+            request, last = resumed(self._request)
             whole = requested_spec(request)
             earlier = earlier_results(whole, request)
             spec = as_local(whole, left_out=earlier)
@@ -93,10 +96,9 @@ class LocalRun:
         prepared_home(request.home)
         # What stages keep while they work goes with the run, however it ends.
         work = Path(tempfile.mkdtemp(prefix="work-", dir=home))
-        happened: SimpleQueue[Event] = SimpleQueue()
+        happened: SimpleQueue[Event | Question] = SimpleQueue()
         results = LocalResults(home, spec.pipeline)
-        last = results.last_run() if request.resume else None
-        date = dt.datetime.now(tz=dt.UTC)
+        date = dt.datetime.fromisoformat(last.date) if last else dt.datetime.now(tz=dt.UTC)
         params = {**spec.params, **({} if request.reuse else {REUSE_PARAM: False})}
         world = LocalWorld(
             pipeline=spec.pipeline,
@@ -106,16 +108,17 @@ class LocalRun:
             templates=Templates(params=spec.params, logical_date=date, environment=os.environ),
             environment=os.environ,
             variables={"TMPDIR": str(work)},
-            ask=self._answer,
+            ask=happened.put,
             listener=lambda line: happened.put(TrialEvent(line)) if _TRIAL.match(line) else None,
             tracked=spec.tracking is not None,
         )
+        run = last or LastRun(world.run_id, date.isoformat(), request.environment, dict(request.patch), {})
         if last is None:
-            results.begin_run(world.run_id)
+            results.begin_run(replace(run, states=dict.fromkeys(tasks, "waiting")))
         try:
-            with _logged_to(self._log):
+            with logged_to(self._log, masked=self._secrets):
                 yield RunEvent("running", list(tasks), message=notice(whole))
-                yield from self._stages(tasks, world, results, happened, last)
+                yield from self._stages(tasks, world, results, happened, run)
                 yield self._ended(spec, tasks, world)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -130,11 +133,19 @@ class LocalRun:
         tasks: Mapping[str, LocalTask],
         world: LocalWorld,
         results: LocalResults,
-        happened: SimpleQueue[Event],
-        last: LastRun | None,
+        happened: SimpleQueue[Event | Question],
+        run: LastRun,
     ) -> Iterator[Event]:
         self._flow = flow = StageFlow({name: task.upstream for name, task in tasks.items()})
-        succeeded = list(last.succeeded) if last else []
+        again = bool(run.states)
+        states = {**dict.fromkeys(tasks, "waiting"), **run.states}
+        # What a branch or a person's answer skipped stays so.
+        flow.states.update({name: "skipped" for name in tasks if states[name] == "skipped"})
+
+        def keep(name: str, state: str) -> None:
+            states[name] = state
+            results.keep_run(replace(run, states=dict(states)))
+
         changes = threading.Lock()
 
         def take(stage: str, branch: Any) -> None:
@@ -143,6 +154,7 @@ class LocalRun:
             for name in skipped:
                 happened.put(StageEvent(name, "skipped"))
 
+        yield from (StageEvent(name, "skipped") for name, state in flow.states.items() if state == "skipped")
         pool = ThreadPoolExecutor(max_workers=max(1, self._request.parallel), thread_name_prefix="stage")
         try:
             while True:
@@ -150,28 +162,32 @@ class LocalRun:
                     ready, never = flow.ready(), flow.settle()
                     flow.states.update(dict.fromkeys(ready, "running"))
                 for name in never:
+                    keep(name, flow.states[name])
                     yield StageEvent(name, flow.states[name])
                 for name in ready:
-                    run = self._running[name] = LocalTaskRun(
+                    begun = self._running[name] = LocalTaskRun(
                         tasks[name],
                         world,
                         flow=LocalFlow(flow, name, take=lambda branch, name=name: take(name, branch)),  # type: ignore[misc]
                         log=logging.getLogger(f"{_PACKAGE}.stage.{name}"),
                         state=self._state(name, results),
-                        again=last is not None,
+                        again=again,
                     )
-                    pool.submit(_run, tasks[name], run, happened)
+                    pool.submit(_run, tasks[name], begun, happened)
                 if flow.is_over:
                     return
                 event = happened.get()
-                if isinstance(event, StageEvent) and event.state != "running" and event.stage in self._running:
-                    ended = self._running.pop(event.stage)
-                    event = self._keep(event, tasks[event.stage], ended, world, results)
+                if isinstance(event, Question):
+                    event.answer(approved=self._answer(event))
+                    continue
+                if isinstance(event, StageEvent) and event.state != "running":
+                    ended = self._running.pop(event.stage, None)
+                    if ended is not None:
+                        event = self._keep(event, tasks[event.stage], ended, world, results)
+                    event = replace(event, message=without_secrets(event.message, self._secrets))
                     with changes:
                         flow.states[event.stage] = event.state
-                    if event.state == "success":
-                        succeeded.append(event.stage)
-                        results.keep_run(LastRun(world.run_id, succeeded))
+                    keep(event.stage, event.state)
                 yield event
         finally:
             self.stop()
@@ -221,12 +237,12 @@ class LocalRun:
             client = MlflowClient(EnvironmentConnections(world.environment).mlflow(connection))
             close_pipeline_run(client, identity, parent=parent, failed=failed)
 
-    def _answer(self, stage: str, asked: str, about: str) -> bool:
-        if stage in self._request.rejected:
+    def _answer(self, question: Question) -> bool:
+        if question.stage in self._request.rejected:
             return False
         if self._request.approved or self._ask is None:
             return self._request.approved
-        return self._ask(stage, asked, about)
+        return self._ask(question.stage, question.text, question.about)
 
     def _refuse_questions(self, spec: PipelineSpec, left_out: Mapping[str, Any]) -> None:
         asking = [name for name in asks_a_person(spec, left_out=left_out) if name not in self._request.rejected]
@@ -237,7 +253,7 @@ class LocalRun:
             )
 
 
-def _run(task: LocalTask, run: LocalTaskRun, happened: SimpleQueue[Event]) -> None:
+def _run(task: LocalTask, run: LocalTaskRun, happened: SimpleQueue[Event | Question]) -> None:
     threading.current_thread().name = task.name
     happened.put(StageEvent(task.name, "running"))
     try:
@@ -250,21 +266,3 @@ def _run(task: LocalTask, run: LocalTaskRun, happened: SimpleQueue[Event]) -> No
         happened.put(StageEvent(task.name, "failed", message=str(error) or type(error).__name__))
     else:
         happened.put(StageEvent(task.name, "success"))
-
-
-@contextmanager
-def _logged_to(path: Path) -> Iterator[None]:
-    """Write what this package logs to a file, each line with its stage."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s [%(threadName)s] %(message)s"))
-    package = logging.getLogger(_PACKAGE)
-    level = package.level
-    package.addHandler(handler)
-    package.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        package.removeHandler(handler)
-        package.setLevel(level)
-        handler.close()

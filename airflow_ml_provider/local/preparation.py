@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from airflow_ml_provider.local.connections import variable_of
 from airflow_ml_provider.local.events import LocalRunRequest, RefusedError
-from airflow_ml_provider.local.results import LocalResults
+from airflow_ml_provider.local.results import LastRun, LocalResults
 from airflow_ml_provider.settings import MlSettings
 from airflow_ml_provider.spec.checks.problems import did_you_mean
 from airflow_ml_provider.spec.documents.load import load
@@ -37,7 +38,7 @@ def requested_spec(request: LocalRunRequest) -> PipelineSpec:
     return load(Path(request.file), environment=request.environment, patch=request.patch).spec
 
 
-def as_local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
+def as_local(spec: PipelineSpec, *, left_out: Collection[str], in_airflow: bool = False) -> PipelineSpec:
     """Return the pipeline as it can run here: in processes, without retries, its artifacts below the current folder.
 
     It is untracked where MLflow is not known.
@@ -45,6 +46,7 @@ def as_local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
     Args:
         spec: The pipeline.
         left_out: Stages that do not run.
+        in_airflow: Whether the run is one of Airflow.
 
     Raises:
         RefusedError: A stage that runs needs MLflow, and none is known.
@@ -52,7 +54,7 @@ def as_local(spec: PipelineSpec, *, left_out: Collection[str]) -> PipelineSpec:
     here = {"runner": "local", "retries": 0}
     stages = {name: stage.model_copy(update=here) for name, stage in spec.stages.items()}
     changes: dict[str, Any] = {**here, "stages": stages, "schedule": None, "store": None}
-    if not is_tracked(spec):
+    if not is_tracked(spec, in_airflow=in_airflow):
         needing = {name: stage.mlflow_need() for name, stage in spec.stages.items() if name not in left_out}
         name = next((name for name, why in needing.items() if why), None)
         if name is not None and spec.tracking is not None:
@@ -70,16 +72,22 @@ def asks_a_person(spec: PipelineSpec, *, left_out: Collection[str]) -> list[str]
     return [name for name, stage in spec.stages.items() if stage.in_airflow and name not in left_out]
 
 
-def is_tracked(spec: PipelineSpec) -> bool:
-    """Whether the MLflow of a pipeline is known here."""
+def is_tracked(spec: PipelineSpec, *, in_airflow: bool = False) -> bool:
+    """Whether the MLflow of a pipeline is known here.
+
+    Args:
+        spec: The pipeline.
+        in_airflow: Whether the run is one of Airflow, which asks its secrets backend too.
+    """
     if spec.tracking is None:
         return False
-    return variable_of(spec.tracking.connection) in os.environ or "AIRFLOW__SECRETS__BACKEND" in os.environ
+    backend = in_airflow and "AIRFLOW__SECRETS__BACKEND" in os.environ
+    return backend or variable_of(spec.tracking.connection) in os.environ
 
 
-def notice(spec: PipelineSpec) -> str:
+def notice(spec: PipelineSpec, *, in_airflow: bool = False) -> str:
     """Return what a person should know of the run before it begins, empty for nothing."""
-    if spec.tracking is None or is_tracked(spec):
+    if spec.tracking is None or is_tracked(spec, in_airflow=in_airflow):
         return ""
     return f"not tracked: no MLflow is known here (set {variable_of(spec.tracking.connection)})"
 
@@ -95,11 +103,7 @@ def earlier_results(spec: PipelineSpec, request: LocalRunRequest) -> Mapping[str
             raise RefusedError(
                 f"there is no stage {name!r}; there are {', '.join(spec.stages)}{did_you_mean(name, spec.stages)}"
             )
-    if sum(map(bool, (request.begin, request.stages, request.resume))) > 1:
-        raise RefusedError(
-            "--from runs a stage with all that follows it, --stage single ones, --resume what the last run did not "
-            "finish; give one of them"
-        )
+    _require_one_way(request)
     from airflow_ml_provider.spec.stages import RegisterSpec
 
     kept = LocalResults(Path(request.home), spec.pipeline)
@@ -142,16 +146,41 @@ def local_settings(home: Path) -> MlSettings:
     )
 
 
+def resumed(request: LocalRunRequest) -> tuple[LocalRunRequest, LastRun | None]:
+    """Return the request of a run that goes on, with what the last run was asked for; any other as it is.
+
+    Raises:
+        RefusedError: There is nothing to go on with, or the request asks for something else than the last run.
+    """
+    _require_one_way(request)
+    if not request.resume:
+        return request, None
+    if request.patch or request.environment:
+        raise RefusedError(
+            "--resume goes on with the params and the environment of the last run: leave out --param and --env"
+        )
+    pipeline = load(Path(request.file)).spec.pipeline
+    last = LocalResults(Path(request.home), pipeline).last_run()
+    if last is None:
+        raise RefusedError("--resume goes on with the last run in this folder, and there is none of this pipeline")
+    if all(state in ("success", "skipped") for state in last.states.values()):
+        raise RefusedError(f"the last run, {last.run_id}, succeeded: there is nothing to go on with")
+    return replace(request, patch=last.patch, environment=last.environment), last
+
+
+def _require_one_way(request: LocalRunRequest) -> None:
+    if sum(map(bool, (request.begin, request.stages, request.resume))) > 1:
+        raise RefusedError(
+            "--from runs a stage with all that follows it, --stage single ones, --resume what the last run did not "
+            "finish; give one of them"
+        )
+
+
 def _left_out(spec: PipelineSpec, request: LocalRunRequest, kept: LocalResults) -> list[str]:
-    if request.resume:
-        last = kept.last_run()
-        if last is None:
-            raise RefusedError("--resume goes on with the last run in this folder, and there is none of this pipeline")
-        wanted = {name for name in spec.stages if name not in last.succeeded}
-        if not wanted:
-            raise RefusedError(f"the last run, {last.run_id}, succeeded: there is nothing to go on with")
-    elif request.begin:
-        wanted = downstream(spec, request.begin)
-    else:
-        wanted = set(request.stages) or set(spec.stages)
+    last = kept.last_run() if request.resume else None
+    if last is not None:
+        sources = [name for name, state in last.states.items() if name not in spec.stages and state == "success"]
+        wanted = {name for name, state in last.states.items() if state != "success"}
+        return [*sources, *(name for name in in_order(spec) if name not in wanted)]
+    wanted = downstream(spec, request.begin) if request.begin else set(request.stages) or set(spec.stages)
     return [name for name in in_order(spec) if name not in wanted]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,17 @@ class LastRun:
 
     Attributes:
         run_id: Its id.
-        succeeded: The stages that succeeded.
+        date: Its date, ISO 8601.
+        environment: Whose changes it took.
+        patch: What it changed in the pipeline, a JSON Merge Patch.
+        states: The state of each of its stages and sources, by name.
     """
 
     run_id: str
-    succeeded: Sequence[str]
+    date: str
+    environment: str | None
+    patch: Mapping[str, Any]
+    states: Mapping[str, str]
 
 
 class LocalResults:
@@ -49,11 +55,11 @@ class LocalResults:
         """Keep how far a run has come."""
         self._write(_RUN, asdict(run))
 
-    def begin_run(self, run_id: str) -> None:
+    def begin_run(self, run: LastRun) -> None:
         """Keep that a run begins: what stages noted in the one before is gone."""
         for path in self._folder.glob(f"{_NOTES}*.json"):
             path.unlink(missing_ok=True)
-        self.keep_run(LastRun(run_id, ()))
+        self.keep_run(run)
 
     def keep_notes(self, stage: str, notes: Mapping[str, Any]) -> None:
         """Keep what a stage notes between its tries."""

@@ -24,6 +24,42 @@ from airflow_ml_provider.spec.references import Reference
 
 Ask = Callable[[str, str, str], bool]
 """Asks a person: the stage, the question, what there is to know; returns whether the answer is yes."""
+LOOK_SECONDS = 0.2
+
+
+class Question:
+    """Something that a person is asked, answered by the thread that may talk to the terminal.
+
+    Args:
+        stage: The stage that asks.
+        text: The question.
+        about: What there is to know, Markdown.
+    """
+
+    def __init__(self, stage: str, text: str, about: str) -> None:
+        self.stage = stage
+        self.text = text
+        self.about = about
+        self._answered = threading.Event()
+        self._approved = False
+
+    def answer(self, *, approved: bool) -> None:
+        """Give the answer."""
+        self._approved = approved
+        self._answered.set()
+
+    def wait(self, stop: Stop) -> bool:
+        """Return whether the answer is yes.
+
+        Raises:
+            StageKilledError: The task is to end.
+        """
+        while not self._answered.wait(LOOK_SECONDS):
+            if stop.requested:
+                raise StageKilledError(f"stage {self.stage!r} ended before anybody answered")
+        if stop.requested:
+            raise StageKilledError(f"stage {self.stage!r} ended before anybody answered")
+        return self._approved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +75,7 @@ class LocalWorld:
         environment: The variables of this process.
         variables: Further ones that stages' processes get.
         outputs: What tasks put out, by task.
-        ask: Asks a person.
+        ask: Hands on a question to a person.
         listener: Gets each line of a stage.
         tracked: Whether the run is tracked in MLflow.
     """
@@ -51,7 +87,7 @@ class LocalWorld:
     templates: Templates
     environment: Mapping[str, str]
     variables: Mapping[str, str]
-    ask: Ask
+    ask: Callable[[Question], None]
     listener: Callable[[str], None]
     tracked: bool
     outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -157,9 +193,17 @@ class LocalTaskRun:
         registry = ModelRegistry(MlflowClient(run.connections.mlflow(str(given["mlflow_conn_id"]))))
         name, version = version_to_approve(given["model"], stage=self._task.name)
         about = what_to_know(registry, name, version)
-        approved = self._world.ask(self._task.name, question(name, version), about)
-        now = dt.datetime.now(tz=dt.UTC).isoformat()
-        answer = Answer(approved=approved, by=getpass.getuser(), at=now)
+        asked = Question(self._task.name, question(name, version), about)
+        self._world.ask(asked)
+        by = getpass.getuser()
+        try:
+            approved = asked.wait(run.stop)
+        except StageKilledError:
+            in_time = {"approve": True, "reject": False}.get(str(given.get("on_timeout", "reject")))
+            if not self._timed_out or in_time is None:
+                raise
+            approved, by = in_time, "nobody, in time"
+        answer = Answer(approved=approved, by=by, at=dt.datetime.now(tz=dt.UTC).isoformat())
         kept = record(registry, answer, name=name, version=version, promote=given.get("promote", True))
         self.outputs.push("approval", kept)
         if approved:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,11 +63,13 @@ def local_tasks(
     """
 
     def output(reference: Reference) -> Any:
+        if reference.stage == SOURCES:
+            return results[str(reference)]["data"] if str(reference) in results else reference
         return results[reference.stage][reference.output] if reference.stage in results else reference
 
     runs = [name for name in in_order(spec) if name not in results]
     first = [name for name in runs if spec.reads_sources(name) or not spec.upstream(name)]
-    tasks = _sources(spec, base_folder) if first and to_run else {}
+    tasks = _sources(spec, base_folder, left_out=results) if first and to_run else {}
     sources = tuple(tasks)
     for name in runs:
         stage = spec.stages[name]
@@ -92,9 +94,11 @@ def local_tasks(
     return tasks
 
 
-def _sources(spec: PipelineSpec, base_folder: Path) -> dict[str, LocalTask]:
+def _sources(spec: PipelineSpec, base_folder: Path, *, left_out: Collection[str]) -> dict[str, LocalTask]:
     found = {}
     for name, source in spec.sources.items():
+        if f"{SOURCES}.{name}" in left_out:
+            continue
         if source.kind != "uri":
             raise RefusedError(
                 f"source {name!r}: {source.kind} is read through a connection of Airflow: run with --airflow"

@@ -19,6 +19,7 @@ from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.templates import AS_TEXT, JSON_FIELDS, null_or_text, rendered_json
 from airflow_ml_provider.local.connections import VARIABLE_PREFIX, EnvironmentConnections
+from airflow_ml_provider.reuse.forecast import UnknownUntilRunError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -58,8 +59,9 @@ class Templates:
             StageConfigurationError: A template asks for what no template may have.
         """
         if not _has_template(value):
-            return _each(value, resolve)
-        from jinja2.exceptions import SecurityError, TemplateError
+            # As Jinja does with any text, a template or not.
+            return _each(value, lambda item: _without_newline(item) if isinstance(item, str) else resolve(item))
+        from jinja2.exceptions import SecurityError
 
         def text(content: Any) -> Any:
             return _each(content, lambda item: self._text(item, variables) if isinstance(item, str) else resolve(item))
@@ -71,7 +73,9 @@ class Templates:
             return text(value)
         except SecurityError as error:
             raise StageConfigurationError(f"stage {identity.stage!r}: {name}: {error}") from error
-        except (TemplateError, AttributeError, KeyError, TypeError) as error:
+        except UnknownUntilRunError:
+            raise
+        except Exception as error:  # an expression may raise anything
             raise TemplateFailedError(
                 f"stage {identity.stage!r}: a template in {name} cannot be rendered here: {error}; correct it, or, if "
                 f"it asks for what only Airflow knows, run with --airflow"
@@ -151,11 +155,11 @@ class _Variables:
             raise AttributeError(f"no variable {name!r}: set {variable}")
         return self._read(self._environment[variable])
 
-    def get(self, name: str, default_var: Any = None) -> Any:
+    def get(self, name: str, default: Any = None) -> Any:
         try:
             return getattr(self, name)
         except AttributeError:
-            return default_var
+            return default
 
 
 class _Connections:
@@ -167,6 +171,9 @@ class _Connections:
         if found is None:
             raise AttributeError(f"no connection {name!r}: set AIRFLOW_CONN_{name.upper()}")
         return found
+
+    def get(self, name: str, default_conn: Any = None) -> Any:
+        return self._connections.find(name) or default_conn
 
 
 def _ds_add(ds: str, days: int) -> str:
@@ -208,6 +215,10 @@ def _has_template(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(map(_has_template, value.values()))
     return isinstance(value, list | tuple) and any(map(_has_template, value))
+
+
+def _without_newline(text: str) -> str:
+    return text.removesuffix("\n")
 
 
 def _each(value: Any, change: Callable[[Any], Any]) -> Any:

@@ -43,6 +43,7 @@ class ApproveOperator(ApprovalOperator):
 
     template_fields: Collection[str] = tuple(sorted({*ApprovalOperator.template_fields, "model"}))
 
+    @raised_as_airflow()
     def __init__(
         self,
         *,

@@ -95,6 +95,13 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
     }
     operator_extra_links: Collection[BaseOperatorLink] = (MlflowRunLink(),)
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            # A mapped operator is made in the task, and what is wrong with it is not tried again.
+            cls.__init__ = raised_as_airflow()(cls.__init__)  # type: ignore[method-assign]
+
+    @raised_as_airflow()
     def __init__(
         self,
         *,
@@ -270,7 +277,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         # KubernetesPodOperator takes do_xcom_push for the order to add its sidecar.
         pushes, self.do_xcom_push = self.do_xcom_push, False
         # Each build adds to them.
-        variables = list(self.env_vars or ())
+        variables = list(self.env_vars) if isinstance(self.env_vars, list) else self.env_vars
         try:
             pod = super().build_pod_request_obj(context, dry_run=dry_run)
         finally:

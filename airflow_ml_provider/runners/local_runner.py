@@ -86,7 +86,7 @@ class LocalRunner:
         """Fail: a process is followed by nobody else."""
         raise StageFailedError(f"attempt {attempt.attempt} was not a process of this worker; a retry runs it anew")
 
-    def image(self) -> str:
+    def image(self, *, of_template: bool) -> str:
         """Return nothing: a process has no image."""
         return ""
 
@@ -136,7 +136,12 @@ class LocalRunner:
                 pass_fds=(read_end,),
             )
             os.close(read_end)
-            reader = threading.Thread(target=self._follow, args=(self._process.stdout,), daemon=True)
+            reader = threading.Thread(
+                target=self._follow,
+                args=(self._process.stdout,),
+                name=threading.current_thread().name,
+                daemon=True,
+            )
             reader.start()
             exit_code = self._exit_code(self._process)
             self._end_group()

@@ -167,9 +167,9 @@ class PodRunner:
         assert ended is not None
         return ended
 
-    def image(self) -> str:
+    def image(self, *, of_template: bool) -> str:
         """Return the image of the stage's container, empty where none is named."""
-        return self._settings.image()
+        return self._settings.image() if of_template else self._settings.named_image
 
     @property
     def _may_defer(self) -> bool:

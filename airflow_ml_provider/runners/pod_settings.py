@@ -49,6 +49,7 @@ class PodSettings:
         template: Path of the pod template that is used, empty when there is none.
         build: Returns the pod of the arguments, template, connection and config, without what makes it a stage's.
         build_unlabelled: The same, without labels of the task.
+        named_image: The image that the arguments or the configuration name, empty where only a template does.
         image: Returns the image of the stage's container, empty where none is named.
         client: Returns a client of the cluster.
         access: How a triggerer reaches the cluster: ``conn_id``, ``in_cluster``, ``config_file``, ``cluster_context``.
@@ -79,6 +80,7 @@ class PodSettings:
     defer: Callable[..., NoReturn]
     on_finish_action: str
     name: str = ""
+    named_image: str = ""
     staged: bool = False
     io_image: str = ""
     template: str = ""

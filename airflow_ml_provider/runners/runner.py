@@ -90,8 +90,12 @@ class Runner(Protocol):
             StageFailedError: The runner has no attempts that are followed elsewhere.
         """
 
-    def image(self) -> str:
-        """Return the image that the stage runs in, empty where none is named and for a process."""
+    def image(self, *, of_template: bool) -> str:
+        """Return the image that the stage runs in, empty where none is named and for a process.
+
+        Args:
+            of_template: Whether a pod is built to see the image of a pod template.
+        """
 
     def discard(self, attempt: Attempt) -> None:
         """Stop an abandoned attempt."""

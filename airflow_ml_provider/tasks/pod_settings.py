@@ -43,6 +43,7 @@ def pod_settings(operator: KubernetesPodOperator, context: Context, *, settings:
         build=lambda: operator.build_pod_request_obj(context),
         build_unlabelled=lambda: operator.build_pod_request_obj(None),
         image=image,
+        named_image=str(operator.image or settings.image or ""),
         client=lambda: operator.client,
         access={
             "conn_id": operator.kubernetes_conn_id,

@@ -123,7 +123,8 @@ class _DagRuns:
             passed = instance.get_ti_count(dag, run_ids=run, task_ids=[instance.task_id], states=["success"])
         except AirflowRuntimeError as error:
             raise LookupError(str(error)) from error
-        return SeenRun(state=str(state), failed=bool(failed), passed=bool(passed))
+        # A text, or an enumeration whose members are texts.
+        return SeenRun(state=str(getattr(state, "value", state)), failed=bool(failed), passed=bool(passed))
 
 
 class _Downstream:

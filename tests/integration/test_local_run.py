@@ -1,10 +1,12 @@
 """What ``airflow-ml run`` does beyond a run from beginning to end: resume, questions, several stages at once."""
 
+import fcntl
 import json
 import os
 import pty
 import subprocess
 import sys
+import termios
 import uuid
 from pathlib import Path
 
@@ -38,6 +40,14 @@ def meets(data: Path, *, me: str, other: str):
         if time.monotonic() > until:
             raise TimeoutError("the other never came")
         time.sleep(0.05)
+
+
+def measures(data: Path, *, more: int = 0):
+    return {"rmse": 1 + more}
+
+
+def tells():
+    raise ValueError(os.environ["MLFLOW_TRACKING_PASSWORD"])
 
 
 def model(model: Path):
@@ -136,6 +146,60 @@ def test_resume_goes_on_from_the_stage_that_failed_and_from_its_checkpoint(pipel
     assert (both[0], "give one of them" in both[2]) == (2, True)
 
 
+BRANCHING = """\
+tracking: false
+params: {more: 0}
+stages:
+  make: {kind: container, run: "steps.stages:make", outputs: {data: file}}
+  check:
+    kind: evaluate
+    run: steps.stages:measures
+    inputs: {data: make.data}
+    params: {more: "{{ params.more }}"}
+    gate: {rmse: "< 1"}
+    on_failure: branch
+    if_failed: [alert]
+  publish: {kind: container, run: "steps.stages:make", outputs: {data: file}, needs: [check]}
+  alert: {kind: container, run: "steps.stages:counts", inputs: {data: make.data}, checkpoints: 1h, needs: [check]}
+"""
+
+
+def test_what_a_branch_skipped_stays_skipped_when_the_run_goes_on(pipeline):
+    run = pipeline(BRANCHING)
+    (run.folder / "broken").touch()
+    code, stages, _ = run("--param", "more=4")
+    assert (code, stages["publish"]["state"], stages["alert"]["state"]) == (1, "skipped", "failed")
+    assert stages["check"]["metrics"] == {"rmse": 5.0}
+    (run.folder / "broken").unlink()
+    refused = run("--resume", "--param", "more=0")
+    assert (refused[0], "leave out --param and --env" in refused[2]) == (2, True)
+    code, stages, said = run("--resume")
+    assert code == 0, said
+    assert {name: found["state"] for name, found in stages.items()} == {"publish": "skipped", "alert": "success"}
+
+
+def test_a_run_of_one_stage_is_not_gone_on_with_by_others(pipeline):
+    run = pipeline(RESUMED)
+    (run.folder / "broken").touch()
+    assert run()[0] == 1
+    assert run("--stage", "make")[0] == 0
+    over = run("--resume")
+    assert (over[0], "there is nothing to go on with" in over[2]) == (2, True)
+
+
+def test_passwords_are_masked_in_the_log_and_in_messages(pipeline):
+    run = pipeline("stages: {a: {kind: container, run: 'steps.stages:tells'}}\n")
+    known = json.loads(run.environment["AIRFLOW_CONN_MLFLOW_DEFAULT"])
+    run.environment["AIRFLOW_CONN_MLFLOW_DEFAULT"] = json.dumps({**known, "login": "ann", "password": "geheim42"})
+    code, stages, said = run()
+    assert code == 1
+    (log,) = (run.folder / ".airflow-ml" / "logs").glob("*.log")
+    assert "***" in stages["a"]["message"]
+    for text in (log.read_text(), json.dumps(stages), said):
+        assert "geheim42" not in text
+    assert "[a] Traceback" in log.read_text(), "each line has its stage"
+
+
 def test_stages_that_do_not_wait_for_each_other_run_at_once(pipeline):
     meet = '{{kind: container, run: "steps.stages:meets", inputs: {{data: make.data}}, params: {{me: {}, other: {}}}}}'
     run = pipeline(
@@ -184,7 +248,8 @@ def test_yes_makes_a_version_champion_and_no_skips_what_follows(asking, mlflow):
     assert tags["airflow_ml.approval"] == "approved"
 
 
-def test_a_person_is_asked_at_the_terminal(asking, mlflow):
+@pytest.mark.parametrize(("typed", "codes", "alias"), [(b"y\n", (0,), "champion"), (b"\x03", (1, 130), "challenger")])
+def test_a_person_is_asked_at_the_terminal(asking, mlflow, typed, codes, alias):
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [AIRFLOW_ML, "run", "p.yaml"],
@@ -194,9 +259,10 @@ def test_a_person_is_asked_at_the_terminal(asking, mlflow):
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - this process has one thread
     )
     os.close(theirs)
-    seen = b""
+    seen, answered = b"", False
     try:
         while True:
             try:
@@ -204,17 +270,17 @@ def test_a_person_is_asked_at_the_terminal(asking, mlflow):
             except OSError:
                 break
             seen += read
-            if b"become champion? [y/N]:" in seen and b"asked already" not in seen:
-                os.write(ours, b"y\n")
-                seen += b" (asked already) "
+            if b"become champion? [y/N]:" in seen and not answered:
+                os.write(ours, typed)
+                answered = True
             if not read:
                 break
-        assert process.wait(60) == 0, seen.decode(errors="replace")
+        assert process.wait(60) in codes, seen.decode(errors="replace")
     finally:
         process.kill()
         os.close(ours)
     assert f"Shall {asking.model} version 1".encode() in seen
-    assert mlflow.aliases(asking.model) == {"champion": "1"}
+    assert mlflow.aliases(asking.model) == {alias: "1"}
 
 
 @pytest.mark.parametrize(

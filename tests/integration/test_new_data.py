@@ -155,9 +155,9 @@ def test_a_run_whose_tasks_are_marked_as_success_is_committed_by_the_next_look(a
         airflow.api.mark(DAG, failed, task, "success")
     assert airflow.api.wait_for_run(DAG, failed) == "success"
     assert [claim["run"] for claim in status()["open"]] == [failed]
-    _, _, states = airflow.run(DAG)
+    run_id, _, states = airflow.run(DAG)
     assert states["sources.numbers"] == "skipped"
-    assert status()["open"] == []
+    assert status()["open"] == [], airflow.api.log(DAG, run_id, "sources.numbers")
 
 
 def test_what_a_run_was_given_that_airflow_forgot_is_not_lost(airflow, folder, data, status):

@@ -273,14 +273,16 @@ def test_errors_name_the_server_the_connection_and_what_to_do(connect, mlflow, d
         connect(mlflow.uri, extra={"timeout": "soon"}).experiment_id("x")
     with pytest.raises(MlflowError, match=r"ca_bundle '/nope.pem' cannot be read"):
         connect(mlflow.uri, extra={"ca_bundle": "/nope.pem"}).experiment_id("x")
-    ok, message = connect(mlflow.uri, extra={"timeout": None, "tls_verify": None}).test_connection()
+    ok, message = MlflowHook(
+        connect(mlflow.uri, extra={"timeout": None, "tls_verify": None}).server.connection
+    ).test_connection()
     assert (ok, message) == (True, f"MLflow answers at {mlflow.uri}")
 
 
 def test_credentials_reach_a_client_by_its_environment_only(connect):
     hook = connect("https://mlflow.example.com", login="ann", password="pw", extra={"tls_verify": "false"})
     assert hook.uri == "https://mlflow.example.com"
-    assert hook.client_environment() == {
+    assert hook.server.client_environment() == {
         "MLFLOW_TRACKING_USERNAME": "ann",
         "MLFLOW_TRACKING_PASSWORD": "pw",
         "MLFLOW_TRACKING_INSECURE_TLS": "true",

@@ -71,7 +71,7 @@ def test_drift_starts_the_other_pipeline_and_not_again_within_the_cooldown(airfl
     assert state == "success"
     alarm = airflow.api.xcom(DAG, again, "monitor", "alarm")
     assert (alarm["raised"], alarm["told"]) == (True, False)
-    assert "no event is told: run" in airflow.api.log(DAG, again, "monitor")
+    assert "no event is emitted: run" in airflow.api.log(DAG, again, "monitor")
     assert len(runs(airflow)) == 1
 
 

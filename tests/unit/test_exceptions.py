@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import (
 
 from airflow_ml_provider import errors
 from airflow_ml_provider.exceptions import AIRFLOW_ERRORS, MlflowUnavailableError, raised_as_airflow
+from airflow_ml_provider.operators import TrainOperator
 
 WITHOUT_CLASS = {"MlError", "FinalError", "StageSkippedError", "LookAgainError", "StageTimeoutError"}
 CORE = [found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, errors.MlError)]
@@ -51,6 +52,24 @@ def test_a_subclass_of_another_module_is_raised_as_its_base():
 
     with pytest.raises(AIRFLOW_ERRORS[errors.ClusterForbiddenError], match="log in"), raised_as_airflow():
         raise LoginRefusedError("log in")
+
+
+@pytest.mark.parametrize(
+    ("base", "airflow"), [(errors.FinalError, AirflowFailException), (errors.MlError, AirflowException)]
+)
+def test_an_error_of_another_package_says_the_same_of_retries(base, airflow):
+    class TooFewRowsError(base):
+        pass
+
+    with pytest.raises(airflow, match="3 rows") as caught, raised_as_airflow():
+        raise TooFewRowsError("3 rows")
+
+    assert isinstance(caught.value, AirflowFailException) == (base is errors.FinalError)
+
+
+def test_what_is_wrong_with_an_operator_is_not_tried_again():
+    with pytest.raises(AirflowFailException, match="output 'metrics' is a reserved name"):
+        TrainOperator(task_id="t", run="m:f", outputs={"metrics": "file"})
 
 
 @pytest.mark.parametrize(
