@@ -21,8 +21,8 @@ RECORD = ROOT / "docs" / "reference" / "soak.md"
 HEAD = """\
 # What runs for longer
 
-`make soak` runs checks that take longer than a test may, with other random choices each time, and writes this page, a row for
-each check that ran. `AIRFLOW_ML_SOAK_SEED` repeats a run.
+`make soak` runs checks that take longer than a test may, with other random choices each time, and writes this page:
+a row for each check that ran. `AIRFLOW_ML_SOAK_SEED` repeats a run.
 
 | check | what it does | date, version | seed | result | took |
 | --- | --- | --- | --- | --- | --- |

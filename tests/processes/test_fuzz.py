@@ -37,6 +37,14 @@ def outcome(content, folder):
     return found
 
 
+def other_reader(text):
+    """Return what PyYAML reads; its Python scanner refuses a tab after a colon, which YAML allows and libyaml reads."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.scanner.ScannerError:
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+
+
 def require_sound(content, folder):
     found = outcome(content, folder)
     if isinstance(found, SpecError):
@@ -47,7 +55,7 @@ def require_sound(content, folder):
         return
     # What was accepted is what another reader of YAML reads too, with nothing left out.
     if b"${" not in content and b"defaults" not in content and b"environments" not in content:
-        assert found.document.value == yaml.safe_load(content.decode()), content
+        assert found.document.value == other_reader(content.decode()), content
 
 
 @pytest.mark.parametrize("seed", range(8))
