@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass
 from typing import Literal
 
+from airflow_ml_provider.decisions.failure_line import failure_line
 from airflow_ml_provider.protocol.result import StageResult
 
 Verdict = Literal[
@@ -26,16 +27,6 @@ Verdict = Literal[
     "capacity",
     "startup",
 ]
-
-_ADVICE: dict[str, str] = {
-    "user_code": "fix the code and clear the task",
-    "bad_data": "fix the data and clear the task",
-    "contract": "fix the stage or its function; a retry does not help",
-    "store": "check that the artifact store can be reached; a retry may help",
-    "tracking": "check that the MLflow server can be reached; a retry may help",
-    "killed": "when nobody killed it, the machine was probably out of memory: give it more or use less",
-    "no_result": "the process ended without writing its result, so nothing of it is used; read its log",
-}
 
 
 @dataclass(frozen=True)
@@ -65,15 +56,12 @@ def read_outcome(exit_code: int, result: StageResult | None) -> StageOutcome:
     """
     if result is not None and result.failure is not None:
         category = result.failure.category
-        return StageOutcome(category, _line(result.failure.message, exit_code, category))
+        return StageOutcome(category, failure_line(result.failure.message, category, exit_code=exit_code))
     if result is not None and exit_code == 0:
         return StageOutcome("success")
     if exit_code < 0:
         name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else f"signal {-exit_code}"
-        return StageOutcome("killed", _line(f"the stage's process was killed by {name}", exit_code, "killed"))
+        reason = f"the stage's process was killed by {name}"
+        return StageOutcome("killed", failure_line(reason, "killed", exit_code=exit_code))
     reason = "the stage's process left no result" if result is None else "the stage's process failed at its end"
-    return StageOutcome("no_result", _line(reason, exit_code, "no_result"))
-
-
-def _line(reason: str, exit_code: int, advice: str) -> str:
-    return f"{reason} [{advice.replace('_', ' ')}, exit code {exit_code}]; {_ADVICE[advice]}"
+    return StageOutcome("no_result", failure_line(reason, "no_result", exit_code=exit_code))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from airflow_ml_provider.decisions.failure_line import failure_line
 from airflow_ml_provider.decisions.outcome import StageOutcome, Verdict
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 
@@ -111,13 +112,5 @@ def read_pending(state: PodState, *, seconds: float, patience: Patience) -> Stag
     return _outcome("startup", f"the container did not start within {seconds:.0f} s{said}")
 
 
-_ADVICE = {
-    "capacity": "ask for less, add nodes, or give it a longer capacity_timeout",
-    "image": "fix the image's name, the pull secret, or wait for the registry",
-    "configuration": "fix what the message names: a Secret, a ConfigMap, a volume or the command",
-    "startup": "see the pod's events above; a longer startup_timeout_seconds waits longer",
-}
-
-
 def _outcome(verdict: Verdict, reason: str) -> StageOutcome:
-    return StageOutcome(verdict, f"{reason} [{verdict}]; {_ADVICE[verdict]}")
+    return StageOutcome(verdict, failure_line(reason, verdict))

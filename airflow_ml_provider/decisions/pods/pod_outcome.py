@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from airflow_ml_provider.decisions.failure_line import failure_line
 from airflow_ml_provider.decisions.outcome import StageOutcome, read_outcome
 from airflow_ml_provider.decisions.pods.pod_state import PodState
 from airflow_ml_provider.protocol.result import StageResult
@@ -53,11 +54,11 @@ def read_pod_outcome(state: PodState | None, result: StageResult | None) -> Stag
     if result is not None and result.failure is not None:
         return read_outcome(state.exit_code or 0, result)
     if state.init_failure and state.exit_code is None:
-        return StageOutcome("init_container", _line(state.init_failure, state, "init container"))
+        return StageOutcome("init_container", _line(state.init_failure, state, "init_container"))
     if _is_disrupted(state):
         return StageOutcome("disrupted", _line(_disruption(state), state, "disrupted"))
     if state.step == MAIN and state.exit_code:
-        return StageOutcome("user_code", _line("the command failed", state, "user code") + _said(state))
+        return StageOutcome("user_code", _line("the command failed", state, "user_code") + _said(state))
     outcome = read_outcome(0 if state.exit_code is None else state.exit_code, result)
     return outcome if outcome.verdict == "success" else replace(outcome, message=outcome.message + _said(state))
 
@@ -86,20 +87,8 @@ def _disruption(state: PodState) -> str:
 
 def _out_of_memory(state: PodState) -> str:
     given = f"limit {state.memory_limit or 'none'}, request {state.memory_request or 'none'}"
-    return _line(f"the stage used more memory than it may ({given})", state, "out of memory")
+    return _line(f"the stage used more memory than it may ({given})", state, "out_of_memory")
 
 
 def _line(reason: str, state: PodState, verdict: str) -> str:
-    code = "none" if state.exit_code is None else state.exit_code
-    return f"{reason} [{verdict}, exit code {code}]; {_ADVICE[verdict]}"
-
-
-_ADVICE = {
-    "step": "say io: direct, which fetches and commits with the stage's own memory",
-    "start": "fix the command or the image; a stage with run: needs python3 in its image",
-    "user code": "fix the code and clear the task",
-    "init container": "fix the init container, or what it waits for; a retry runs it again",
-    "deadline": "give the stage a longer timeout, or less to do",
-    "disrupted": "nothing is wrong with the stage: a retry helps",
-    "out of memory": "raise resources.memory of the stage, or let it use less",
-}
+    return failure_line(reason, verdict, exit_code="none" if state.exit_code is None else state.exit_code)
