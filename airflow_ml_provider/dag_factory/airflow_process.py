@@ -33,9 +33,9 @@ from airflow_ml_provider.local.tasks import VALUES
 from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.reuse.stage_reuse import CACHE_XCOM
 from airflow_ml_provider.runners.local_runner import LocalRunner
-from airflow_ml_provider.spec.checks.problems import SpecError
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import SOURCES
+from airflow_ml_provider.spec.problems import SpecError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

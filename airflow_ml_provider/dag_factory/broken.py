@@ -9,7 +9,7 @@ from airflow.sdk import DAG, BaseOperator, Context
 
 from airflow_ml_provider.dag_factory.markdown import fenced
 from airflow_ml_provider.errors import StageConfigurationError
-from airflow_ml_provider.spec.checks.problems import Problem
+from airflow_ml_provider.spec.problems import Problem
 
 BROKEN_TAG = "broken"
 

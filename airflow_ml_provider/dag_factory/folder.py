@@ -13,10 +13,10 @@ from airflow_ml_provider.dag_factory.broken import broken_dag
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.dag_factory.environment import configured_environment
 from airflow_ml_provider.errors import MlError
-from airflow_ml_provider.spec.checks.problems import Problem, SpecError
-from airflow_ml_provider.spec.documents.discovery import base_of, dag_id_of, file_of, pipeline_files
-from airflow_ml_provider.spec.documents.load import load
-from airflow_ml_provider.spec.documents.render import resolved_text
+from airflow_ml_provider.spec.loading.discovery import base_of, dag_id_of, file_of, pipeline_files
+from airflow_ml_provider.spec.loading.load import load
+from airflow_ml_provider.spec.loading.render import resolved_text
+from airflow_ml_provider.spec.problems import Problem, SpecError
 
 log = logging.getLogger(__name__)
 

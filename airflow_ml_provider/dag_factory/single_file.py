@@ -8,8 +8,8 @@ from airflow.sdk import DAG
 
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.dag_factory.environment import configured_environment
-from airflow_ml_provider.spec.documents.load import load
-from airflow_ml_provider.spec.documents.render import resolved_text
+from airflow_ml_provider.spec.loading.load import load
+from airflow_ml_provider.spec.loading.render import resolved_text
 
 
 def load_file(pipeline: str | Path, *, environment: str | None = None) -> dict[str, DAG]:

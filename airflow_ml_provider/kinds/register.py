@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.kinds.stage import Stage
-from airflow_ml_provider.protocol.champions import TAG_LIMIT
+from airflow_ml_provider.protocol.promotions import TAG_LIMIT
 
 if TYPE_CHECKING:
     from airflow_ml_provider.artifacts.store import ArtifactStore

@@ -47,8 +47,8 @@ from airflow_ml_provider.local.world import LocalFlow, NotedState
 from airflow_ml_provider.mlflow_api.client import MlflowClient
 from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.reuse.stage_reuse import CACHE_XCOM
-from airflow_ml_provider.spec.checks.problems import SpecError
 from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.problems import SpecError
 from airflow_ml_provider.tracking.run_closing import close_pipeline_run
 from airflow_ml_provider.tracking.stage_tracking import known_parent
 

@@ -12,10 +12,10 @@ from airflow_ml_provider.local.connections import variable_of
 from airflow_ml_provider.local.events import LocalRunRequest, RefusedError
 from airflow_ml_provider.local.results import LastRun, LocalResults
 from airflow_ml_provider.settings import MlSettings
-from airflow_ml_provider.spec.checks.problems import did_you_mean
-from airflow_ml_provider.spec.documents.load import load
+from airflow_ml_provider.spec.loading.load import load
 from airflow_ml_provider.spec.order import downstream, in_order
 from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.registration import gates_before
 
 

@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_ml_provider.decisions.models.champions import Promotion, history
+from airflow_ml_provider.decisions.models.promotions import Promotion, history
 from airflow_ml_provider.errors import MlflowError
 from airflow_ml_provider.mlflow_api.client import MlflowClient
-from airflow_ml_provider.protocol.champions import PROMOTIONS_TAG, TAG_LIMIT, with_promotion
+from airflow_ml_provider.protocol.promotions import PROMOTIONS_TAG, TAG_LIMIT, with_promotion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 

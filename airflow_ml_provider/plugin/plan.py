@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_ml_provider.dag_factory.environment import configured_environment
-from airflow_ml_provider.spec.documents.discovery import file_of
+from airflow_ml_provider.spec.loading.discovery import file_of
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from airflow_ml_provider.decisions.provenance import IGNORABLE
 from airflow_ml_provider.spec.checked import Checked
-from airflow_ml_provider.spec.checks.problems import did_you_mean
 from airflow_ml_provider.spec.fields import STRICT, Duration
+from airflow_ml_provider.spec.problems import did_you_mean
 
 _COMPONENT = re.compile(rf"({'|'.join(IGNORABLE)})(\.[A-Za-z][A-Za-z0-9_]*)?")
 

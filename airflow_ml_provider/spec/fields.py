@@ -14,7 +14,7 @@ from airflow_ml_provider.protocol.artifact import ARTIFACT_TYPES
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.names import NAME_PATTERN, require_name
 from airflow_ml_provider.spec.checked import Checked
-from airflow_ml_provider.spec.checks.problems import did_you_mean
+from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.references import REFERENCE_PATTERN, Reference
 
 # Deferred: a stage is validated as part of its pipeline, so a validator of its own would be built for nothing.

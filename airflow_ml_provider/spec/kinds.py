@@ -10,7 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from airflow_ml_provider.kind_registry import BUILT_IN, Kind, KindError, find_kind, installed, load_part
 from airflow_ml_provider.spec.checked import Checked
-from airflow_ml_provider.spec.checks.problems import did_you_mean
+from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.stages import StageSpec
 
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from airflow_ml_provider.artifacts.path_pattern import ambiguous, placeholders
 from airflow_ml_provider.spec.checked import Checked
-from airflow_ml_provider.spec.checks.problems import did_you_mean
 from airflow_ml_provider.spec.fields import STRICT, Duration, ModelName, Name, duration
+from airflow_ml_provider.spec.problems import did_you_mean
 
 _COLUMN = re.compile(r'(?:[A-Za-z_][A-Za-z0-9_$]*|"[A-Za-z_][A-Za-z0-9_$ ]*")')
 _KEYS_OF = {

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_ml_provider.spec.checks.problems import SpecError
-from airflow_ml_provider.spec.documents.load import load
+from airflow_ml_provider.spec.loading.load import load
+from airflow_ml_provider.spec.problems import SpecError
 
 NAME = "demo.yaml"
 GOOD = """\

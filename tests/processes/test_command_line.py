@@ -13,7 +13,7 @@ import yaml
 
 from airflow_ml_provider.cli.pipelines.params import patch_of
 from airflow_ml_provider.cli.pipelines.validate import Checked, Format, report
-from airflow_ml_provider.spec.checks.problems import Problem
+from airflow_ml_provider.spec.problems import Problem
 
 ROOT = Path(__file__).parents[2]
 AIRFLOW_ML = Path(sys.executable).parent / "airflow-ml"

@@ -8,8 +8,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_ml_provider.spec.checks.problems import SpecError
-from airflow_ml_provider.spec.documents.load import load
+from airflow_ml_provider.spec.loading.load import load
+from airflow_ml_provider.spec.problems import SpecError
 from tests.fuzz.mutate import mutated
 from tests.mistakes.mistake import CODE, GOOD, NAME, SUITE
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from airflow_ml_provider.spec.checks.problems import SpecError
-from airflow_ml_provider.spec.documents.load import load
+from airflow_ml_provider.spec.loading.load import load
+from airflow_ml_provider.spec.problems import SpecError
 
 PIPELINE = """\
 pipeline: p

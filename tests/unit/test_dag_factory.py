@@ -6,9 +6,9 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_ml_provider.dag_factory import build, load_dags, load_file
 from airflow_ml_provider.dag_factory import folder as folder_module
-from airflow_ml_provider.spec.checks.problems import SpecError
-from airflow_ml_provider.spec.documents import load as load_module
+from airflow_ml_provider.spec.loading import load as load_module
 from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.problems import SpecError
 
 ROOT = Path(__file__).parents[2]
 LOADER = ROOT / "example_dags" / "load_pipelines.py"

@@ -25,7 +25,7 @@ from airflow_ml_provider.pod.names import pod_labels, pod_name
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, RUNTIME_VARIABLE
 from airflow_ml_provider.protocol.names import BODIES
 from airflow_ml_provider.protocol.request import StageRequest
-from airflow_ml_provider.spec.documents.load import load_pipeline
+from airflow_ml_provider.spec.loading.load import load_pipeline
 from tests.settled import settled
 
 GOLDEN = Path(__file__).parents[1] / "golden"

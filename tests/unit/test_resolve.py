@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_ml_provider.cli.pipelines.params import patch_of
-from airflow_ml_provider.spec.checks.problems import SpecError
-from airflow_ml_provider.spec.documents.load import load
 from airflow_ml_provider.spec.documents.resolve import resolve
 from airflow_ml_provider.spec.documents.yaml_source import parse_yaml
+from airflow_ml_provider.spec.loading.load import load
+from airflow_ml_provider.spec.problems import SpecError
 
 
 def patched(target, patch):

@@ -5,9 +5,9 @@ import textwrap
 
 import pytest
 
-from airflow_ml_provider.spec.checks.problems import SpecError
-from airflow_ml_provider.spec.documents.load import load_pipeline
 from airflow_ml_provider.spec.documents.yaml_source import read_yaml
+from airflow_ml_provider.spec.loading.load import load_pipeline
+from airflow_ml_provider.spec.problems import SpecError
 from tests.mistakes.mistake import GOOD, SUITE
 
 

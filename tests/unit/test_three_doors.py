@@ -16,7 +16,7 @@ from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.stage_request import stage_request
 from airflow_ml_provider.operators import TrainOperator
 from airflow_ml_provider.pod.compose import compose
-from airflow_ml_provider.spec.documents.load import load_pipeline
+from airflow_ml_provider.spec.loading.load import load_pipeline
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 
 

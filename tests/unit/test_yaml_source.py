@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
-from airflow_ml_provider.spec.checks.problems import SpecError
 from airflow_ml_provider.spec.documents.yaml_source import parse_yaml
 from airflow_ml_provider.spec.documents.yaml_text import to_yaml
+from airflow_ml_provider.spec.problems import SpecError
 
 
 def read(text):

@@ -12,9 +12,9 @@ from airflow_ml_provider.cli.importers.import_dag_factory import from_dag_factor
 from airflow_ml_provider.cli.importers.import_kubeflow import from_kubeflow, is_kubeflow
 from airflow_ml_provider.cli.importers.imported import Imported
 from airflow_ml_provider.cli.pipelines.files import fail
-from airflow_ml_provider.spec.checks.problems import SpecError
 from airflow_ml_provider.spec.documents.yaml_source import FILE_LIMIT_BYTES
 from airflow_ml_provider.spec.documents.yaml_text import to_yaml
+from airflow_ml_provider.spec.problems import SpecError
 
 
 def import_file(file: Path, folder: Path) -> None:
@@ -54,7 +54,7 @@ def _read(file: Path) -> list[dict[str, Any]]:
 
 
 def _write(path: Path, pipeline: Imported) -> None:
-    from airflow_ml_provider.spec.documents.load import load
+    from airflow_ml_provider.spec.loading.load import load
 
     path.parent.mkdir(parents=True, exist_ok=True)
     for name, content in pipeline.files.items():

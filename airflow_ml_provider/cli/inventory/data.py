@@ -24,8 +24,8 @@ from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.manifest import SourceObject
 from airflow_ml_provider.sources.origins import AssetEvents
 from airflow_ml_provider.sources.watched_source import WatchedSource
-from airflow_ml_provider.spec.checks.problems import did_you_mean
-from airflow_ml_provider.spec.documents.load import LoadedPipeline
+from airflow_ml_provider.spec.loading.load import LoadedPipeline
+from airflow_ml_provider.spec.problems import did_you_mean
 
 MOST_SKIPPED = 300_000
 """What one claim can hold."""

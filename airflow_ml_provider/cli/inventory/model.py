@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from airflow_ml_provider.cli.pipelines.files import fail
-from airflow_ml_provider.decisions.models.champions import version_before
+from airflow_ml_provider.decisions.models.promotions import version_before
 from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.mlflow_api.registry import CHAMPION, ModelRegistry, tags_of

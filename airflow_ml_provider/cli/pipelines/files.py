@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 import typer
 
-from airflow_ml_provider.spec.checks.problems import SpecError, did_you_mean
-from airflow_ml_provider.spec.documents.discovery import PIPELINE_FILE, PIPELINE_STEM, SUFFIXES, base_of, pipeline_files
-from airflow_ml_provider.spec.documents.load import LoadedPipeline, known_environments, load
+from airflow_ml_provider.spec.loading.discovery import PIPELINE_FILE, PIPELINE_STEM, SUFFIXES, base_of, pipeline_files
+from airflow_ml_provider.spec.loading.load import LoadedPipeline, known_environments, load
+from airflow_ml_provider.spec.problems import SpecError, did_you_mean
 
 MISTAKES = 1
 USAGE = 2

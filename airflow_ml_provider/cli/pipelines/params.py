@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_ml_provider.cli.pipelines.files import fail
-from airflow_ml_provider.spec.checks.problems import SpecError
 from airflow_ml_provider.spec.documents.yaml_source import parse_yaml
+from airflow_ml_provider.spec.problems import SpecError
 
 
 def patch_of(params: Sequence[str]) -> dict[str, Any]:

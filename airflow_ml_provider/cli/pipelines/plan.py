@@ -14,7 +14,7 @@ from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.cli.pipelines.files import fail
 from airflow_ml_provider.errors import MlError
 from airflow_ml_provider.kind_registry import BUILT_IN
-from airflow_ml_provider.spec.documents.load import LoadedPipeline
+from airflow_ml_provider.spec.loading.load import LoadedPipeline
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.stages import CodeStageSpec

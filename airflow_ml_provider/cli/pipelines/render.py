@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
-from airflow_ml_provider.spec.documents.load import LoadedPipeline
-from airflow_ml_provider.spec.documents.render import explain, render
+from airflow_ml_provider.spec.loading.load import LoadedPipeline
+from airflow_ml_provider.spec.loading.render import explain, render
 
 
 def print_pipeline(loaded: LoadedPipeline, *, explained: bool) -> None:

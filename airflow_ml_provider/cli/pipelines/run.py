@@ -20,7 +20,7 @@ from rich.text import Text
 
 from airflow_ml_provider.cli.pipelines.files import USAGE, load_one
 from airflow_ml_provider.local.events import Event, LocalRunRequest, RunEvent, StageEvent, TrialEvent
-from airflow_ml_provider.spec.documents.discovery import pipeline_name
+from airflow_ml_provider.spec.loading.discovery import pipeline_name
 
 if TYPE_CHECKING:
     from airflow_ml_provider.dag_factory.airflow_run import AirflowRun

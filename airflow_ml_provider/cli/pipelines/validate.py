@@ -13,9 +13,9 @@ import typer
 
 from airflow_ml_provider import __version__
 from airflow_ml_provider.cli.pipelines.files import fail
-from airflow_ml_provider.spec.checks.problems import Problem, SpecError
-from airflow_ml_provider.spec.documents.discovery import PIPELINE_STEM, base_of, dag_id_of
-from airflow_ml_provider.spec.documents.load import LoadedPipeline, known_environments, load
+from airflow_ml_provider.spec.loading.discovery import PIPELINE_STEM, base_of, dag_id_of
+from airflow_ml_provider.spec.loading.load import LoadedPipeline, known_environments, load
+from airflow_ml_provider.spec.problems import Problem, SpecError
 
 
 class Format(StrEnum):

@@ -13,8 +13,8 @@ from pathlib import Path
 from airflow_ml_provider.protocol.names import CHECKPOINTS
 from airflow_ml_provider.spec.checks.findings import Finding
 from airflow_ml_provider.spec.checks.paths import is_file, is_folder
-from airflow_ml_provider.spec.checks.problems import did_you_mean
 from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.stages import CodeStageSpec
 
 SOURCE_LIMIT_BYTES = 2 * 1024 * 1024

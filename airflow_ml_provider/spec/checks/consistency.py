@@ -13,9 +13,9 @@ from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS, REUSE_PARAM
 from airflow_ml_provider.spec.checks.code_checks import check_code
 from airflow_ml_provider.spec.checks.findings import Finding
 from airflow_ml_provider.spec.checks.paths import is_file, is_folder
-from airflow_ml_provider.spec.checks.problems import did_you_mean
 from airflow_ml_provider.spec.checks.suite import SuiteError, check_suite
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
+from airflow_ml_provider.spec.problems import did_you_mean
 from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.registration import champion_of
 from airflow_ml_provider.spec.stages import CodeStageSpec, StageSpec

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from airflow_ml_provider.spec.checks.problems import Severity
 from airflow_ml_provider.spec.documents.document import KeyPath
+from airflow_ml_provider.spec.problems import Severity
 
 
 class Finding(NamedTuple):

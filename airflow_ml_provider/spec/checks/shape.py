@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from airflow_ml_provider.spec.checks.problems import Problem, did_you_mean
 from airflow_ml_provider.spec.documents.document import Document, KeyPath
 from airflow_ml_provider.spec.documents.resolve import DEFAULTS, ENVIRONMENTS
 from airflow_ml_provider.spec.kinds import model_at
 from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.problems import Problem, did_you_mean
 
 _SHOWN_LIMIT = 60
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from airflow_ml_provider.spec.checks.findings import Finding
-from airflow_ml_provider.spec.checks.problems import did_you_mean
 from airflow_ml_provider.spec.documents.document import KeyPath
+from airflow_ml_provider.spec.problems import did_you_mean
 
 _TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _PARAM = re.compile(r"\bparams\.([A-Za-z_]\w*)")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from airflow_ml_provider.spec.checks.problems import Problem, Severity
+from airflow_ml_provider.spec.problems import Problem, Severity
 
 KeyPath = tuple[str | int, ...]
 

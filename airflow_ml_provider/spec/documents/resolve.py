@@ -18,10 +18,10 @@ from typing import Any
 
 from airflow_ml_provider.kind_registry import KindError
 from airflow_ml_provider.protocol.environment import WITHHELD
-from airflow_ml_provider.spec.checks.problems import Problem, SpecError, did_you_mean
 from airflow_ml_provider.spec.documents.document import Document, KeyPath, Position
 from airflow_ml_provider.spec.documents.placed_params import PARAMS, PlacedParams
 from airflow_ml_provider.spec.kinds import built_in_models, stage_model
+from airflow_ml_provider.spec.problems import Problem, SpecError, did_you_mean
 
 DEFAULTS = "defaults"
 ENVIRONMENTS = "environments"

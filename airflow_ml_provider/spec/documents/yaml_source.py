@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from airflow_ml_provider.spec.checks.problems import Problem, SpecError
 from airflow_ml_provider.spec.documents.document import Document, KeyPath, Position
+from airflow_ml_provider.spec.problems import Problem, SpecError
 
 FILE_LIMIT_BYTES = 1024 * 1024
 NODE_LIMIT = 50_000

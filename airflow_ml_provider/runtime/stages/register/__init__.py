@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.artifacts.digest import FileEntry, digest_of, scan
-from airflow_ml_provider.protocol.champions import PROMOTIONS_TAG, with_promotion
+from airflow_ml_provider.protocol.promotions import PROMOTIONS_TAG, with_promotion
 from airflow_ml_provider.protocol.request import Tracking
 from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import ContractError, TrackingError

@@ -12,7 +12,7 @@ from airflow_ml_provider.artifacts.layout import ATTEMPT, join
 from airflow_ml_provider.artifacts.objects import read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.artifact import ArtifactRef
-from airflow_ml_provider.protocol.champions import TAG_LIMIT
+from airflow_ml_provider.protocol.promotions import TAG_LIMIT
 from airflow_ml_provider.runtime.patience import patiently
 
 MANIFEST = "manifest"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from airflow_ml_provider.protocol.champions import promotions
+from airflow_ml_provider.protocol.promotions import promotions
 
 
 class Promotion(NamedTuple):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_ml_provider.spec.documents.document import Document, KeyPath
-from airflow_ml_provider.spec.documents.load import LoadedPipeline
 from airflow_ml_provider.spec.documents.yaml_text import to_yaml
+from airflow_ml_provider.spec.loading.load import LoadedPipeline
 
 
 def resolved_text(loaded: LoadedPipeline) -> str:

@@ -12,14 +12,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from airflow_ml_provider.spec.checks.consistency import check_pipeline
-from airflow_ml_provider.spec.checks.problems import Problem, SpecError
 from airflow_ml_provider.spec.checks.shape import shape_problems
 from airflow_ml_provider.spec.checks.template_checks import check_templates
-from airflow_ml_provider.spec.documents.discovery import SUFFIXES, overlay_of, pipeline_name
 from airflow_ml_provider.spec.documents.document import Document
 from airflow_ml_provider.spec.documents.resolve import ENVIRONMENTS, resolve
 from airflow_ml_provider.spec.documents.yaml_source import read_yaml
+from airflow_ml_provider.spec.loading.discovery import SUFFIXES, overlay_of, pipeline_name
 from airflow_ml_provider.spec.pipeline import PipelineSpec
+from airflow_ml_provider.spec.problems import Problem, SpecError
 
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9_\-]{1,100}")
 
