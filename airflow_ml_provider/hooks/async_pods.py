@@ -15,9 +15,17 @@ from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api, V1Dele
 from airflow_ml_provider.decisions.pods.log_lines import LogLines
 from airflow_ml_provider.errors import ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_calls import CONNECT_SECONDS, READ_SECONDS
-from airflow_ml_provider.hooks.cluster_errors import ExpiredError, MissingError, cluster_error
+from airflow_ml_provider.hooks.cluster_errors import MissingError, cluster_error
 from airflow_ml_provider.hooks.log_request import request_log
-from airflow_ml_provider.hooks.pods import PAGE, WATCH_SECONDS
+from airflow_ml_provider.hooks.pod_requests import (
+    PAGE,
+    WATCH_SECONDS,
+    events_about,
+    in_order,
+    one_pod,
+    watch_event,
+    watch_query,
+)
 
 
 class AsyncPods:
@@ -64,7 +72,7 @@ class AsyncPods:
 
     async def read(self, name: str) -> dict[str, Any] | None:
         """Return a pod, ``None`` when there is none."""
-        async with aclosing(self.pages(selector={"field_selector": f"metadata.name={name}"})) as pages:
+        async with aclosing(self.pages(selector=one_pod(name))) as pages:
             async for items, _ in pages:
                 return items[0] if items else None
         return None
@@ -80,26 +88,14 @@ class AsyncPods:
         with _cluster_errors("watch", "pods", f"{self.namespace}/"):
             response = await self._api.list_namespaced_pod(
                 self.namespace,
-                watch=True,
-                allow_watch_bookmarks=True,
-                resource_version=resource_version,
-                timeout_seconds=WATCH_SECONDS,
-                _preload_content=False,
                 _request_timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=WATCH_SECONDS + 10),
+                **watch_query(resource_version),
                 **selector,
             )
             try:
                 await _require_success(response)
                 async for line in _lines(response):
-                    try:
-                        event = json.loads(line)
-                    except ValueError as error:
-                        raise ClusterUnavailableError(f"the watch of {self.namespace} broke within an event") from error
-                    if event["type"] == "ERROR":
-                        if event["object"].get("code") == 410:
-                            raise ExpiredError(f"the watch of {self.namespace} expired")
-                        raise ClusterUnavailableError(f"watching pods of {self.namespace}: {event['object']}")
-                    yield event["type"], event["object"]
+                    yield watch_event(line, f"the pods of {self.namespace}")
             finally:
                 response.close()
 
@@ -161,11 +157,10 @@ class AsyncPods:
 
     async def events(self, uid: str) -> list[dict[str, Any]]:
         """Return the events about a pod, the oldest first."""
-        selector = f"involvedObject.uid={uid}"
         answer = await self._json(
-            "list", "events", self._api.list_namespaced_event(self.namespace, field_selector=selector, **_RAW)
+            "list", "events", self._api.list_namespaced_event(self.namespace, **events_about(uid), **_RAW)
         )
-        return sorted(answer["items"], key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+        return in_order(answer["items"])
 
     async def _json(self, verb: str, resource: str, call: Any) -> Any:
         with _cluster_errors(verb, resource, f"{self.namespace}/"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -14,8 +14,8 @@ import urllib3.exceptions
 from kubernetes.client import ApiException
 
 from airflow_ml_provider.decisions.pods.log_lines import LogLines
-from airflow_ml_provider.decisions.pods.log_position import TAIL_LINES, LogMark, LogPosition
-from airflow_ml_provider.decisions.pods.outage import Outage
+from airflow_ml_provider.decisions.pods.log_position import LogMark
+from airflow_ml_provider.decisions.pods.log_reading import LogReading, ShownLine
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.pods import Pods
 
@@ -32,9 +32,6 @@ class PodLog:
         name: The pod.
         container: The container.
         emit: Gets every line.
-
-    Attributes:
-        tail: The last 20 lines.
     """
 
     def __init__(self, pods: Pods, name: str, *, container: str, emit: Callable[[str], None]) -> None:
@@ -42,13 +39,11 @@ class PodLog:
         self._name = name
         self._container = container
         self._emit = emit
-        self._position = LogPosition()
+        self._read_so_far = LogReading()
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
         self._given_up = threading.Event()
         self._response: Any = None
-        self._refusal = Outage()
-        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def start(self) -> None:
         """Begin to follow; a second call does nothing."""
@@ -59,7 +54,12 @@ class PodLog:
     @property
     def mark(self) -> LogMark:
         """How far the log was read."""
-        return self._position.mark()
+        return self._read_so_far.mark
+
+    @property
+    def tail(self) -> deque[str]:
+        """The last 20 lines."""
+        return self._read_so_far.tail
 
     def leave(self) -> None:
         """Stop reading: somebody else reads on from :attr:`mark`."""
@@ -97,8 +97,8 @@ class PodLog:
 
     def _await_thread(self, thread: threading.Thread, *, quiet: float, deadline: float) -> None:
         seen = -1
-        while thread.is_alive() and self._position.lines != seen and time.monotonic() < deadline:
-            seen = self._position.lines
+        while thread.is_alive() and self._read_so_far.lines != seen and time.monotonic() < deadline:
+            seen = self._read_so_far.lines
             thread.join(quiet)
 
     def _follow(self) -> None:
@@ -114,45 +114,30 @@ class PodLog:
     def _read(self) -> bool:
         lines = LogLines()
         try:
-            since, follow = self._position.since(), not self._ended.is_set()
+            since, follow = self._read_so_far.since(), not self._ended.is_set()
             self._response = self._pods.log(self._name, container=self._container, since=since, follow=follow)
-            self._refusal.over()
+            self._read_so_far.answered()
             for chunk in self._response.stream(amt=None, decode_content=False):
                 for line in lines.feed(chunk):
                     if self._given_up.is_set():
                         return False
-                    self._take(line)
+                    self._show(self._read_so_far.take(line))
             if not follow:
-                for line in lines.rest():
-                    self._take(line)
-                self._position.ended()
-                self._tell_lost()
+                self._show(self._read_so_far.end(lines))
         except ApiException as error:
             return error.status == HTTPStatus.FORBIDDEN and self._is_hopeless(error)
         except (urllib3.exceptions.HTTPError, OSError):
             return False
         finally:
-            # A stream may have been cut within a line, which then comes again.
-            for line in lines.rest():
-                self._position.hold(line)
+            self._read_so_far.cut(lines)
         return True
 
-    def _take(self, line: str) -> None:
-        text = self._position.new_text(line)
-        self._tell_lost()
-        if text is not None:
-            self.tail.append(text)
-            self._emit(text)
-
-    def _tell_lost(self) -> None:
-        for line in self._position.take_lost():
-            self._emit(line)
+    def _show(self, lines: Iterable[ShownLine]) -> None:
+        for line in lines:
+            self._emit(line.text)
 
     def _is_hopeless(self, error: ApiException) -> bool:
-        """Whether a right is missing; a server that has just started also refuses what it allows in a moment."""
-        now = time.monotonic()
-        self._refusal.begins(now=now)
-        if not self._refusal.is_too_long(refused=True, now=now) and (self.tail or not self._ended.is_set()):
+        if not self._read_so_far.is_refused_for_good(now=time.monotonic(), last_look=self._ended.is_set()):
             return False
         self._emit(str(cluster_error(error, "get", "pods/log", f"{self._pods.namespace}/{self._name}")))
         self._given_up.set()

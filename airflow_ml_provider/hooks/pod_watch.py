@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from airflow_ml_provider.decisions.pods.outage import Outage
+from airflow_ml_provider.decisions.pods.watch_position import PAUSE_SECONDS, WatchPosition
 from airflow_ml_provider.errors import ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError
 from airflow_ml_provider.hooks.pods import Pods
@@ -18,48 +18,40 @@ def pod_states(
 ) -> Iterator[dict[str, Any] | None]:
     """Yield the pod's JSON now and at every change, ``None`` last when it is gone.
 
-    A watch that ends in order is resumed at its resource version. One that ended without a sign of life, broke or
-    expired is followed by a list, so that a change is seen within a minute even if no watch works.
-
     Args:
         pods: The namespace.
         name: The pod.
-        warn: Told once at the beginning of each outage.
+        warn: Called once at the beginning of each outage.
         stopped: Asked between two requests; when true the iterator ends.
 
     Raises:
         ClusterForbiddenError: A right is missing.
         ClusterUnavailableError: The API server was away for 15 minutes.
     """
-    outage = Outage()
-    version: str | None = None
+    position = WatchPosition()
     while not stopped():
         try:
+            version = position.version
             if version is None:
                 pod, version = pods.list_one(name)
                 yield pod
                 if pod is None:
                     return
-            outage.over()
-            alive = False
+            position.begin(version)
             for kind, changed in pods.watch_one(name, version):
-                alive = True
-                version = changed["metadata"]["resourceVersion"]
+                position.see(changed["metadata"]["resourceVersion"])
                 if kind == "DELETED":
                     yield None
                     return
                 if kind != "BOOKMARK":
                     yield changed
-            if not alive:
-                version = None
+            position.end()
         except ExpiredError:
-            version = None
+            position.expire()
         except (ClusterUnavailableError, ClusterForbiddenError) as error:
-            version = None
-            now = time.monotonic()
-            if outage.begins(now=now):
+            failure = position.fail(refused=isinstance(error, ClusterForbiddenError), now=time.monotonic())
+            if failure.first:
                 warn(f"Lost sight of pod {name}, which runs on: {error}")
-            refused = isinstance(error, ClusterForbiddenError)
-            if not pods.may_pass(error) or outage.is_too_long(refused=refused, now=now):
+            if not pods.may_pass(error) or failure.too_long:
                 raise
-            time.sleep(random.uniform(0.2, 2.0))  # noqa: S311
+            time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311

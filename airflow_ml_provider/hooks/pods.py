@@ -6,7 +6,6 @@ at every event.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -17,12 +16,17 @@ from kubernetes.watch.watch import iter_resp_lines
 
 from airflow_ml_provider.errors import ClusterError, ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.cluster_calls import CONNECT_SECONDS, RAW, READ_SECONDS, answer_of, unanswered
-from airflow_ml_provider.hooks.cluster_errors import ConflictError, ExpiredError, MissingError, cluster_errors
+from airflow_ml_provider.hooks.cluster_errors import ConflictError, MissingError, cluster_errors
 from airflow_ml_provider.hooks.log_request import request_log
-
-WATCH_SECONDS = 30
-PAGE = 50
-"""Pods a page: each carries its request and runtime, and reading a page must not hold an event loop up."""
+from airflow_ml_provider.hooks.pod_requests import (
+    PAGE,
+    WATCH_SECONDS,
+    events_about,
+    in_order,
+    one_pod,
+    watch_event,
+    watch_query,
+)
 
 
 class Pods:
@@ -88,7 +92,7 @@ class Pods:
             "list",
             "pods",
             name,
-            lambda: self._client.list_namespaced_pod(self.namespace, field_selector=f"metadata.name={name}", **RAW),
+            partial(self._client.list_namespaced_pod, self.namespace, **one_pod(name), **RAW),
         )
         items = answer["items"]
         return (items[0] if items else None), answer["metadata"]["resourceVersion"]
@@ -104,23 +108,13 @@ class Pods:
         with cluster_errors("watch", "pods", f"{self.namespace}/{name}"):
             response = self._client.list_namespaced_pod(
                 self.namespace,
-                field_selector=f"metadata.name={name}",
-                watch=True,
-                allow_watch_bookmarks=True,
-                resource_version=resource_version,
-                timeout_seconds=WATCH_SECONDS,
-                _preload_content=False,
+                **one_pod(name),
+                **watch_query(resource_version),
                 _request_timeout=(CONNECT_SECONDS, WATCH_SECONDS + 10),
             )
             for line in iter_resp_lines(response):
-                if not line:
-                    continue
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    if event["object"].get("code") == 410:
-                        raise ExpiredError(f"the watch of pod {self.namespace}/{name} expired")
-                    raise ClusterUnavailableError(f"watching pod {self.namespace}/{name}: {event['object']}")
-                yield event["type"], event["object"]
+                if line:
+                    yield watch_event(line, f"pod {self.namespace}/{name}")
 
     def delete(self, name: str, *, uid: str | None = None, grace_seconds: int | None = None) -> None:
         """Delete a pod; that it is gone, or is another pod than the one of this uid, is success.
@@ -190,11 +184,9 @@ class Pods:
             "list",
             "events",
             uid,
-            lambda: self._client.list_namespaced_event(
-                self.namespace, field_selector=f"involvedObject.uid={uid}", **RAW
-            ),
+            partial(self._client.list_namespaced_event, self.namespace, **events_about(uid), **RAW),
         )
-        return sorted(answer["items"], key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+        return in_order(answer["items"])
 
     def may_pass(self, error: BaseException) -> bool:
         """Whether the same request may be answered otherwise a little later."""

@@ -16,8 +16,8 @@ import yaml
 from airflow.configuration import conf
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
 
-from airflow_ml_provider.decisions.pods.outage import Outage
 from airflow_ml_provider.decisions.pods.pod_state import PodState
+from airflow_ml_provider.decisions.pods.watch_position import PAUSE_SECONDS, WatchPosition
 from airflow_ml_provider.errors import ClusterError, ClusterForbiddenError, ClusterUnavailableError
 from airflow_ml_provider.hooks.async_pods import AsyncPods
 from airflow_ml_provider.hooks.cluster_errors import ExpiredError, LoginRefusedError
@@ -119,7 +119,7 @@ class NamespaceWatch:
     def __init__(self, pods: AsyncPods) -> None:
         self.pods = pods
         self.failed = False
-        self._outage = Outage()
+        self._position = WatchPosition()
         self._followers: dict[str, set[Follower]] = {}
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
 
@@ -152,27 +152,23 @@ class NamespaceWatch:
 
         Returns whether to go on with a client whose login is fresh: tokens of cloud clusters live for minutes.
         """
-        version: str | None = None
         while True:
             try:
-                if version is None:
-                    version = await self._list()
-                self._outage.over()
-                alive, version = await self._watch(version)
-                if not alive:
-                    version = None
+                version = self._position.version or await self._list()
+                self._position.begin(version)
+                await self._watch(version)
+                self._position.end()
             except ExpiredError:
-                version = None
+                self._position.expire()
             except (ClusterUnavailableError, ClusterForbiddenError) as error:
-                version = None
-                now, refused = time.monotonic(), isinstance(error, ClusterForbiddenError)
-                if self._outage.begins(now=now):
+                failure = self._position.fail(refused=isinstance(error, ClusterForbiddenError), now=time.monotonic())
+                if failure.first:
                     log.warning("Lost sight of the pods of %s, which run on: %s", self.pods.namespace, error)
                 # A worker created the pod with these rights just now: a refusal may be a server that has just started.
-                if self._outage.is_too_long(refused=refused, now=now):
+                if failure.too_long:
                     self._fail(error)
                     return False
-                await asyncio.sleep(random.uniform(0.2, 2.0))  # noqa: S311
+                await asyncio.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311
                 if isinstance(error, LoginRefusedError):
                     return True
             except ClusterError as error:
@@ -194,11 +190,10 @@ class NamespaceWatch:
                 follower.lose()
         return version
 
-    async def _watch(self, version: str) -> tuple[bool, str]:
-        alive = False
+    async def _watch(self, version: str) -> None:
         async with aclosing(self.pods.watch(selector=SELECTOR, resource_version=version)) as events:
             async for kind, pod in events:
-                alive, version = True, pod["metadata"]["resourceVersion"]
+                self._position.see(pod["metadata"]["resourceVersion"])
                 # Many events that came together are not reason to keep everybody else waiting.
                 await asyncio.sleep(0)
                 if kind == "DELETED":
@@ -207,7 +202,6 @@ class NamespaceWatch:
                         follower.lose()
                 elif kind != "BOOKMARK":
                     self._see(pod)
-        return alive, version
 
     def _see(self, pod: dict[str, Any]) -> None:
         for follower in self._followers.get(pod["metadata"]["name"], ()):

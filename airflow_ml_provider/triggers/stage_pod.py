@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 import time
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import asdict
 from typing import Any
@@ -17,14 +17,12 @@ from airflow_ml_provider.decisions.outcome import StageOutcome
 from airflow_ml_provider.decisions.pods.hand_over import HandOver
 from airflow_ml_provider.decisions.pods.log_lines import LogLines
 from airflow_ml_provider.decisions.pods.log_position import (
-    TAIL_LINES,
     LogMark,
-    LogPosition,
     lines_to_repeat,
     longest_rest_seconds,
     rest_seconds,
 )
-from airflow_ml_provider.decisions.pods.outage import Outage
+from airflow_ml_provider.decisions.pods.log_reading import LogReading, ShownLine
 from airflow_ml_provider.decisions.pods.pending import Patience, StartClock
 from airflow_ml_provider.decisions.pods.pod_news import PodNews
 from airflow_ml_provider.decisions.pods.pod_state import PodState
@@ -90,11 +88,9 @@ class StagePodTrigger(BaseTrigger):
         self.grace_seconds = grace_seconds
         self.not_before = not_before
         self.hand_over = hand_over
-        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self._position = LogPosition()
+        self._read_so_far = LogReading()
         self._repeated: int | None = None
         self._begun_at = LogMark()
-        self._refusal = Outage()
         self._ended = asyncio.Event()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -114,7 +110,7 @@ class StagePodTrigger(BaseTrigger):
         except (ClusterError, ClusterForbiddenError) as error:
             event = self._event(follower, failure=error)
         await asyncio.sleep(self.not_before - time.time())
-        yield TriggerEvent({**event, "tail": list(self._tail)})  # type: ignore[no-untyped-call]
+        yield TriggerEvent({**event, "tail": list(self._read_so_far.tail)})  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Delete the pod: a user marked or cleared the task."""
@@ -186,13 +182,12 @@ class StagePodTrigger(BaseTrigger):
         now = dt.datetime.now(tz=dt.UTC)
         known = self._known
         if known is not None:
-            self._tail.extend(known.tail)
             if known.is_fresh(now.timestamp()):
-                self._position = LogPosition.at(known.log)
+                self._read_so_far = LogReading(known.log, known.tail)
                 return asyncio.create_task(self._follow_log(pods))
             # Of the last lines the one that the task logged last is seldom one.
-            self._position = LogPosition.at(LogMark(known.log.time))
-        self._begun_at = self._position.mark()
+            self._read_so_far = LogReading(LogMark(known.log.time), known.tail)
+        self._begun_at = self._read_so_far.mark
         self._repeated = lines_to_repeat(state.started_at, now)
         if self._repeated is not None:
             self.log.warning(
@@ -221,8 +216,8 @@ class StagePodTrigger(BaseTrigger):
 
     async def _await_reading(self, reading: asyncio.Task[None], *, quiet: float, deadline: float) -> None:
         seen = -1
-        while not reading.done() and self._position.lines != seen and time.monotonic() < deadline:
-            seen = self._position.lines
+        while not reading.done() and self._read_so_far.lines != seen and time.monotonic() < deadline:
+            seen = self._read_so_far.lines
             await asyncio.wait({reading}, timeout=quiet)
 
     async def _follow_log(self, pods: AsyncPods) -> None:
@@ -233,10 +228,7 @@ class StagePodTrigger(BaseTrigger):
                 if turn and await self._read_log(pods, follow=not last_look) and last_look:
                     return
             except ClusterForbiddenError as error:
-                # A server that has just started also refuses what it allows in a moment.
-                now = time.monotonic()
-                self._refusal.begins(now=now)
-                if self._refusal.is_too_long(refused=True, now=now) or (last_look and not self._tail):
+                if self._read_so_far.is_refused_for_good(now=time.monotonic(), last_look=last_look):
                     self.log.warning("The container's log is not followed: %s", error)
                     return
             if last_look:
@@ -246,43 +238,31 @@ class StagePodTrigger(BaseTrigger):
                 await asyncio.wait_for(self._ended.wait(), RECONNECT_SECONDS)
 
     async def _read_log(self, pods: AsyncPods, *, follow: bool) -> bool:
-        since, lines = self._position.since(), LogLines()
+        since, lines = self._read_so_far.since(), LogLines()
         found = pods.log(
             self.pod_name,
             container=self.log_container,
             since=since,
-            tail_lines=self._repeated if self._position.mark() == self._begun_at else None,
+            tail_lines=self._repeated if self._read_so_far.mark == self._begun_at else None,
             follow=follow,
             lines=lines,
         )
         try:
             async with aclosing(found):
                 async for line in found:
-                    self._refusal.over()
-                    self._tell(line)
+                    self._read_so_far.answered()
+                    self._show(self._read_so_far.take(line))
             if not follow:
-                for line in lines.rest():
-                    self._tell(line)
-                self._position.ended()
-                self._tell_lost()
+                self._show(self._read_so_far.end(lines))
         except ClusterError:
             return False
         finally:
-            # A stream may have been cut within a line, which then comes again.
-            for line in lines.rest():
-                self._position.hold(line)
+            self._read_so_far.cut(lines)
         return True
 
-    def _tell(self, line: str) -> None:
-        text = self._position.new_text(line)
-        self._tell_lost()
-        if text is not None:
-            self._tail.append(text)
-            self.log.info("%s", text)
-
-    def _tell_lost(self) -> None:
-        for line in self._position.take_lost():
-            self.log.warning("%s", line)
+    def _show(self, lines: Iterable[ShownLine]) -> None:
+        for line in lines:
+            self.log.log(logging.WARNING if line.is_warning else logging.INFO, "%s", line.text)
 
     def _event(
         self,

@@ -20,6 +20,7 @@ from airflow_ml_provider.decisions.pods.pending import Patience, StartClock, rea
 from airflow_ml_provider.decisions.pods.pod_news import PodNews
 from airflow_ml_provider.decisions.pods.pod_outcome import read_pod_outcome
 from airflow_ml_provider.decisions.pods.pod_state import PodState, describe
+from airflow_ml_provider.decisions.pods.watch_position import WatchPosition
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
 from airflow_ml_provider.protocol.termination import termination_message
 
@@ -292,3 +293,24 @@ def test_what_a_program_left_as_its_termination_message_stands_in_the_error(step
     assert "termination message" not in read_pod_outcome(told, None).message
     elsewhere = replace(ended, termination_message='{"result_digest": "sha256:1"}')
     assert "termination message" not in read_pod_outcome(elsewhere, None).message
+
+
+def test_a_watch_goes_on_where_it_was_unless_it_was_silent_expired_or_failed():
+    position = WatchPosition()
+    assert position.version is None
+    position.begin("7")
+    position.see("9")
+    position.end()
+    assert position.version == "9"
+    position.begin("9")
+    position.end()
+    assert position.version is None, "it ended without a sign of life: a list is next"
+    position.begin("12")
+    position.expire()
+    assert position.version is None
+    position.begin("13")
+    assert position.fail(refused=False, now=0) == (True, False)
+    assert position.version is None
+    assert position.fail(refused=False, now=1000) == (False, True)
+    position.begin("14")
+    assert position.fail(refused=False, now=2000) == (True, False), "an answer ended the outage"

@@ -160,7 +160,7 @@ def told_by_a_triggerer(pods, hand_over, caplog, monkeypatch, *, repeated=2):
 
     with caplog.at_level(logging.INFO):
         asyncio.run(read())
-    return [record.getMessage() for record in caplog.records], list(trigger._tail)
+    return [record.getMessage() for record in caplog.records], list(trigger._read_so_far.tail)
 
 
 LOG = [f"2026-11-29T12:00:{second:02}.5Z line {second}" for second in range(10)]
