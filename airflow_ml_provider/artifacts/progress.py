@@ -18,9 +18,9 @@ def with_progress(files: Sequence[T], *, what: str) -> Iterator[T]:
         files: All of them.
         what: What is done with them, for the line.
     """
-    told = time.monotonic()
+    reported = time.monotonic()
     for number, file in enumerate(files):
-        if time.monotonic() - told > EVERY_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - reported > EVERY_SECONDS:
+            reported = time.monotonic()
             print(f"{what}: {number:,} of {len(files):,} files", flush=True)
         yield file

@@ -68,7 +68,7 @@ def main() -> int:
     """Run, and return the exit code: 0 when every stage succeeded."""
     request = requested()
     end_with(request.lifeline)
-    tell = _Teller(request.events)
+    tell = _EventWriter(request.events)
     tell(RunEvent("starting"))
     try:
         spec = requested_spec(request)
@@ -108,7 +108,7 @@ def end_with(lifeline: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-class _Teller:
+class _EventWriter:
     def __init__(self, events: int) -> None:
         self._file = os.fdopen(events, "w", encoding="utf-8", buffering=1)
 
@@ -119,7 +119,7 @@ class _Teller:
 class _Listener:
     """Tells what becomes of each stage, from the callbacks that Airflow calls."""
 
-    def __init__(self, tell: _Teller, results: LocalResults) -> None:
+    def __init__(self, tell: _EventWriter, results: LocalResults) -> None:
         self._tell = tell
         self._results = results
         self._outputs: dict[str, list[str]] = {}
@@ -144,8 +144,8 @@ class _Listener:
         considered = result.pop(CACHE_XCOM, None)
         self._results.keep(stage, result)
         metrics = result.pop("metrics", {})
-        told = str(Reuse(**considered)) if considered else ""
-        self._end(StageEvent(stage, "success", metrics=metrics, outputs=result, cache=told))
+        cache = str(Reuse(**considered)) if considered else ""
+        self._end(StageEvent(stage, "success", metrics=metrics, outputs=result, cache=cache))
 
     def _failed(self, context: Context) -> None:
         task, error = context["ti"].task, context.get("exception")

@@ -117,5 +117,5 @@ def _switches(spec: PipelineSpec) -> dict[str, Any]:
         return {}
     from airflow.sdk import Param
 
-    told = "Whether stages take results of earlier runs that did the same work"
-    return {REUSE_PARAM: Param(True, type="boolean", title="Reuse earlier results", description=told)}
+    description = "Whether stages take results of earlier runs that did the same work"
+    return {REUSE_PARAM: Param(True, type="boolean", title="Reuse earlier results", description=description)}

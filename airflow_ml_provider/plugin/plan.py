@@ -52,7 +52,7 @@ async def plan_of(dag_id: str) -> dict[str, Any]:
             env={**os.environ, "_AIRFLOW_PROCESS_CONTEXT": "server"},
         )
         try:
-            told, problem = await asyncio.wait_for(process.communicate(), SECONDS)
+            output, problem = await asyncio.wait_for(process.communicate(), SECONDS)
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -64,7 +64,7 @@ async def plan_of(dag_id: str) -> dict[str, Any]:
     if process.returncode != 0:
         log.error("The plan of %s could not be made:\n%s", dag_id, said)
         raise NoPlanError(f"the plan of {dag_id!r} could not be made; the API server's log says why", status=500)
-    found: dict[str, Any] = json.loads(told)
+    found: dict[str, Any] = json.loads(output)
     return found
 
 

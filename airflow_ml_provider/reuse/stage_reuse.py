@@ -81,8 +81,8 @@ class StageReuse:
         self._considered = considered = self._consider(request)
         self._run.log.info("Stage %s %s", self._identity.label, considered.reuse)
         if self._stage.do_xcom_push:
-            told = {"reused": considered.reuse.reused, "reason": considered.reuse.reason}
-            self._run.outputs.push(CACHE_XCOM, told)
+            described = {"reused": considered.reuse.reused, "reason": considered.reuse.reason}
+            self._run.outputs.push(CACHE_XCOM, described)
         return considered.kept
 
     def _consider(self, request: StageRequest) -> Considered:
@@ -120,8 +120,8 @@ class StageReuse:
             policy=self._policy,
             now=time.time(),
         )
-        if not reuse.reused and before is not None and (told := self._changed_default(before)):
-            reuse = Reuse(False, f"{told}, {reuse.reason}")
+        if not reuse.reused and before is not None and (described := self._changed_default(before)):
+            reuse = Reuse(False, f"{described}, {reuse.reason}")
         return Considered(reuse, kept if reuse.reused else None, provenance)
 
     def _changed_default(self, before: KeptResult) -> str:

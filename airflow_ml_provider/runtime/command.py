@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.runtime.errors import ContractError, UserCodeError
-from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE, ToldToEnd
+from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE, StopRequest
 from airflow_ml_provider.runtime.metrics import Metrics, as_metrics
 
 RESULT_FILE_LIMIT_BYTES = 256 * 1024
@@ -27,11 +27,11 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], folde
         UserCodeError: It ended with another exit code than 0.
         SystemExit: This process received SIGTERM, and the command with it.
     """
-    told = ToldToEnd()
-    with told:
+    stop_request = StopRequest()
+    with stop_request:
         process = _started(command, environment=environment, folder=folder)
-        code = _exit_code(process, told)
-    if told:
+        code = _exit_code(process, stop_request)
+    if stop_request:
         # Not the command's failure: whoever ended this process knows why.
         raise SystemExit(SIGTERM_EXIT_CODE)
     if code != 0:
@@ -59,10 +59,10 @@ def _started(command: Sequence[str], *, environment: Mapping[str, str], folder: 
         ) from error
 
 
-def _exit_code(process: subprocess.Popen[bytes], told: ToldToEnd) -> int:
+def _exit_code(process: subprocess.Popen[bytes], stop_request: StopRequest) -> int:
     passed_on = False
     while True:
-        if told and not passed_on:
+        if stop_request and not passed_on:
             passed_on = True
             process.terminate()
         try:

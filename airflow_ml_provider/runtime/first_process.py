@@ -15,7 +15,7 @@ def end_on_sigterm() -> None:
         signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(SIGTERM_EXIT_CODE))
 
 
-class ToldToEnd:
+class StopRequest:
     """Context manager: true once SIGTERM came while its block runs.
 
     The handler sets a flag and no more. It runs between any two steps of the main thread, which may hold a lock: what
@@ -28,7 +28,7 @@ class ToldToEnd:
     def __bool__(self) -> bool:
         return self._told
 
-    def __enter__(self) -> ToldToEnd:
+    def __enter__(self) -> StopRequest:
         self._before = signal.signal(signal.SIGTERM, self._tell)
         return self
 

@@ -145,11 +145,11 @@ class KServeRollout:
         serves = serving.candidate if serving.percent >= ALL or serving.stable is None else serving.stable
         return state.is_ready and serves is not None and self._serves_alone(serves)
 
-    def told(self) -> str:
+    def message(self) -> str:
         """Say what KServe says of a failure, of the candidate's first; empty when it says nothing."""
         names = [self._endpoint] if self.on_knative() else [self._beside, self._endpoint]
         all_found = (self._services.service(name) for name in names)
-        return next(filter(None, (self._state(found).told for found in all_found if found is not None)), "")
+        return next(filter(None, (self._state(found).message for found in all_found if found is not None)), "")
 
     def _brought(
         self, serving: Serving, found: dict[str, Any] | None, predictors: Mapping[str, dict[str, Any]]

@@ -139,7 +139,7 @@ class KServeTarget:
 
     def waits(self, revision: Revision) -> str:
         """Say what the pods wait for, or what KServe says."""
-        return self._servers.waits(revision) or self._rollout.told()
+        return self._servers.waits(revision) or self._rollout.message()
 
     def settle(self, revision: Revision, replicas: int) -> None:
         """Give the revision as many servers as it is to have now, unless another run changes that."""
@@ -168,8 +168,8 @@ class KServeTarget:
         deadline = time.monotonic() + self._seconds
         while not self._brought():
             if time.monotonic() > deadline:
-                told = self._rollout.told()
-                log.warning("%s: KServe goes on for %g s%s", self.url, self._seconds, told and f": {told}")
+                waits = self._rollout.message()
+                log.warning("%s: KServe goes on for %g s%s", self.url, self._seconds, waits and f": {waits}")
                 return
             time.sleep(_LOOK_SECONDS)
 

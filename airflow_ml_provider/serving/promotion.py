@@ -182,8 +182,8 @@ class Promotion:
         started = time.monotonic()
         deadline = started + self._canary.ready_seconds
         while len(found := self._target.ready(wanted)) < (at_least or replicas):
-            if told := self._target.faults(wanted):
-                raise NotServingError(f"the new servers of version {wanted.version} do not start: {told}")
+            if faults := self._target.faults(wanted):
+                raise NotServingError(f"the new servers of version {wanted.version} do not start: {faults}")
             if time.monotonic() > deadline:
                 waits = self._target.waits(wanted)
                 raise NotServingError(
@@ -210,8 +210,8 @@ class Promotion:
         """Wait until the requests go where they are sent."""
         deadline = time.monotonic() + self._canary.ready_seconds
         while not self._target.arrived(serving):
-            if told := self._target.faults(wanted):
-                raise NotServingError(f"the new servers of version {wanted.version} do not go on: {told}")
+            if faults := self._target.faults(wanted):
+                raise NotServingError(f"the new servers of version {wanted.version} do not go on: {faults}")
             if time.monotonic() > deadline:
                 waits = self._target.waits(wanted)
                 raise NotServingError(

@@ -127,10 +127,10 @@ class ServeStage(ServeSettings):
             for reason in verdict.reasons:
                 run.log.info("Guard at %d %%: %s", percent, reason)
             if not verdict.passed:
-                told = "".join(f"\n  | {line}" for line in faults)
+                lines = "".join(f"\n  | {line}" for line in faults)
                 raise CheckFailedError(
                     f"the guard does not hold with {percent} % of the requests at version {self._version()[1]}: "
-                    f"{'; '.join(verdict.reasons)}; what served before serves{told}"
+                    f"{'; '.join(verdict.reasons)}; what served before serves{lines}"
                 )
 
         return Promotion(

@@ -42,16 +42,16 @@ class ServerPods:
         now = dt.datetime.now(tz=dt.UTC)
         for pod in self.of(revision):
             created = dt.datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
-            told = server_fault(pod, container=self._container, seconds=(now - created).total_seconds())
-            if told:
-                return f"pod {self._pods.namespace}/{pod['metadata']['name']}: {told}{self._last_lines(pod)}"
+            fault = server_fault(pod, container=self._container, seconds=(now - created).total_seconds())
+            if fault:
+                return f"pod {self._pods.namespace}/{pod['metadata']['name']}: {fault}{self._last_lines(pod)}"
         return ""
 
     def waits(self, revision: Revision) -> str:
         """Say what the pods of a revision wait for."""
         states = (PodState.of(pod, container=self._container) for pod in self.of(revision))
-        told = (state.unschedulable or state.container_message or state.container_reason for state in states)
-        return next(filter(None, told), "")
+        reasons = (state.unschedulable or state.container_message or state.container_reason for state in states)
+        return next(filter(None, reasons), "")
 
     def _last_lines(self, pod: dict[str, Any]) -> str:
         lines = self._pods.last_lines(pod["metadata"]["name"], container=self._container, count=10)

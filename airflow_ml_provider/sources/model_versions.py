@@ -59,5 +59,5 @@ def describe_versions(origin: ModelVersions, given: Sequence[SourceObject]) -> b
 def _described(registry: ModelRegistry, origin: ModelVersions, found: SourceObject) -> dict[str, Any]:
     version = registry.version(origin.model, found.version.rpartition(" ")[2])
     tags = {tag["key"]: tag["value"] for tag in version.get("tags", [])}
-    told = {key: version[key] for key in _DESCRIBED if key in version}
-    return {**told, "alias": origin.alias, "tags": tags}
+    described = {key: version[key] for key in _DESCRIBED if key in version}
+    return {**described, "alias": origin.alias, "tags": tags}

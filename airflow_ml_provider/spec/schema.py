@@ -103,10 +103,10 @@ def _name(kind: str) -> str:
 
 def _or(schema: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """Return a schema that another one fits too; what explains it stays outside, where editors look."""
-    told: dict[str, Any] = {key: schema[key] for key in ("description", "examples", "default") if key in schema}
-    inner = {key: item for key, item in schema.items() if key not in told}
+    described: dict[str, Any] = {key: schema[key] for key in ("description", "examples", "default") if key in schema}
+    inner = {key: item for key, item in schema.items() if key not in described}
     branches = inner["anyOf"] if inner.keys() == {"anyOf"} else [inner]
-    return {**told, "anyOf": branches if other in branches else [*branches, other]}
+    return {**described, "anyOf": branches if other in branches else [*branches, other]}
 
 
 def _add(model: type[BaseModel], definitions: dict[str, Any]) -> None:

@@ -187,8 +187,8 @@ class SourceSpec(BaseModel):
         known = placeholders(self.uri or "")
         unknown = [name for name in placeholders(partition) if name not in known]
         if unknown or not placeholders(partition):
-            told = f"it has {', '.join(known)}{did_you_mean(unknown[0], known) if unknown else ''}" if known else "none"
-            raise ValueError(f"{partition!r} names partitions by placeholders of the uri; {told}")
+            hint = f"it has {', '.join(known)}{did_you_mean(unknown[0], known) if unknown else ''}" if known else "none"
+            raise ValueError(f"{partition!r} names partitions by placeholders of the uri; {hint}")
 
 
 class DataSchedule(BaseModel):

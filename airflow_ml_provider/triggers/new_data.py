@@ -57,8 +57,8 @@ class NewDataTrigger(BaseEventTrigger):
             async for seen in shared_stream:
                 found = seen.get(watcher)
                 if found is not None and wake_ups.is_due(claims=watcher.claims, seen=found, now=time.time()):
-                    told = {"source": self.source["name"], "objects": len(found.new) + found.more}
-                    yield TriggerEvent({**told, "unsettled": found.unsettled})  # type: ignore[no-untyped-call]
+                    event = {"source": self.source["name"], "objects": len(found.new) + found.more}
+                    yield TriggerEvent({**event, "unsettled": found.unsettled})  # type: ignore[no-untyped-call]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Do the same alone, for a task that is deferred."""

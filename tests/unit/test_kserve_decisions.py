@@ -206,5 +206,5 @@ def test_what_kserve_says_of_a_failure_is_reported():
         ],
     }
     found = InferenceState.of({"metadata": {}, "spec": {"predictor": {}}, "status": status}, label="x", mark="m")
-    assert found.told == "ModelLoadFailed: no weights; PredictorReady: RevisionFailed"
-    assert InferenceState.of({"metadata": {}, "spec": {"predictor": {}}}, label="x", mark="m").told == ""
+    assert found.message == "ModelLoadFailed: no weights; PredictorReady: RevisionFailed"
+    assert InferenceState.of({"metadata": {}, "spec": {"predictor": {}}}, label="x", mark="m").message == ""

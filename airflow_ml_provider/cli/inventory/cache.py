@@ -66,8 +66,8 @@ def print_entries(store: str, *, as_json: bool) -> None:
         return
     for entry in found:
         kept = entry.kept
-        told = entry.uri if kept is None else f"{kept.pipeline}.{kept.stage}  {_when(kept)}  run {kept.dag_run}"
-        typer.echo(f"{told}  {entry.flaw or _size(kept)}")
+        shown = entry.uri if kept is None else f"{kept.pipeline}.{kept.stage}  {_when(kept)}  run {kept.dag_run}"
+        typer.echo(f"{shown}  {entry.flaw or _size(kept)}")
     typer.echo(f"{len(found)} kept in {store}", err=True)
 
 
@@ -79,8 +79,8 @@ def print_why(store: str, *, pipeline: str, stages: list[str], as_json: bool) ->
     except StoreError as error:
         fail(str(error))
     if as_json:
-        told = {stage: None if kept is None else _why(kept) for stage, kept in found.items()}
-        typer.echo(json.dumps(told, indent=2))
+        shown = {stage: None if kept is None else _why(kept) for stage, kept in found.items()}
+        typer.echo(json.dumps(shown, indent=2))
         return
     for stage, kept in found.items():
         if kept is None:

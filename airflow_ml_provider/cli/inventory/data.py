@@ -55,7 +55,7 @@ def source_of(loaded: LoadedPipeline, name: str, *, store: str | None) -> Watche
 
 def print_status(loaded: LoadedPipeline, *, sources: list[str], store: str | None, as_json: bool) -> None:
     """Print what is new, claimed and done with in each source."""
-    told = {}
+    statuses = {}
     for name in sources:
         source = source_of(loaded, name, store=store)
         try:
@@ -64,11 +64,11 @@ def print_status(loaded: LoadedPipeline, *, sources: list[str], store: str | Non
             seen = None if isinstance(source.origin, AssetEvents) else _look(loaded, source, ledger)
         except (StoreError, AirflowException, MlError) as error:
             fail(str(error))
-        told[name] = _status(ledger, seen)
+        statuses[name] = _status(ledger, seen)
     if as_json:
-        typer.echo(json.dumps(told, indent=2))
+        typer.echo(json.dumps(statuses, indent=2))
         return
-    for name, status in told.items():
+    for name, status in statuses.items():
         counts = [f"{status['handed_out']} given to runs", f"{status['claims']} claims"]
         if "new" in status:
             counts = [f"{status['new']} new", f"{status['unsettled']} still settle", *counts]

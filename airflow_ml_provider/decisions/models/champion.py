@@ -145,20 +145,20 @@ def compare(
             continue
         sign = 1 if directions[metric] == "lower" else -1
         worse = sign * (mine - theirs)
-        told = f"{metric} is {mine:.6g}, that of {name} {theirs:.6g}"
+        line = f"{metric} is {mine:.6g}, that of {name} {theirs:.6g}"
         if metric in intervals:
             low, high = intervals[metric]
             worse = max(sign * low, sign * high)
-            told += f", the difference within [{low:.4g}, {high:.4g}]"
+            line += f", the difference within [{low:.4g}, {high:.4g}]"
         allowed = tolerance.allowed * (abs(theirs) if tolerance.relative else 1)
         # What a computer's arithmetic adds is no difference between models.
         noise = _NOISE * max(abs(mine), abs(theirs))
         holds = worse < allowed - noise if tolerance.strict else worse <= allowed + noise
-        lines.append((holds, f"{told}: {'' if holds else 'not '}{_told(tolerance)}"))
+        lines.append((holds, f"{line}: {'' if holds else 'not '}{_wanted(tolerance)}"))
     return GateVerdict(all(holds for holds, _ in lines), tuple(line for _, line in lines))
 
 
-def _told(tolerance: Tolerance) -> str:
+def _wanted(tolerance: Tolerance) -> str:
     if tolerance.strict:
         return "better"
     if tolerance.allowed == 0:

@@ -53,7 +53,7 @@ class InferenceState:
         generation: Counts the changes of the spec.
         traffic: Percents of the requests by Knative's names; the latest revision's apart from the others'.
         is_ready: Whether the condition ``Ready`` holds.
-        told: Why it is not ready, and why the model could not be loaded.
+        message: Why it is not ready, and why the model could not be loaded.
     """
 
     asked: Ask
@@ -63,7 +63,7 @@ class InferenceState:
     generation: int = 0
     traffic: tuple[tuple[str, bool, int], ...] = ()
     is_ready: bool = False
-    told: str = ""
+    message: str = ""
 
     @classmethod
     def of(cls, found: Mapping[str, Any], *, label: str, mark: str) -> InferenceState:
@@ -90,7 +90,7 @@ class InferenceState:
                 for one in component.get("traffic", ())
             ),
             is_ready=any(one["type"] == "Ready" and one["status"] == "True" for one in conditions),
-            told=_told(status.get("modelStatus", {}).get("lastFailureInfo") or {}, conditions),
+            message=_message(status.get("modelStatus", {}).get("lastFailureInfo") or {}, conditions),
         )
 
     @property
@@ -160,7 +160,7 @@ def share_of_pods(revision: Revision, names: Sequence[str]) -> float:
     return sum(name == revision.name for name in names) / len(names) if names else 0.0
 
 
-def _told(failure: Mapping[str, Any], conditions: Sequence[Mapping[str, Any]]) -> str:
+def _message(failure: Mapping[str, Any], conditions: Sequence[Mapping[str, Any]]) -> str:
     said = [f"{failure.get('reason', 'failed')}: {failure['message']}"] if failure.get("message") else []
     said += [
         f"{one['type']}: {one.get('message') or one.get('reason')}"

@@ -56,21 +56,21 @@ def run(context: BodyContext) -> BodyOutcome:
 
 
 def _wait(pieces: list[Piece], progress: Progress, local: LocalWorkers | None, *, workers: int) -> None:
-    told, since = -1, time.monotonic()
+    reported, since = -1, time.monotonic()
     while True:
         if (failure := progress.failure()) is not None:
             raise _error(failure)
         done, started = progress.look()
-        if len(done) != told:
-            told, since = len(done), time.monotonic()
-            print(f"{told} of {len(pieces)} pieces are done", flush=True)
-        if told == len(pieces):
+        if len(done) != reported:
+            reported, since = len(done), time.monotonic()
+            print(f"{reported} of {len(pieces)} pieces are done", flush=True)
+        if reported == len(pieces):
             return
         if time.monotonic() - since > _SILENT_SECONDS:
             since = time.monotonic()
             print(
-                f"{told} of {len(pieces)} pieces are done, and {len(started)} of {workers} workers have begun so far: "
-                f"look at the pods with the label airflow-ml/worker of this stage where that is slow",
+                f"{reported} of {len(pieces)} pieces are done, and {len(started)} of {workers} workers have begun so "
+                f"far: look at the pods with the label airflow-ml/worker of this stage where that is slow",
                 flush=True,
             )
         for index in range(workers):
@@ -112,10 +112,10 @@ def _committed(context: BodyContext, reports: list[dict[str, Any]]) -> BodyOutco
     predicted = sum(report["predicted"] for report in reports)
     # A file without rows is of use only where there is no other.
     full = [report["predictions"] for report in reports if report["predicted"]]
-    told = [report["rejected_rows"] for report in reports if report["rejected_rows"]]
+    rejected = [report["rejected_rows"] for report in reports if report["rejected_rows"]]
     outputs = {
         PREDICTIONS: _commit(context, PREDICTIONS, full or [reports[0]["predictions"]]),
-        REJECTED: _commit(context, REJECTED, told or [_nothing(context)]),
+        REJECTED: _commit(context, REJECTED, rejected or [_nothing(context)]),
     }
     model, kinds = request.options["model"], Counter[str]()
     for report in reports:

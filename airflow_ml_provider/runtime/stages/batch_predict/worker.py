@@ -61,10 +61,10 @@ def work(request: StageRequest) -> int:
             print(error, file=sys.stderr, flush=True)
             return EXIT_CODES["store"]
         except Exception as error:  # noqa: BLE001 - nobody else sees what a worker died of
-            told = user_code_error(error, during="predicting")
-            failure = {"type": told.type, "traceback": told.traceback}
-            progress.fail({"category": told.category, "message": str(told), **failure})
-            print(told, file=sys.stderr, flush=True)
+            reported = user_code_error(error, during="predicting")
+            failure = {"type": reported.type, "traceback": reported.traceback}
+            progress.fail({"category": reported.category, "message": str(reported), **failure})
+            print(reported, file=sys.stderr, flush=True)
         finally:
             os.chdir(before)
     return 0

@@ -56,9 +56,9 @@ def _tables(context: BodyContext, evaluation: Evaluation, model: str) -> Iterato
     ]
     yield "Metrics", head, rows
     if evaluation.intervals:
-        told = f"Difference to the champion, each end with {options['confidence']:.0%} confidence"
+        heading = f"Difference to the champion, each end with {options['confidence']:.0%} confidence"
         yield (
-            told,
+            heading,
             ["metric", "from", "to"],
             [[name, f"{low:.4g}", f"{high:.4g}"] for name, (low, high) in evaluation.intervals.items()],
         )

@@ -78,9 +78,9 @@ def _now(folder: Path) -> list[int]:
 async def _serve(folder: Path, port: int) -> None:
     listener = socket.create_server((HOST, port), backlog=512)
     server = await asyncio.start_server(lambda reader, writer: _connected(reader, writer, folder), sock=listener)
-    told = {"port": listener.getsockname()[1], "pid": os.getpid()}
+    listening = {"port": listener.getsockname()[1], "pid": os.getpid()}
     part = folder / f"{FRONT}.part"
-    part.write_text(json.dumps(told), encoding="utf-8")
+    part.write_text(json.dumps(listening), encoding="utf-8")
     part.replace(folder / FRONT)
     await server.serve_forever()
 

@@ -103,7 +103,7 @@ def tell_failures(model: Any) -> None:
     predict = model._predict_fn
 
     @functools.wraps(predict)
-    def told(*arguments: Any, **named: Any) -> Any:
+    def noted(*arguments: Any, **named: Any) -> Any:
         try:
             return predict(*arguments, **named)
         except Exception as error:
@@ -111,14 +111,14 @@ def tell_failures(model: Any) -> None:
                 failed.append(type(error).__name__)
             raise
 
-    model._predict_fn = told
+    model._predict_fn = noted
 
 
 def _leave_slowly(server: Any, app: Observed) -> None:
     """Let a server go on for a while after SIGTERM; uvicorn's own handler closes connections at once."""
     tick, until = server.on_tick, 0.0
 
-    def told(number: int, _frame: FrameType | None) -> None:
+    def handle_exit(number: int, _frame: FrameType | None) -> None:
         if app.leaving or number != signal.SIGTERM:
             server.should_exit = True
         app.leaving = True
@@ -127,12 +127,12 @@ def _leave_slowly(server: Any, app: Observed) -> None:
         nonlocal until
         if app.leaving and not until:
             until = time.monotonic() + DRAIN_SECONDS
-            print(f"Told to end: no more connections are kept, the end is in {DRAIN_SECONDS:g} s", flush=True)
+            print(f"Asked to end: no more connections are kept, the end is in {DRAIN_SECONDS:g} s", flush=True)
         if until and time.monotonic() > until:
             server.should_exit = True
         return bool(await tick(counter))
 
-    server.handle_exit, server.on_tick = told, on_tick
+    server.handle_exit, server.on_tick = handle_exit, on_tick
 
 
 def _as_json(begun: Message, message: Message) -> tuple[Message, Message]:

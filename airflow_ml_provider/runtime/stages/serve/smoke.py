@@ -17,8 +17,8 @@ def smoke(context: BodyContext) -> BodyOutcome:
     for endpoint in options["endpoints"]:
         answer = ask(endpoint, options["path"], body=body, timeout=_TIMEOUT_SECONDS)
         wrong = fault(answer, expected)
-        told = wrong or "the answer is the model's own"
-        print(f"{endpoint}{options['path']}: {told}, {answer.seconds:.3f} s", flush=True)
+        finding = wrong or "the answer is the model's own"
+        print(f"{endpoint}{options['path']}: {finding}, {answer.seconds:.3f} s", flush=True)
         if wrong:
             faults.append(f"{endpoint}{options['path']}: {wrong}")
     return BodyOutcome(values={"faults": faults})

@@ -19,7 +19,7 @@ from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.tune import NESTED_ALGORITHMS, STUDY_STORAGE_VARIABLE
 from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError
-from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE, ToldToEnd
+from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE, StopRequest
 from airflow_ml_provider.runtime.stages.local_workers import LocalWorkers, is_local
 from airflow_ml_provider.runtime.stages.tune.client import worker_variables
 from airflow_ml_provider.runtime.stages.tune.records import TrialRecord, keep, kept_before
@@ -50,12 +50,12 @@ def run(context: BodyContext) -> BodyOutcome:
 
     request, options = context.request, context.request.options
     runs = TrialRuns(request)
-    told = _Teller(options)
+    progress = _ProgressReport(options)
 
     def ended(record: TrialRecord) -> None:
         keep(request, record)
         runs.end(record)
-        told(record)
+        progress(record)
 
     kept = kept_before(request)
     study = Study(_optuna_study(context, kept=len(kept)), options, begin=runs.begin, end=ended, killed=runs.kill)
@@ -63,11 +63,11 @@ def run(context: BodyContext) -> BodyOutcome:
     runs.close_left()
     if kept:
         print(f"{len(kept)} trials of earlier attempts are not run again", flush=True)
-    told.resumed(kept)
+    progress.resumed(kept)
     local = is_local()
     with ExitStack() as stack:
         stack.callback(study.stop)
-        told_to_end = stack.enter_context(ToldToEnd())
+        stop_request = stack.enter_context(StopRequest())
         stack.enter_context(serving(_methods(study), attempt_uri=request.attempt_uri, local=local))
         count = int(options["workers"]) if local else 0
         workers = stack.enter_context(
@@ -76,7 +76,7 @@ def run(context: BodyContext) -> BodyOutcome:
         warm: threading.Thread | None = None
         told_at = time.monotonic()
         while not study.is_over:
-            if told_to_end:
+            if stop_request:
                 # What runs is given up in order.
                 sys.exit(SIGTERM_EXIT_CODE)
             study.wait(_LOOK_SECONDS)
@@ -248,7 +248,7 @@ def _best(study: OptunaStudy, ended: list[TrialRecord], options: Mapping[str, An
     )
 
 
-class _Teller:
+class _ProgressReport:
     """Tells of each trial in one line."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:

@@ -50,10 +50,10 @@ def write_report(
     rows = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(json.dumps(value))}</td></tr>" for name, value in best.params.items()
     )
-    told = ", ".join(f"{name} {value:.6g}" for name, value in zip(metrics, best.values, strict=True))
+    shown = ", ".join(f"{name} {value:.6g}" for name, value in zip(metrics, best.values, strict=True))
     parts = [
         _HEAD.format(title=escape(title)),
-        f"<p>Best of {len(records)} trials: trial {best.number}, {escape(told)}</p><table>{rows}</table>",
+        f"<p>Best of {len(records)} trials: trial {best.number}, {escape(shown)}</p><table>{rows}</table>",
         *_plots(study, metrics),
         "</body></html>",
     ]

@@ -43,8 +43,8 @@ def serving(methods: Methods, *, attempt_uri: str, local: bool) -> Iterator[None
     thread.start()
     try:
         name = f"[{host}]" if ":" in host else host
-        told = json.dumps({"url": f"http://{name}:{server.server_address[1]}", "token": token}).encode()
-        patiently(lambda: create_object(join(attempt_uri, ADDRESS), told), what="Publishing the study's address")
+        address = json.dumps({"url": f"http://{name}:{server.server_address[1]}", "token": token}).encode()
+        patiently(lambda: create_object(join(attempt_uri, ADDRESS), address), what="Publishing the study's address")
         yield
     finally:
         server.shutdown()

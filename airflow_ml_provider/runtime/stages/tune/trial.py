@@ -144,10 +144,10 @@ class Trial:
         """
         failure = self._folder / _FAILURE
         if failure.exists():
-            told = json.loads(failure.read_text(encoding="utf-8"))
-            if told["contract"]:
-                raise ContractError(told["message"])
-            raise UserCodeError(told["message"], type=told["type"], traceback=told["traceback"])
+            failed = json.loads(failure.read_text(encoding="utf-8"))
+            if failed["contract"]:
+                raise ContractError(failed["message"])
+            raise UserCodeError(failed["message"], type=failed["type"], traceback=failed["traceback"])
         if code != 0:
             raise UserCodeError(f"the trial's process {how_it_ended(code)}", type="TrialDied")
         if self._function is not None:
@@ -162,7 +162,7 @@ class Trial:
         assert self._function is not None
         os.environ.clear()
         os.environ.update(environment)
-        told: dict[str, Any] = {"contract": False, "traceback": ""}
+        failed: dict[str, Any] = {"contract": False, "traceback": ""}
         name = str(self._request.run)
         try:
             parameters = inspect.signature(self._function).parameters
@@ -171,7 +171,7 @@ class Trial:
             try:
                 arguments = bind(self._function, inputs=self._inputs, outputs=written, params=given, name=name)
             except ContractError:
-                told["contract"] = True
+                failed["contract"] = True
                 raise
             if REPORT_ARGUMENT in parameters and REPORT_ARGUMENT not in arguments:
                 arguments[REPORT_ARGUMENT] = self._report_line
@@ -179,14 +179,14 @@ class Trial:
             found = as_metrics(returned, source=name, strict=is_strict(self._request))
             defaults = default_params(self._function, arguments)
         except UserCodeError as error:
-            told |= {"message": str(error), "type": error.type, "traceback": error.traceback}
+            failed |= {"message": str(error), "type": error.type, "traceback": error.traceback}
         except ContractError as error:
-            told |= {"message": str(error), "type": "ContractError"}
+            failed |= {"message": str(error), "type": "ContractError"}
         else:
             values = {**found.values, **({DEFAULT_PARAMS: defaults} if defaults else {})}
             self._result.write_text(json.dumps({"metrics": found.kept, "values": values}), encoding="utf-8")
             return
-        (self._folder / _FAILURE).write_text(json.dumps(told), encoding="utf-8")
+        (self._folder / _FAILURE).write_text(json.dumps(failed), encoding="utf-8")
 
     def _report_line(self, step: int, value: float) -> None:
         with self._report.open("a", encoding="utf-8") as file:

@@ -19,7 +19,7 @@ from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES
 from airflow_ml_provider.runtime.body import BodyOutcome
 from airflow_ml_provider.runtime.errors import ContractError, StageError, UserCodeError, shortened
-from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE, ToldToEnd
+from airflow_ml_provider.runtime.first_process import SIGTERM_EXIT_CODE, StopRequest
 from airflow_ml_provider.runtime.function import load_function
 from airflow_ml_provider.runtime.stages.tune.client import StudyAnswerError, StudyClient, StudyGoneError
 from airflow_ml_provider.runtime.stages.tune.trial import Process, Trial, descendants
@@ -36,15 +36,15 @@ def work(request: StageRequest) -> int:
 
     It is 0 when the study is over, and only then: Kubernetes replaces no worker any more once one has ended well.
     """
-    told = ToldToEnd()
+    stop_request = StopRequest()
     os.environ.update(tracking_variables(request.tracking))
     study = StudyClient(request.attempt_uri)
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="airflow-ml-worker-") as root:
         try:
             study.find()
-            with told, _saying_why(study):
-                _run_trials(request, study, Path(root), told)
+            with stop_request, _saying_why(study):
+                _run_trials(request, study, Path(root), stop_request)
         except StudyGoneError as error:
             return _gone(study, error)
         except StudyAnswerError as error:
@@ -84,7 +84,7 @@ def _saying_why(study: StudyClient) -> Iterator[None]:
         raise
 
 
-def _run_trials(request: StageRequest, study: StudyClient, root: Path, told: ToldToEnd) -> None:
+def _run_trials(request: StageRequest, study: StudyClient, root: Path, stop_request: StopRequest) -> None:
     workspace = Workspace(root, request)
     try:
         workspace.fetch(ArtifactStore())
@@ -95,7 +95,7 @@ def _run_trials(request: StageRequest, study: StudyClient, root: Path, told: Tol
         study.call("fail", category=error.category, message=message, traceback=traceback)
         return
     while True:
-        _leave_if(told)
+        _leave_if(stop_request)
         asked = study.call("ask")
         if asked.get("done"):
             return
@@ -107,7 +107,7 @@ def _run_trials(request: StageRequest, study: StudyClient, root: Path, told: Tol
             try:
                 process = trial.start(asked["params"], run_id=asked["run_id"])
                 with _ending_it(process, study, number):
-                    stopped = _followed(trial, process, study, number, told)
+                    stopped = _followed(trial, process, study, number, stop_request)
                     if stopped == "stop":
                         continue
                     found = trial.metrics(process.poll() or 0) if not stopped else BodyOutcome()
@@ -123,11 +123,11 @@ def _run_trials(request: StageRequest, study: StudyClient, root: Path, told: Tol
             study.call("tell", trial=number, state=state, metrics=metrics, values=values, message="")
 
 
-def _followed(trial: Trial, process: Process, study: StudyClient, number: int, told: ToldToEnd) -> str:
+def _followed(trial: Trial, process: Process, study: StudyClient, number: int, stop_request: StopRequest) -> str:
     """Wait for the trial's end, telling what it reports; returns ``prune`` or ``stop`` when it was stopped."""
     beat = time.monotonic()
     while process.poll() is None:
-        _leave_if(told)
+        _leave_if(stop_request)
         time.sleep(_TICK_SECONDS)
         values = list(trial.reported())
         if not values and time.monotonic() - beat < BEAT_SECONDS:
@@ -181,6 +181,6 @@ def _ending_it(process: Process, study: StudyClient, number: int) -> Iterator[No
         raise
 
 
-def _leave_if(told: ToldToEnd) -> None:
-    if told:
+def _leave_if(stop_request: StopRequest) -> None:
+    if stop_request:
         sys.exit(SIGTERM_EXIT_CODE)
