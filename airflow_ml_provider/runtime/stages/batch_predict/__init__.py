@@ -112,10 +112,10 @@ def _committed(context: BodyContext, reports: list[dict[str, Any]]) -> BodyOutco
     predicted = sum(report["predicted"] for report in reports)
     # A file without rows is of use only where there is no other.
     full = [report["predictions"] for report in reports if report["predicted"]]
-    rejected = [report["rejected_rows"] for report in reports if report["rejected_rows"]]
+    with_rejects = [report["rejected_rows"] for report in reports if report["rejected_rows"]]
     outputs = {
         PREDICTIONS: _commit(context, PREDICTIONS, full or [reports[0]["predictions"]]),
-        REJECTED: _commit(context, REJECTED, rejected or [_nothing(context)]),
+        REJECTED: _commit(context, REJECTED, with_rejects or [_nothing(context)]),
     }
     model, kinds = request.options["model"], Counter[str]()
     for report in reports:
