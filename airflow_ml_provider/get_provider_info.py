@@ -115,6 +115,22 @@ def get_provider_info() -> dict[str, Any]:
                         "example": None,
                         "default": "15",
                     },
+                    "allowed_uris": {
+                        "description": "Below which URIs data may come from that whoever triggers a run chooses, "
+                        "separated by commas or spaces: s3://raw/ https://data.example.com/flights/.",
+                        "type": "string",
+                        "version_added": "0.1.0",
+                        "example": "s3://raw/, /srv/data/",
+                        "default": "",
+                    },
+                    "stage_environment": {
+                        "description": "Which further environment variables of a worker reach stages on the local "
+                        "runner, as patterns of names: KAGGLE_*, OPENAI_API_KEY; * for all but Airflow's own.",
+                        "type": "string",
+                        "version_added": "0.1.0",
+                        "example": "KAGGLE_*, OPENAI_API_KEY",
+                        "default": "",
+                    },
                     "log_streams": {
                         "description": "Logs that a triggerer follows at once in a namespace, 90 at most; others are "
                         "reported when their stage ends.",

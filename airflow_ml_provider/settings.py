@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class MlSettings:
         image: Image of pods that name none, empty when there is none.
         namespace: Namespace of pods that name none, empty when there is none.
         pod_template: Path of a pod template for pods that have none, empty when there is none.
+        allowed_uris: Below which URIs data may come from that whoever triggers a run chooses.
+        stage_environment: Which further environment variables of a worker reach stages on the local runner.
         home: The folder of what belongs to this machine alone, such as endpoints on it.
         defer_after: For how long a deferrable stage is followed in its task before it defers, in seconds.
     """
@@ -40,6 +43,8 @@ class MlSettings:
     namespace: str
     pod_template: str
     defer_after: float
+    allowed_uris: tuple[str, ...]
+    stage_environment: tuple[str, ...]
     home: Path
 
     @classmethod
@@ -66,6 +71,8 @@ class MlSettings:
             image=option("image") or "",
             namespace=option("namespace") or "",
             pod_template=option("pod_template") or "",
+            allowed_uris=_several(option("allowed_uris")),
+            stage_environment=_several(option("stage_environment")),
             defer_after=_seconds("defer_after", option("defer_after")),
             home=home,
         )
@@ -89,6 +96,10 @@ def require_store(uri: str) -> str:
             f"store {uri!r} is relative: use a URI such as s3://bucket/prefix or file:///path"
         )
     return f"file://{uri.rstrip('/')}"
+
+
+def _several(given: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, re.split(r"[,\s]+", given or "")))
 
 
 def _seconds(option: str, given: str | None) -> float:

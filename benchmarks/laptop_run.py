@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from airflow_ml_provider.runners.local_runner import without_airflow
+from airflow_ml_provider.runners.stage_environment import stage_environment
 
 METAFLOW = "metaflow==2.19.39"
 FLOW = """\
@@ -132,7 +132,7 @@ def _metaflow(folder: Path) -> str:
 
 def _environment(folder: Path) -> Mapping[str, str]:
     metaflow = {"METAFLOW_HOME": str(folder / ".metaflowconfig"), "METAFLOW_USER": "bench", "USERNAME": "bench"}
-    return {**without_airflow(os.environ), **metaflow, "HOME": str(folder)}
+    return {**stage_environment(os.environ), **metaflow, "HOME": str(folder)}
 
 
 def _measured(command: list[str], folder: Path) -> tuple[float, float]:

@@ -19,13 +19,18 @@ _ETAGS = ("ETag", "etag", "md5Hash", "content_md5")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 
-def paths_of(pattern: str) -> list[str]:
+def paths_of(pattern: str, fs: Any = None) -> list[str]:
     """Return the paths of all files of a pattern with wildcards alone, links and linked folders followed.
+
+    Args:
+        pattern: The pattern.
+        fs: Its file system, ``None`` for the usual one.
 
     Raises:
         StoreError: They cannot be listed.
     """
-    fs, path = filesystem(pattern)
+    usual, path = filesystem(pattern)
+    fs = fs or usual
     with store_errors("list", pattern):
         if not is_local(fs) or literal_prefix(path) == path:
             return sorted(found for found in fs.glob(path) if fs.isfile(found))
@@ -60,10 +65,16 @@ def depth_of(pattern: str) -> int | None:
 
 
 def local_files(
-    folder: str, *, depth: int | None, above: frozenset[str] = frozenset()
+    folder: str, *, depth: int | None, root: str | None = None, above: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the files below a folder; what cannot be read, or holds itself by links, is logged and left out."""
-    within = above | {os.path.realpath(folder)}
+    """Yield the files below a folder.
+
+    What cannot be read, leads out of the folder by a link, or holds itself by links, is logged and left out: whoever
+    may write into a folder of data may not choose what else is read.
+    """
+    here = os.path.realpath(folder)
+    root = here if root is None else root
+    within = above | {here}
     try:
         found = sorted(os.scandir(folder or "/"), key=lambda entry: entry.name)
     except FileNotFoundError:
@@ -81,6 +92,9 @@ def local_files(
         except OSError as error:
             log.warning("%r is left out: %s", entry.path, error.strerror)
             continue
+        if entry.is_symlink() and not lies_in(entry.path, root):
+            log.warning("%r is left out: it is a link that leads out of %r; copy what it leads to", entry.path, root)
+            continue
         if stat.S_ISREG(status.st_mode):
             if os.access(entry.path, os.R_OK):
                 yield entry.path, _status(status)
@@ -91,7 +105,12 @@ def local_files(
             if entry.is_symlink() and any(f"{each}/".startswith(f"{real}/") for each in within):
                 log.warning("%r is left out: it is a link to a folder that holds it", entry.path)
                 continue
-            yield from local_files(entry.path, depth=None if depth is None else depth - 1, above=within)
+            yield from local_files(entry.path, depth=None if depth is None else depth - 1, root=root, above=within)
+
+
+def lies_in(path: str, folder: str) -> bool:
+    """Whether a local path is in a folder once its links are followed."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _status(found: os.stat_result) -> dict[str, Any]:

@@ -13,8 +13,12 @@ from typing import Any
 from airflow_ml_provider.artifacts.errors import AlreadyExistsError, StoreAwayError, StoreUnavailableError
 
 
-def filesystem(uri: str) -> tuple[Any, str]:
+def filesystem(uri: str, *, redirects: bool = True) -> tuple[Any, str]:
     """Return the fsspec file system of a URI and the path in it.
+
+    Args:
+        uri: The URI.
+        redirects: Whether a web server may send its client elsewhere.
 
     Raises:
         StoreUnavailableError: No file system is installed for the URI's scheme, or it cannot be opened.
@@ -22,7 +26,9 @@ def filesystem(uri: str) -> tuple[Any, str]:
     try:
         import fsspec
 
-        return fsspec.core.url_to_fs(uri)  # type: ignore[no-any-return]
+        stays = uri.startswith(("http://", "https://")) and not redirects
+        options = {"allow_redirects": False, "client_kwargs": {"raise_for_status": _stays}} if stays else {}
+        return fsspec.core.url_to_fs(uri, **options)  # type: ignore[no-any-return]
     except ImportError as error:
         raise StoreUnavailableError(
             f"no file system is installed for {uri}: {error}; install the fsspec package of that scheme "
@@ -30,6 +36,11 @@ def filesystem(uri: str) -> tuple[Any, str]:
         ) from error
     except ValueError as error:
         raise StoreUnavailableError(f"{uri} is not a URI that fsspec can open: {error}") from error
+
+
+async def _stays(response: Any) -> None:
+    if 300 <= response.status < 400:
+        raise OSError(f"it sends its client to {response.headers.get('Location')!r}, which this run may not read")
 
 
 @contextmanager

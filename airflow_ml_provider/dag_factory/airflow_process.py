@@ -27,7 +27,14 @@ from airflow_ml_provider.local.events import (
     StageEvent,
     TrialEvent,
 )
-from airflow_ml_provider.local.preparation import as_local, asks_a_person, earlier_results, notice, requested_spec
+from airflow_ml_provider.local.preparation import (
+    as_local,
+    asks_a_person,
+    earlier_results,
+    notice,
+    param_values,
+    requested_spec,
+)
 from airflow_ml_provider.local.results import LocalResults
 from airflow_ml_provider.local.tasks import VALUES
 from airflow_ml_provider.protocol.names import REUSE_PARAM
@@ -36,6 +43,7 @@ from airflow_ml_provider.runners.local_runner import LocalRunner
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import SOURCES
 from airflow_ml_provider.spec.problems import SpecError
+from airflow_ml_provider.tasks.checked_templates import CheckedTemplates
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -72,6 +80,7 @@ def main() -> int:
     tell(RunEvent("starting"))
     try:
         spec = requested_spec(request)
+        param_values(spec)
         (dag,) = requested_dags().values()
         dag.validate()  # type: ignore[no-untyped-call]
     except (SpecError, RefusedError, StageConfigurationError) as error:
@@ -86,6 +95,8 @@ def main() -> int:
     listener = _Listener(tell, LocalResults(Path(request.home), spec.pipeline))
     for name in stages:
         listener.follow(dag.get_task(name), outputs=outputs[name])
+    # Who runs this gives the params, on his own machine.
+    CheckedTemplates.trusts_caller = True
     LocalRunner.listeners.append(lambda line: tell(TrialEvent(line)) if _TRIAL.match(line) else None)
     tell(RunEvent("running", stages, message=notice(spec, in_airflow=True)))
     run = dag.test(run_conf=None if request.reuse or REUSE_PARAM not in dag.params else {REUSE_PARAM: False})

@@ -130,5 +130,7 @@ def local_environment(home: Path) -> dict[str, str]:
         # A URL, in which Airflow also replaces $NAME.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{quote(str(home / 'airflow' / 'airflow.db'))}",
         "AIRFLOW__ML__RUNNER": "local",
+        # Who runs a pipeline here is who wrote it: its stages get what this process has.
+        "AIRFLOW__ML__STAGE_ENVIRONMENT": os.environ.get("AIRFLOW__ML__STAGE_ENVIRONMENT", "*"),
         "PYTHONUNBUFFERED": "1",
     }

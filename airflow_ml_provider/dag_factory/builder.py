@@ -19,6 +19,7 @@ from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import DEFAULT_START, SOURCES, PipelineSpec
 from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.stage_arguments import stage_arguments
+from airflow_ml_provider.tasks.params import airflow_param
 
 FINISH = "finish"
 COMMIT = "commit"
@@ -60,7 +61,7 @@ def build(
         schedule=_schedule(spec, base_folder),
         start_date=dt.datetime.combine(start, dt.time(), dt.UTC) if start else None,
         catchup=False,
-        params={**spec.params, **_switches(spec)},
+        params={**_params(spec), **_switches(spec)},
         tags=sorted({"ml", *spec.tags}),
         doc_md=fenced(source, language="yaml") if source else None,
         **limits,
@@ -110,6 +111,10 @@ def _schedule(spec: PipelineSpec, base_folder: Path) -> Any:
 
     partition = spec.partition_schedule
     return partition_schedule(partition) if partition else data_schedule(spec, base_folder=base_folder)
+
+
+def _params(spec: PipelineSpec) -> dict[str, Any]:
+    return {name: airflow_param(found) for name, found in spec.param_schemas().items()}
 
 
 def _switches(spec: PipelineSpec) -> dict[str, Any]:

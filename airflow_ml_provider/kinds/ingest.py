@@ -29,6 +29,8 @@ class IngestStage(Stage):
     looks_outside: ClassVar[bool] = True
 
     uri: str | None = None
+    bounded_uris: frozenset[str] = frozenset()
+    """The URI fields of which whoever triggered the run chose a part."""
 
     def options(self, run: RunContext, *, store: ArtifactStore) -> dict[str, Any]:
         """Return the absolute URI."""
@@ -36,7 +38,9 @@ class IngestStage(Stage):
             return {}
         if not self.uri:
             raise StageConfigurationError(f"stage {self.task_id!r}: uri is empty once its templates are rendered")
-        return {"uri": self.path_beside(self.uri)}
+        # A server below the bounds does not decide what else is read.
+        stays = {"redirects": False} if "uri" in self.bounded_uris and "://" in self.uri else {}
+        return {"uri": self.path_beside(self.uri), **stays}
 
     def result_depends_on(self, run: RunContext, request: StageRequest) -> Mapping[str, Any] | str:
         """Return what distinguishes the versions of the files, without reading them.

@@ -42,6 +42,8 @@ class Stage:
     """Whether each attempt has an MLflow run of its own."""
     template_fields: ClassVar[Sequence[str]] = ("code", "command", "hyperparameters", "inputs", "run")
     """Arguments in which templates are rendered."""
+    value_fields: ClassVar[frozenset[str]] = frozenset()
+    """Those of a kind of your own in which a template may bring any value: they name nothing and are no URI."""
     default_outputs: ClassVar[Mapping[str, str]] = {}
     default_trial_outputs: ClassVar[Mapping[str, str]] = {}
     """What trials of the code write, where the kind has trials."""

@@ -13,7 +13,7 @@ from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.stage_request import stage_request
 from airflow_ml_provider.local.connections import EnvironmentConnections
 from airflow_ml_provider.local.flow import StageFlow
-from airflow_ml_provider.local.preparation import as_local, local_settings
+from airflow_ml_provider.local.preparation import as_local, local_settings, param_values
 from airflow_ml_provider.local.tasks import LocalTask, local_tasks
 from airflow_ml_provider.local.templates import TemplateFailedError, Templates
 from airflow_ml_provider.local.world import LocalFlow, LoggedEvents, MemoryOutputs, NoRuns, NotedState
@@ -42,7 +42,7 @@ def local_forecast(spec: PipelineSpec, *, base_folder: Path, home: Path) -> dict
     """
     here = as_local(spec, left_out=spec.stages)
     tasks = local_tasks(here, base_folder=base_folder, results={}, to_run=False)
-    templates = Templates(params=here.params, logical_date=None, environment=os.environ)
+    templates = Templates(params=param_values(here), logical_date=None, environment=os.environ)
     found, forecast = {}, Forecast()
     for name in in_order(here):
         run = _run(here, name, home, tasks)
@@ -96,5 +96,5 @@ def _run(spec: PipelineSpec, stage: str, home: Path, tasks: dict[str, LocalTask]
         events=LoggedEvents(log),
         runs=NoRuns(),
         flow=LocalFlow(flow, stage, take=lambda branch: None),
-        params=spec.params,
+        params=param_values(spec),
     )

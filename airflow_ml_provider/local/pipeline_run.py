@@ -35,6 +35,7 @@ from airflow_ml_provider.local.preparation import (
     earlier_results,
     local_settings,
     notice,
+    param_values,
     requested_spec,
     resumed,
 )
@@ -88,6 +89,7 @@ class LocalRun:
             spec = as_local(whole, left_out=earlier)
             if self._ask is None and not request.approved:
                 self._refuse_questions(spec, earlier)
+            given = param_values(spec)
             tasks = local_tasks(spec, base_folder=Path(request.file).parent, results=earlier)
             settings = local_settings(home)
         except (SpecError, RefusedError, StageConfigurationError) as error:
@@ -99,13 +101,17 @@ class LocalRun:
         happened: SimpleQueue[Event | Question] = SimpleQueue()
         results = LocalResults(home, spec.pipeline)
         date = dt.datetime.fromisoformat(last.date) if last else dt.datetime.now(tz=dt.UTC)
-        params = {**spec.params, **({} if request.reuse else {REUSE_PARAM: False})}
+        params = {**given, **({} if request.reuse else {REUSE_PARAM: False})}
         world = LocalWorld(
             pipeline=spec.pipeline,
             run_id=last.run_id if last else f"manual__{date.isoformat()}",
             settings=settings,
             params=params,
-            templates=Templates(params=spec.params, logical_date=date, environment=os.environ),
+            templates=Templates(
+                params=given,
+                logical_date=date,
+                environment=os.environ,
+            ),
             environment=os.environ,
             variables={"TMPDIR": str(work)},
             ask=happened.put,

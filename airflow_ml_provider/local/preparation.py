@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from airflow_ml_provider.decisions.trust.param_schemas import MISSING, is_schema
 from airflow_ml_provider.local.connections import variable_of
 from airflow_ml_provider.local.events import LocalRunRequest, RefusedError
 from airflow_ml_provider.local.results import LastRun, LocalResults
@@ -27,15 +28,32 @@ def requested_spec(request: LocalRunRequest) -> PipelineSpec:
         SpecError: It has mistakes.
     """
     given = request.patch.get("params")
+    patch = request.patch
     if isinstance(given, dict):
         known = load(Path(request.file), environment=request.environment).spec.params
+        # What is given is the value of a param; its schema stays.
+        values = {name: {"default": value} if is_schema(known.get(name)) else value for name, value in given.items()}
+        patch = {**patch, "params": values}
         for name in given:
             if name not in known:
                 raise RefusedError(
                     f"the pipeline has no param {name!r}; it has {', '.join(known) or 'none'}"
                     f"{did_you_mean(name, known)} (a stage's own are STAGE.{name})"
                 )
-    return load(Path(request.file), environment=request.environment, patch=request.patch).spec
+    return load(Path(request.file), environment=request.environment, patch=patch).spec
+
+
+def param_values(spec: PipelineSpec) -> dict[str, Any]:
+    """Return the params of a run by name.
+
+    Raises:
+        RefusedError: One has no value.
+    """
+    found = {name: param.default for name, param in spec.param_schemas().items()}
+    for name, value in found.items():
+        if value is MISSING:
+            raise RefusedError(f"param {name!r} has no default: give --param {name}=VALUE")
+    return found
 
 
 def as_local(spec: PipelineSpec, *, left_out: Collection[str], in_airflow: bool = False) -> PipelineSpec:
@@ -138,8 +156,10 @@ def local_settings(home: Path) -> MlSettings:
         StageConfigurationError: A value is not one of those allowed.
     """
     store = os.environ.get("AIRFLOW__ML__STORE") or f"file://{home / 'artifacts'}"
+    # On a laptop who runs a pipeline is who wrote it: its stages get what this process has.
+    usual = {"stage_environment": "*"}
     return MlSettings.of(
-        lambda option: os.environ.get(f"AIRFLOW__ML__{option.upper()}"),
+        lambda option: os.environ.get(f"AIRFLOW__ML__{option.upper()}", usual.get(option)),
         home=home / "airflow",
         store=store,
         runner="local",

@@ -22,6 +22,7 @@ from airflow_ml_provider.operators.links import MlflowRunLink
 from airflow_ml_provider.pod.resources import resource_requirements
 from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
 from airflow_ml_provider.runners.pod_arguments import require_effect, schedule_timeout
+from airflow_ml_provider.tasks.checked_templates import CheckedTemplates
 from airflow_ml_provider.tasks.json_templates import JsonTemplates
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kubernetes.client import V1Pod
 
     from airflow_ml_provider.attempts.run_context import RunContext
+    from airflow_ml_provider.decisions.trust.uri_bounds import UriBounds
     from airflow_ml_provider.execution.stage_execution import StageExecution
     from airflow_ml_provider.runners.pod_settings import PodSettings
     from airflow_ml_provider.settings import MlSettings
@@ -40,7 +42,7 @@ _POD_ARGUMENTS = frozenset(inspect.signature(KubernetesPodOperator.__init__).par
 NO_RETRY = ("bad_data", "out_of_memory", "user_code")
 
 
-class StageOperator(JsonTemplates, KubernetesPodOperator):
+class StageOperator(CheckedTemplates, JsonTemplates, KubernetesPodOperator):
     """Runs one stage of a pipeline: a Python function, a command, or a built-in body.
 
     Arguments of KubernetesPodOperator pass through, or are refused with the reason
@@ -198,6 +200,15 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         given = {each.name: getattr(self, each.name) for each in fields(self.stage_class) if hasattr(self, each.name)}
         return {**given, "base_folder": str(self.base_folder or Path(context["dag"].fileloc).parent)}
 
+    def uri_bounds(self, context: Context) -> UriBounds:
+        """Return what bounds the URIs that whoever triggers a run has a say in."""
+        # Not imported with the module: parsing a DAG needs nothing of it.
+        from airflow_ml_provider.decisions.trust.uri_bounds import UriBounds
+
+        settings = self._settings()
+        folder = str(self.base_folder or Path(context["dag"].fileloc).parent)
+        return UriBounds(folder, settings.allowed_uris, settings.store)
+
     def take_branch(self, context: Context, branch: Sequence[str]) -> None:
         """Skip all direct downstream tasks but those of the branch."""
         raise AssertionError(f"{type(self).__name__} does not branch")
@@ -264,7 +275,7 @@ class StageOperator(JsonTemplates, KubernetesPodOperator):
         if run.settings.runner == "local":
             from airflow_ml_provider.runners.local_runner import LocalRunner
 
-            return StageExecution(stage, run, LocalRunner(run.log))
+            return StageExecution(stage, run, LocalRunner(run.log, passed=run.settings.stage_environment))
         from airflow_ml_provider.runners.pod_runner import PodRunner
 
         return StageExecution(stage, run, PodRunner(self.pod_settings(context, staged=stage.is_staged), stage, run))

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from logging import Logger
 from typing import IO, Any, ClassVar
@@ -17,11 +17,12 @@ from typing import IO, Any, ClassVar
 from airflow_ml_provider.attempts.attempt import Attempt
 from airflow_ml_provider.decisions.outcome import read_outcome
 from airflow_ml_provider.errors import StageFailedError, StageKilledError
-from airflow_ml_provider.protocol.environment import LIFELINE_VARIABLE, REQUEST_VARIABLE, WITHHELD
+from airflow_ml_provider.protocol.environment import LIFELINE_VARIABLE, REQUEST_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.tune import LOCAL_VARIABLE
 from airflow_ml_provider.runners.runner import Ended, read_result
+from airflow_ml_provider.runners.stage_environment import stage_environment
 
 TAIL_LINES = 20
 LINE_LIMIT = 64 * 1024
@@ -35,7 +36,8 @@ class LocalRunner:
 
     Args:
         log: Where the stage's lines go.
-        variables: Environment variables that the process gets next to those of this one.
+        passed: Further patterns of this process's environment variables that the stage's process gets.
+        variables: Environment variables that it gets next to those.
         listener: Is called with each line too.
 
     Attributes:
@@ -49,10 +51,12 @@ class LocalRunner:
         self,
         log: Any | Logger,
         *,
+        passed: Sequence[str] = (),
         variables: Mapping[str, str] | None = None,
         listener: Callable[[str], None] | None = None,
     ) -> None:
         self._log = log
+        self._passed = passed
         self._variables = variables or {}
         self._listeners = [*self.listeners, *([listener] if listener else [])]
         self._process: subprocess.Popen[str] | None = None
@@ -120,7 +124,10 @@ class LocalRunner:
         """
         read_end, write_end = os.pipe()
         environment = child_environment(
-            {**os.environ, **self._variables}, request=request, secrets=secrets, lifeline=read_end
+            {**stage_environment(os.environ, passed=self._passed), **self._variables},
+            request=request,
+            secrets=secrets,
+            lifeline=read_end,
         )
         try:
             self._process = subprocess.Popen(
@@ -197,17 +204,12 @@ class LocalRunner:
                 listener(text)
 
 
-def without_airflow(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return variables without those that are Airflow's own, and may be secret."""
-    return {name: value for name, value in environment.items() if not name.startswith((*WITHHELD, "AIRFLOW_CTX_"))}
-
-
 def child_environment(
     environment: Mapping[str, str], *, request: StageRequest, secrets: Mapping[str, str], lifeline: int
 ) -> dict[str, str]:
-    """Return the stage's environment: the worker's without Airflow's own, the request, the secrets."""
+    """Return the stage's environment: what of the worker's reaches it, the request, the secrets."""
     return {
-        **without_airflow(environment),
+        **environment,
         **secrets,
         "PYTHONUNBUFFERED": "1",
         REQUEST_VARIABLE: request.to_json(),

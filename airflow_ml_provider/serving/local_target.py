@@ -21,7 +21,7 @@ import psutil
 
 from airflow_ml_provider.decisions.serving.rollout import Revision, Serving, replicas_beside
 from airflow_ml_provider.errors import NotServingError, ServingChangedError
-from airflow_ml_provider.runners.local_runner import without_airflow
+from airflow_ml_provider.runners.stage_environment import stage_environment
 
 HOST = "127.0.0.1"
 _STATE, _SERVERS, _FRONT, _LOCK = "serving.json", "servers", "front.json", "lock"
@@ -217,7 +217,7 @@ class LocalTarget:
         self._end_front()
         arguments = (sys.executable, "-P", "-m", "airflow_ml_provider.runtime.stages.serve.front")
         command = ServerCommand(
-            (*arguments, str(self._folder), str(port)), without_airflow(os.environ), str(self._folder)
+            (*arguments, str(self._folder), str(port)), stage_environment(os.environ), str(self._folder)
         )
         (self._folder / _FRONT).unlink(missing_ok=True)
         log = self._folder / "front.log"

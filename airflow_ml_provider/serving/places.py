@@ -18,7 +18,7 @@ from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest, Tracking
 from airflow_ml_provider.protocol.serving import ENDPOINT_VARIABLE, PORT, SERVER
 from airflow_ml_provider.protocol.staged import STEP_VARIABLE
-from airflow_ml_provider.runners.local_runner import without_airflow
+from airflow_ml_provider.runners.stage_environment import stage_environment
 from airflow_ml_provider.serving.local_target import HOST as LOCAL_HOST
 from airflow_ml_provider.serving.local_target import LocalTarget, ServerCommand
 
@@ -69,7 +69,12 @@ def _on_this_machine(stage: ServeSettings, run: RunContext, request: StageReques
     secrets = run.connections.mlflow(str(stage.mlflow_conn_id)).client_environment()
 
     def command(revision: Revision, port: int) -> ServerCommand:
-        shared = {**without_airflow(os.environ), **secrets, ENDPOINT_VARIABLE: endpoint, "PYTHONUNBUFFERED": "1"}
+        shared = {
+            **stage_environment(os.environ, passed=run.settings.stage_environment),
+            **secrets,
+            ENDPOINT_VARIABLE: endpoint,
+            "PYTHONUNBUFFERED": "1",
+        }
         folder = stage.base_folder
         if request.command:
             return ServerCommand(request.command, {**shared, **command_server_variables(request, port=port)}, folder)

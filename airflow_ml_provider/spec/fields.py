@@ -10,6 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict
 
+from airflow_ml_provider.decisions.trust.param_schemas import KEYS as PARAM_KEYS
+from airflow_ml_provider.decisions.trust.param_schemas import TYPES as PARAM_TYPES
+from airflow_ml_provider.decisions.trust.param_schemas import param_of
 from airflow_ml_provider.protocol.artifact import ARTIFACT_TYPES
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.names import NAME_PATTERN, require_name
@@ -116,6 +119,11 @@ def checked_json(value: Any) -> Any:
     return value
 
 
+def _pipeline_param(value: Any) -> Any:
+    param_of(checked_json(value))
+    return value
+
+
 def _store(value: Any) -> str:
     if not isinstance(value, str) or not ("://" in value or value.startswith("/")):
         raise ValueError(f"{value!r} is not a store: write a URI such as s3://bucket/prefix, or an absolute path")
@@ -180,6 +188,42 @@ Quantity = Annotated[
     Checked(_quantity, {"type": ["string", "number"], "pattern": f"^{_QUANTITY.pattern}$", "exclusiveMinimum": 0}),
 ]
 Count = Annotated[str, Checked(_count, {"type": ["string", "integer"], "pattern": "^[0-9]+$", "exclusiveMinimum": 0})]
+PARAM_NAMES = sorted(PARAM_KEYS)
+"""What a schema of a param may say."""
+_SCHEMA = {
+    "type": "object",
+    "anyOf": [{"required": ["type"]}, {"required": ["enum"]}],
+    "propertyNames": {"enum": PARAM_NAMES},
+}
+PipelineParam = Annotated[
+    Any,
+    Checked(
+        _pipeline_param,
+        {
+            "anyOf": [
+                {"type": ["array", "boolean", "null", "number", "string"]},
+                {"type": "object", "not": _SCHEMA},
+                {
+                    **_SCHEMA,
+                    "description": "Which values the param takes: Airflow's Param, a default with a JSON Schema",
+                    "properties": {
+                        "type": {
+                            "anyOf": [
+                                {"enum": list(PARAM_TYPES)},
+                                {"type": "array", "items": {"enum": list(PARAM_TYPES)}},
+                            ],
+                        },
+                        "enum": {"type": "array", "minItems": 1},
+                        "pattern": {"type": "string", "format": "regex"},
+                        "title": {"type": "string"},
+                        "description": {"type": "string"},
+                        "default": {},
+                    },
+                },
+            ]
+        },
+    ),
+]
 FiniteJson = Annotated[Any, Checked(checked_json, {"type": _ANY_JSON})]
 StoreUri = Annotated[str, Checked(_store, {"type": "string", "pattern": "://|^/", "examples": ["s3://artifacts/ml"]})]
 Duration = Annotated[

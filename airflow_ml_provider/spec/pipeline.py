@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from airflow_ml_provider.decisions.trust.param_schemas import ParamSchema, param_of
 from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import (
     STRICT,
     Duration,
-    FiniteJson,
     ImageName,
     Name,
     PipelineName,
+    PipelineParam,
     StartDate,
     StoreUri,
 )
@@ -99,8 +100,10 @@ class PipelineSpec(BaseModel):
     tracking: Tracking = Field(
         default=TrackingSpec(), description="MLflow, or false", examples=[{"experiment": "flights"}, False]
     )
-    params: dict[Name, FiniteJson] = Field(
-        default={}, description="Params of the trigger form: {{ params.NAME }}", examples=[{"data": "data/*.csv"}]
+    params: dict[Name, PipelineParam] = Field(
+        default={},
+        description="Params of the trigger form: {{ params.NAME }}; a value, or a schema with a default",
+        examples=[{"data": "data/*.csv", "depth": {"type": "integer", "minimum": 1, "default": 4}}],
     )
     tags: list[Annotated[str, Field(max_length=100)]] = Field(
         default=[], description="Tags of the DAG, next to ml", examples=[["forecasting"]]
@@ -119,6 +122,10 @@ class PipelineSpec(BaseModel):
         """Whether earlier results of a stage are taken."""
         said = self.stages[stage].cache
         return (self.cache if said is None else said) is not False
+
+    def param_schemas(self) -> dict[str, ParamSchema]:
+        """Return the params by name, each with which values it takes."""
+        return {name: param_of(value) for name, value in self.params.items()}
 
     def upstream(self, stage: str) -> set[str]:
         """Return the stages that must end before ``stage`` begins."""

@@ -26,18 +26,23 @@ class JsonTemplates(_Base):
         seen_oids: set[int] | None = None,
     ) -> Any:
         """Render a value; a text that is one template whose expression is null is null, and not the text ``None``."""
-        if isinstance(content, str):
+        if isinstance(content, str) and not (seen_oids and id(content) in seen_oids):
             found = null_or_text(content, context, jinja_env or self.get_template_env())
             if found is not AS_TEXT:
                 return found
         return super().render_template(content, context, jinja_env, seen_oids)
 
-    def render_field(self, name: str, value: Any, context: Context, jinja_env: Environment) -> Any:
+    def render_field(
+        self, name: str, value: Any, context: Context, jinja_env: Environment, seen_oids: set[int] | None = None
+    ) -> Any:
         """Render the value of a template field; in JSON fields a template may be worth any JSON value."""
         if name not in JSON_FIELDS:
-            return self.render_template(value, context, jinja_env)
+            return self.render_template(value, context, jinja_env, seen_oids)
+        if seen_oids is not None and id(value) in seen_oids:
+            # What another task put out is no template.
+            return value
         return rendered_json(
-            value, context, jinja_env, text=lambda content: self.render_template(content, context, jinja_env)
+            value, context, jinja_env, text=lambda content: self.render_template(content, context, jinja_env, seen_oids)
         )
 
     def _do_render_template_fields(
@@ -52,4 +57,4 @@ class JsonTemplates(_Base):
         others = [name for name in template_fields if name not in ours]
         super()._do_render_template_fields(parent, others, context, jinja_env, seen_oids)
         for name in ours:
-            setattr(self, name, self.render_field(name, getattr(self, name), context, jinja_env))
+            setattr(self, name, self.render_field(name, getattr(self, name), context, jinja_env, seen_oids))

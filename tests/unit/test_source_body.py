@@ -83,38 +83,59 @@ def test_nothing_is_left(raw, copied):
 
 def test_a_link_stands_for_what_it_leads_to(raw, copied, tmp_path):
     for name, text in (("one", "1"), ("other", "22")):
-        (tmp_path / name).write_text(text)
-    (raw / "a.csv").symlink_to(tmp_path / "one")
+        (raw / name).write_text(text)
+    (raw / "a.csv").symlink_to(raw / "one")
     (raw / "b.csv").symlink_to(tmp_path / "nowhere")
     before, listed = fingerprint(f"{raw}/*.csv"), list(objects(f"{raw}/*.csv"))
     assert [entry.size for entry in listed] == [1]
     assert copied(f"{raw}/*.csv", listed)[0] == ["a.csv"]
     (raw / "a.csv").unlink()
-    (raw / "a.csv").symlink_to(tmp_path / "other")
+    (raw / "a.csv").symlink_to("other")
     assert fingerprint(f"{raw}/*.csv") != before
     (now,) = objects(f"{raw}/*.csv")
     assert now.version != listed[0].version
 
 
+def test_a_link_out_of_the_folder_is_left_out_and_named(raw, copied, tmp_path, caplog):
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "f.csv").write_text("secret")
+    (raw / "a.csv").write_text("1")
+    (raw / "b.csv").symlink_to(tmp_path / "secrets" / "f.csv")
+    (raw / "c").symlink_to(tmp_path / "secrets")
+    for pattern in (f"{raw}/*.csv", f"{raw}/**/*.csv"):
+        assert paths_of(pattern) == [f"{raw}/a.csv"]
+        assert [entry.uri for entry in objects(pattern)] == [f"file://{raw}/a.csv"]
+    for name in ("b.csv", "c"):
+        assert f"'{raw}/{name}' is left out: it is a link that leads out of '{raw}'" in caplog.text
+    listed = list(objects(f"{raw}/*.csv"))
+    (raw / "a.csv").unlink()
+    (raw / "a.csv").symlink_to(tmp_path / "secrets" / "f.csv")
+    with pytest.raises(BadDataError, match=r"a.csv leads out of .*/raw/ by a link: copy what it leads to"):
+        copied(f"{raw}/*.csv", listed)
+
+
 def test_a_folder_that_is_a_link_is_seen_by_all_alike(raw, tmp_path, caplog):
-    (tmp_path / "store" / "x").mkdir(parents=True)
-    (tmp_path / "store" / "x" / "f.csv").write_text("2")
+    (raw / "kept" / "x").mkdir(parents=True)
+    (raw / "kept" / "x" / "f.csv").write_text("2")
     (raw / "day1").mkdir()
     (raw / "day1" / "f.csv").write_text("1")
-    (raw / "day2").symlink_to(tmp_path / "store" / "x")
-    (raw / "day3").symlink_to("..")
+    (raw / "day2").symlink_to("kept/x")
+    (raw / "day3").symlink_to(".")
     (raw / "day4").symlink_to("day4")
     (raw / "day5").symlink_to("nowhere")
-    for pattern in (f"{raw}/*/f.csv", f"{raw}/**/f.csv"):
+    shallow = [f"{raw}/day1/f.csv", f"{raw}/day2/f.csv"]
+    for pattern, wanted in (
+        (f"{raw}/*/f.csv", shallow),
+        (f"{raw}/**/f.csv", [*shallow, f"{raw}/kept/x/f.csv"]),
+    ):
         caplog.clear()
-        wanted = [f"{raw}/day1/f.csv", f"{raw}/day2/f.csv"]
         assert paths_of(pattern) == wanted
         assert sorted(entry.uri.removeprefix("file://") for entry in objects(pattern)) == wanted
         assert f"'{raw}/day4' is left out: Too many levels of symbolic links" in caplog.text
         assert f"'{raw}/day5' is left out: it is a link to nothing" in caplog.text
         assert f"'{raw}/day3' is left out: it is a link to a folder that holds it" in caplog.text
     before = fingerprint(f"{raw}/*/f.csv")
-    (tmp_path / "store" / "x" / "f.csv").write_text("22222")
+    (raw / "kept" / "x" / "f.csv").write_text("22222")
     assert fingerprint(f"{raw}/*/f.csv") != before
 
 

@@ -61,7 +61,7 @@ def test_what_has_no_json_is_text():
 
 
 def test_fields_of_text_stay_text_and_null_is_null():
-    task = rendered({"n": 4, "none": None}, command=["x", "{{ params.n }}"], run=None, image="{{ params.none }}")
+    task = rendered({"n": 4, "none": None}, command=["x", "{{ params.n }}"], run=None, image="{{ none }}")
     assert (task.command, task.image) == (["x", "4"], None)
     task = rendered({"none": None}, command=["x", "{{ params.none }}"], run=None)
     with pytest.raises(StageConfigurationError, match="command has None, not a text: does a template in it give null"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from airflow_ml_provider.decisions.models.gate_rules import CHAMPION
+from airflow_ml_provider.decisions.trust.param_schemas import MISSING
 from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS, REUSE_PARAM
 from airflow_ml_provider.spec.checks.code_checks import check_code
 from airflow_ml_provider.spec.checks.findings import Finding
@@ -50,6 +51,10 @@ def _params(spec: PipelineSpec) -> Iterator[Finding]:
         yield Finding(
             ("params", REUSE_PARAM), f"{REUSE_PARAM!r} is the switch of the cache in the trigger form; rename the param"
         )
+    if spec.schedule is not None:
+        for name, param in spec.param_schemas().items():
+            if param.default is MISSING:
+                yield Finding(("params", name), "a pipeline with a schedule starts by itself: give the param a default")
 
 
 def _sources(spec: PipelineSpec) -> Iterator[Finding]:

@@ -1,13 +1,16 @@
-"""Do Airflow's templates in a pipeline ask for params that it has? What else they hold is known when a stage runs."""
+"""Do Airflow's templates in a pipeline ask for params that it has, and may they? What else they hold a run knows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from airflow_ml_provider.decisions.trust.param_schemas import ParamSchema
+from airflow_ml_provider.decisions.trust.template_rules import COMMAND_FIELDS, require_allowed
 from airflow_ml_provider.spec.checks.findings import Finding
 from airflow_ml_provider.spec.documents.document import KeyPath
+from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import did_you_mean
 
 _TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
@@ -38,3 +41,37 @@ def check_templates(value: Any, params: Collection[str], path: KeyPath = ()) -> 
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from check_templates(item, params, (*path, index))
+
+
+def check_trust(pipeline: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Finding]:
+    """Say which templates bring what whoever triggers a run chooses to where only the author may choose.
+
+    Args:
+        pipeline: The pipeline as plain values.
+        spec: The pipeline.
+    """
+    params = spec.param_schemas()
+    for key, value in pipeline.items():
+        if key not in ("params", "stages", *_NOT_RENDERED):
+            yield from _untrusted(key, value, params, (key,))
+    for name, stage in spec.stages.items():
+        for key, value in pipeline["stages"][name].items():
+            if key not in (*_NOT_RENDERED, *stage.value_fields):
+                yield from _untrusted(stage.argument_names.get(key, key), value, params, ("stages", name, key))
+
+
+_NOT_RENDERED = ("description", "doc", "kind", "sources", "tags")
+
+
+def _untrusted(field: str, value: Any, params: Mapping[str, ParamSchema], path: KeyPath) -> Iterator[Finding]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _untrusted(field, item, params, (*path, key))
+    elif isinstance(value, list) and field not in COMMAND_FIELDS:
+        for index, item in enumerate(value):
+            yield from _untrusted(field, item, params, (*path, index))
+    else:
+        try:
+            require_allowed(field, value, params=params)
+        except ValueError as error:
+            yield Finding(path, str(error))

@@ -145,6 +145,8 @@ class StageSpec(BaseModel):
     param_results: ClassVar[tuple[str, ...]] = ()
     """Results that hold params for other stages."""
     argument_names: ClassVar[Mapping[str, str]] = {}
+    value_fields: ClassVar[frozenset[str]] = frozenset()
+    """Keys of a kind of your own in which a template may bring any value: they name nothing and are no URI."""
     """Arguments of the operator that are called otherwise than their key here."""
 
     def arguments(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Param
 from kubernetes.client import V1PersistentVolumeClaimVolumeSource, V1Volume, V1VolumeMount
 
 from airflow_ml_provider.operators import FinishOperator, ReapOperator, TrainOperator
@@ -54,6 +54,7 @@ CASES = {
     "no_room": {"run": "work:quick", "stage_resources": {"cpu": 900}, "capacity_timeout": timedelta(seconds=6)},
 }
 
+IMAGE = Param(os.environ["AIRFLOW__ML__IMAGE"], type="string", pattern="^[a-z0-9.:/-]+$")
 SHARED = os.environ["ML_TEST_SHARED_VOLUME"]
 CLAIM = V1PersistentVolumeClaimVolumeSource(claim_name="shared")
 CASES["shared_volume"] = {
@@ -73,7 +74,7 @@ for mode in ("sync", "deferrable"):
         with DAG(
             name,
             schedule=None,
-            params={"seconds": 20, "lines": 3, "image": os.environ["AIRFLOW__ML__IMAGE"]},
+            params={"seconds": 20, "lines": 3, "image": IMAGE},
             render_template_as_native_obj=True,
             dagrun_timeout=timedelta(seconds=12) if case == "slow_run" else None,
         ) as dag:

@@ -1,10 +1,12 @@
 """The same operators in an ordinary DAG: expand, templates, defaults, a branch that only warns."""
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Param
 
 from airflow_ml_provider.operators import ContainerOperator, EvaluateOperator, TrainOperator
 
-with DAG("handwritten", schedule=None, params={"factor": 3}, default_args={"code": "code/cases"}):
+with DAG(
+    "handwritten", schedule=None, params={"factor": Param(3, type="integer")}, default_args={"code": "code/cases"}
+):
     make = ContainerOperator(
         task_id="make",
         command=["sh", "-c", "echo {{ params.factor }} > $AIRFLOW_ML_OUTPUT_NUMBER"],

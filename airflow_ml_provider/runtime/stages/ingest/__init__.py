@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow_ml_provider.artifacts.digest import require_relative
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
-from airflow_ml_provider.artifacts.listing import entry_of, paths_of, version_of
-from airflow_ml_provider.artifacts.objects import filesystem, store_errors
+from airflow_ml_provider.artifacts.listing import entry_of, lies_in, paths_of, version_of
+from airflow_ml_provider.artifacts.objects import filesystem, is_local, store_errors
 from airflow_ml_provider.artifacts.path_pattern import source_folder
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.manifest import SourceObject, from_lines, to_lines
@@ -27,8 +27,8 @@ def run(context: BodyContext) -> BodyOutcome:
     if "manifest" in context.request.options:
         return _of_files(context) if context.request.options["files"] else _of_manifest(context)
     uri = context.request.options["uri"]
-    fs, _ = filesystem(uri)
-    found = paths_of(uri)
+    fs, _ = filesystem(uri, redirects=context.request.options.get("redirects", True))
+    found = paths_of(uri, fs)
     if not found:
         remedy = "check the path and the pattern"
         if "://" not in uri.removeprefix("file://") and "KUBERNETES_SERVICE_HOST" in os.environ:
@@ -60,6 +60,8 @@ def _of_manifest(context: BodyContext) -> BodyOutcome:
     for listed in from_lines(manifest):
         # Of a name alone: what looks like a chain of URLs in it is none.
         path = fs._strip_protocol(listed.uri)
+        if is_local(fs) and not lies_in(path, folder):
+            raise BadDataError(f"ingest: {listed.uri} leads out of {folder} by a link: copy what it leads to")
         if _copy_version(fs, path, listed, context.outputs["data"] / _name(path, folder)):
             copied.append(listed)
         else:

@@ -1,0 +1,1 @@
+"""What whoever triggers a run may choose, and what may be chosen by nobody but the author."""
