@@ -11,6 +11,7 @@ import pytest
 
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.runners.local_runner import LocalRunner, child_environment
+from airflow_ml_provider.runners.stage_environment import stage_environment
 from airflow_ml_provider.testing.airflow_api import wait_until
 
 
@@ -50,17 +51,27 @@ def test_lines_reach_the_log_and_the_result_comes_back(runner, tmp_path, caplog)
     assert [record.getMessage() for record in caplog.records if record.name == "stage"] == ["one", "two"]
 
 
-def test_airflows_own_variables_stay_with_airflow_and_secrets_reach_the_stage(tmp_path):
+def test_a_stage_gets_what_is_listed_and_its_secrets(tmp_path):
     worker = {
+        "KAGGLE_KEY": "k",
+        "STRIPE_KEY": "s",
+        "MLFLOW_TRACKING_PASSWORD": "of another",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "9",
         "PATH": "/bin",
         "AIRFLOW__CORE__FERNET_KEY": "key",
         "AIRFLOW_CONN_DB": "postgres://u:p@h",
         "_AIRFLOW__X": "y",
         "AWS_PROFILE": "ml",
     }
+    environment = stage_environment(worker, passed=["KAGGLE_*"])
     found = child_environment(
-        worker, request=request(tmp_path, "x"), secrets={"MLFLOW_TRACKING_TOKEN": "t"}, lifeline=3
+        environment, request=request(tmp_path, "x"), secrets={"MLFLOW_TRACKING_TOKEN": "t"}, lifeline=3
     )
+    assert (found["KAGGLE_KEY"], found["MLFLOW_HTTP_REQUEST_TIMEOUT"]) == ("k", "9")
+    assert not {"STRIPE_KEY", "MLFLOW_TRACKING_PASSWORD"} & found.keys()
+    assert set(stage_environment(worker, passed=["*"])) == {
+        *("PATH", "AWS_PROFILE", "KAGGLE_KEY", "STRIPE_KEY", "MLFLOW_HTTP_REQUEST_TIMEOUT")
+    }
     assert not [name for name in found if "FERNET" in name or "CONN" in name or name.startswith("_")]
     assert (found["AWS_PROFILE"], found["MLFLOW_TRACKING_TOKEN"]) == ("ml", "t")
     assert "MLFLOW" not in found["AIRFLOW_ML_REQUEST"]
