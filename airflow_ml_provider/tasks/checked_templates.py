@@ -42,6 +42,7 @@ class CheckedTemplates(_Base):
     """Whether whoever starts a run may read what this process may: on a laptop it is who wrote the pipeline."""
     _defaults: Mapping[str, Any] | None = None
 
+    @raised_as_airflow()
     def prepare_template(self) -> None:
         """Check what the templates read, when the DAG is complete, and keep what its author gave the params."""
         super().prepare_template()

@@ -73,7 +73,7 @@ def names_in(text: str, environment: Environment | None = None) -> TemplateNames
         tree = (environment or _environment()).parse(text)
     except TemplateSyntaxError:
         return NOTHING
-    found = list(_chosen(tree))
+    found = list(_chosen(tree, _assigned(tree)))
     return TemplateNames(
         frozenset(name for kind, name in found if kind == "param"),
         frozenset(name for kind, name in found if kind == "other"),
@@ -92,32 +92,39 @@ def _environment() -> Environment:
     return jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)  # noqa: S701
 
 
-def _chosen(node: nodes.Node) -> Iterator[tuple[str, str]]:
+def _assigned(tree: nodes.Node) -> frozenset[str]:
+    """Return the names that a template gives to what it reads by other names."""
+    from jinja2 import nodes
+
+    return frozenset(name.name for name in tree.find_all(nodes.Name) if name.ctx != "load") - {"params"}
+
+
+def _chosen(node: nodes.Node, safe: frozenset[str]) -> Iterator[tuple[str, str]]:
     from jinja2 import nodes
 
     if isinstance(node, nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends):
         yield "other", "another template file"
     match node:
         case nodes.Getattr(node=nodes.Name(name=owner), attr=attribute):
-            yield from _attribute(owner, attribute)
+            yield from _attribute(owner, attribute, safe)
             return
         case nodes.Getitem(node=nodes.Name(name=owner), arg=nodes.Const(value=str() as attribute)):
-            yield from _attribute(owner, attribute)
+            yield from _attribute(owner, attribute, safe)
             return
-        case nodes.Name(name=name, ctx="load") if name not in _SAFE:
+        case nodes.Name(name=name, ctx="load") if name not in _SAFE | safe:
             yield "other", name
     for child in node.iter_child_nodes():
-        yield from _chosen(child)
+        yield from _chosen(child, safe)
 
 
-def _attribute(owner: str, attribute: str) -> Iterator[tuple[str, str]]:
+def _attribute(owner: str, attribute: str, safe: frozenset[str]) -> Iterator[tuple[str, str]]:
     if owner == "params":
         # The methods of a mapping are no params, and bring all of them.
         yield ("other", owner) if attribute in _MAPPING else ("param", attribute)
     elif owner in _SAFE_ATTRIBUTES:
         if attribute not in _SAFE_ATTRIBUTES[owner]:
             yield "other", owner if owner in TASK_INSTANCE else f"{owner}.{attribute}"
-    elif owner not in _SAFE:
+    elif owner not in _SAFE | safe:
         yield "other", owner
 
 
