@@ -21,7 +21,8 @@ def pytest_xdist_make_scheduler(config, log):
     class ByServer(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             folder = nodeid.split("/")[1]
-            return {"cluster": "cluster", "integration": "airflow", "browser": "airflow"}.get(folder, nodeid)
+            shared = {"cluster": "cluster", **dict.fromkeys(("integration", "browser", "security"), "airflow")}
+            return shared.get(folder, nodeid)
 
     return ByServer(config, log)
 

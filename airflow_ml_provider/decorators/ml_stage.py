@@ -107,6 +107,14 @@ class DecoratedStage(DecoratedOperator):
         self._bind()
         super().resume(context, event)  # type: ignore[misc]
 
+    def uris_of(self, field: str, value: Any) -> Any:
+        """Return what of a field's value are URIs: arguments that the function takes as paths."""
+        if field not in ("op_args", "op_kwargs") or not value:
+            return super().uris_of(field, value)  # type: ignore[misc]
+        parameters = inspect.signature(self.python_callable).parameters
+        given = dict(zip(parameters, value, strict=False)) if field == "op_args" else value
+        return {name: item for name, item in given.items() if _takes_path(parameters, name)}
+
     def stage_settings(self, context: Context) -> dict[str, Any]:
         """Return the fields of the stage by name, with the packed source of the function."""
         name = self.python_callable.__name__
@@ -166,6 +174,12 @@ def _decorated(kind: str) -> type[StageOperator]:
         (DecoratedStage, operator),
         {"template_fields": fields, "template_fields_renderers": renderers, "__module__": __name__},
     )
+
+
+def _takes_path(parameters: Mapping[str, inspect.Parameter], name: str) -> bool:
+    others = (each for each in parameters.values() if each.kind is each.VAR_KEYWORD)
+    found = parameters.get(name) or next(others, None)
+    return found is not None and _is_path(found.annotation)
 
 
 def _is_path(annotation: Any) -> bool:

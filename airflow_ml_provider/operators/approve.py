@@ -12,6 +12,7 @@ from airflow.sdk import Param
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.exceptions import raised_as_airflow
 from airflow_ml_provider.kinds.approval import Answer, question, record, version_to_approve, what_to_know
+from airflow_ml_provider.tasks.checked_templates import CheckedTemplates
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,7 +23,7 @@ REASON = "reason"
 """The field of the form in which an approver may say why."""
 
 
-class ApproveOperator(ApprovalOperator):
+class ApproveOperator(CheckedTemplates, ApprovalOperator):
     """Waits for a person's answer about a registered version, and records it on the version.
 
     The person sees the model card, what the gates said, and links to the version and the champion. The answer is kept

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_ml_provider.exceptions import raised_as_airflow
+from airflow_ml_provider.tasks.checked_templates import CheckedTemplates
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.decisions.pods.leftover import Owner
 
 
-class ReapOperator(BaseOperator):
+class ReapOperator(CheckedTemplates, BaseOperator):
     """Removes the pods and closes the MLflow runs whose tasks are over; for a DAG of its own, on a schedule.
 
     Stages remove their pods themselves. What is left is what they could not reach: a cluster that was away, a worker

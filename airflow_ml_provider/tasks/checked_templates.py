@@ -55,6 +55,10 @@ class CheckedTemplates(_Base):
         """Return what bounds the URIs of the operator's fields."""
         raise AssertionError(f"{type(self).__name__} has no URIs")
 
+    def uris_of(self, field: str, value: Any) -> Any:
+        """Return what of a field's value are URIs, ``None`` for nothing."""
+        return value if field in URI_FIELDS else None
+
     @raised_as_airflow()
     def _do_render_template_fields(
         self,
@@ -75,8 +79,9 @@ class CheckedTemplates(_Base):
         for name in fields:
             rendered = getattr(self, name, None)
             with settings_of(self.task_id):
-                if name in URI_FIELDS and written[name] and not self.trusts_caller:
-                    if self.uri_bounds(context).require(written[name], rendered, params=params, environment=jinja_env):
+                if uris := not self.trusts_caller and self.uris_of(name, written[name]):
+                    found = self.uris_of(name, rendered)
+                    if self.uri_bounds(context).require(uris, found, params=params, environment=jinja_env):
                         bounded.append(name)
                 elif rendered != written[name] and names_something(name) and name not in self.value_fields:
                     require_rendered(name, rendered)

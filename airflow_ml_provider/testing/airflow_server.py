@@ -28,10 +28,17 @@ class AirflowServer:
         dags_folder: Where its DAG files lie.
         environment: More variables, such as connections and ``AIRFLOW__ML__STORE``.
         port: The API server's port, a free one by default.
+        users: Roles of the simple auth manager by user, next to the administrator; a password is the user's name.
     """
 
     def __init__(
-        self, *, home: Path, dags_folder: Path, environment: Mapping[str, str], port: int | None = None
+        self,
+        *,
+        home: Path,
+        dags_folder: Path,
+        environment: Mapping[str, str],
+        port: int | None = None,
+        users: Mapping[str, str] | None = None,
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -40,6 +47,10 @@ class AirflowServer:
             **airflow_environment(home=home, dags_folder=dags_folder, url=self.url, port=self.port),
             **environment,
         }
+        self._users = {USER: "admin", **(users or {})}
+        self.environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] = ",".join(
+            f"{name}:{role}" for name, role in self._users.items()
+        )
         self._server = ServerProcess(
             name="Airflow",
             command=[sys.executable, "-m", "airflow", "standalone"],
@@ -56,14 +67,14 @@ class AirflowServer:
     def start(self) -> AirflowApi:
         """Start Airflow, wait until every component is healthy (120 seconds at most), and log in."""
         self.home.mkdir(parents=True, exist_ok=True)
-        (self.home / PASSWORD_FILE).write_text(json.dumps({USER: PASSWORD}), encoding="utf-8")
+        (self.home / PASSWORD_FILE).write_text(json.dumps({name: name for name in self._users}), encoding="utf-8")
         self._server.start()
         self._server.wait_until(self._healthy, seconds=120)
         return self.api()
 
-    def api(self) -> AirflowApi:
+    def api(self, user: str = USER) -> AirflowApi:
         """Return a client that is logged in."""
-        return AirflowApi.login(self.url, user=USER, password=PASSWORD)
+        return AirflowApi.login(self.url, user=user, password=user)
 
     def stop(self) -> None:
         """Stop all components."""

@@ -69,6 +69,8 @@ def airflow_environment(mlflow_server, denying_server, postgres, tmp_path_factor
     return {
         "AIRFLOW_CONN_WAREHOUSE": postgres.connection,
         "AIRFLOW__ML__STORE": f"file://{tmp_path_factory.mktemp('store')}",
+        # Tests give runs their data as a param.
+        "AIRFLOW__ML__ALLOWED_URIS": str(tmp_path_factory.getbasetemp()),
         **{
             f"AIRFLOW_CONN_MLFLOW_{name.upper()}": json.dumps({"conn_type": "mlflow", "host": uri})
             for name, uri in connections.items()

@@ -159,7 +159,7 @@ def tune(tmp_path, monkeypatch, caplog):
         )
 
     def tuned(*arguments, **options):
-        runner = LocalRunner(logging.getLogger("stage"))
+        runner = LocalRunner(logging.getLogger("stage"), passed=["TRIAL_*"])
         made = request(*arguments, **options)
         before = len(caplog.records)
         _, result = runner.run(made, secrets={})

@@ -231,6 +231,33 @@ SECTIONS: dict[str, list[Mistake]] = {
         Mistake("a date in a param", "{depth: 4}", "{depth: 2024-01-01}"),
         Mistake("a param of a template that the pipeline does not have", "data/*.csv", '"{{ params.dta }}"'),
         Mistake("a template that is not closed", "data/*.csv", '"{{ ds "'),
+        Mistake(
+            "a param's schema of no type",
+            "code: ./steps",
+            "code: ./steps\nparams: {optimizer: {type: adam}}",
+            in_schema=True,
+        ),
+        Mistake(
+            "a param's default that its schema does not take",
+            "code: ./steps",
+            "code: ./steps\nparams: {depth: {type: integer, minimum: 1, default: 0}}",
+        ),
+        Mistake(
+            "a param's pattern that is none",
+            "code: ./steps",
+            'code: ./steps\nparams: {day: {type: string, pattern: "("}}',
+        ),
+        Mistake(
+            "a schedule, and a param without a default",
+            "code: ./steps",
+            'code: ./steps\nschedule: "@daily"\nparams: {depth: {type: integer}}',
+        ),
+        Mistake(
+            "an image that anybody may choose who triggers a run",
+            TRAIN,
+            beside_train('image: "{{ params.image }}"'),
+        ),
+        Mistake("an image of a run's conf", TRAIN, beside_train('image: "ml:{{ dag_run.conf.version }}"')),
         Mistake("a number that JSON does not know", "{depth: 4}", "{depth: .nan}"),
         Mistake("a store that is not a URI", "code: ./steps", "code: ./steps\nstore: ./here", in_schema=True),
         Mistake("a bucket that no store accepts", "code: ./steps", "code: ./steps\nstore: s3://ml/here"),

@@ -74,6 +74,7 @@ ELSEWHERE = {
 NOT_IN_CI = {
     "make test": "what runs this",
     "make unit": "what runs this",
+    "make soak": "longer than a test may take; its record is docs/reference/soak.md",
     "make loop": "tests/cluster/test_loop_in_pods.py goes round with the same two pipelines",
     "docker compose -f docker/compose.yaml up --build": "there is no Docker; started with podman-compose by hand",
 }

@@ -14,7 +14,7 @@ from tests.live.study import processes_of
 
 
 def test_a_study_that_is_begun_again_repeats_no_finished_trial(tune, trials):
-    runner = LocalRunner(logging.getLogger("stage"))
+    runner = LocalRunner(logging.getLogger("stage"), passed=["TRIAL_*"])
     request = tune.request("slow", inputs={}, trials=6, workers=1)
     thread = threading.Thread(target=runner.run, args=(request,), kwargs={"secrets": {}})
     thread.start()
@@ -35,7 +35,7 @@ def test_a_study_that_is_begun_again_repeats_no_finished_trial(tune, trials):
 
 
 def test_nothing_of_a_study_lives_on_when_it_is_stopped(tune, trials, tmp_path):
-    runner = LocalRunner(logging.getLogger("stage"))
+    runner = LocalRunner(logging.getLogger("stage"), passed=["TRIAL_*"])
     request = tune.request("learns", inputs={}, trials=50)
     thread = threading.Thread(target=runner.run, args=(request,), kwargs={"secrets": {}})
     thread.start()

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG, BaseOperator, Param
@@ -17,6 +18,7 @@ from airflow_ml_provider.decisions.trust.template_rules import (
     names_something,
     require_allowed,
 )
+from airflow_ml_provider.decorators.ml_stage import _decorated
 from airflow_ml_provider.exceptions import StageConfigurationError
 from airflow_ml_provider.operators import ContainerOperator, TrainOperator
 
@@ -112,6 +114,7 @@ def every_operator():
         for found in vars(importlib.import_module(name)).values():
             if isinstance(found, type) and issubclass(found, BaseOperator) and found.__module__ == name:
                 yield found
+    yield _decorated("train")
 
 
 def test_every_template_field_of_every_operator_refuses_an_open_param_or_is_known_to_bound_it():
@@ -124,7 +127,7 @@ def test_every_template_field_of_every_operator_refuses_an_open_param_or_is_know
                     require_allowed(field, ["{{ params.open }}"], params=PARAMS)
     assert {"image", "namespace", "volumes", "env_vars", "endpoint", "model_name", "kubernetes_conn_id"} <= seen
     assert seen - {field for field in seen if names_something(field)} == {
-        *("hyperparameters", "partition"),
+        *("hyperparameters", "op_args", "op_kwargs", "partition"),
         *("code", "inputs", "suite", "uri"),
         *("arguments", "cmds", "command", "server"),
     }
@@ -163,11 +166,8 @@ def test_objects_of_kubernetes_are_looked_into():
 
 
 def rendered(task, params, conf=None):
-    class Run:
-        pass
-
-    Run.conf = conf
-    task.render_template_fields({"params": params, "dag": task.dag, "task": task, "dag_run": Run})
+    run = SimpleNamespace(conf=conf)
+    task.render_template_fields({"params": params, "dag": task.dag, "task": task, "dag_run": run})
     return task
 
 

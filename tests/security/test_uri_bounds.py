@@ -1,6 +1,7 @@
 """Where data may come from when whoever triggers a run has a say in it."""
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG
@@ -145,15 +146,13 @@ def test_the_error_names_the_uri_the_rule_and_the_setting(folder):
 
 
 def ingested(folder, *, params, conf, prepared=True, uri="{{ params.data }}"):
-    class Run:
-        pass
-
-    Run.conf = conf
     with DAG("d", schedule=None, params=dict(params)) as dag:
         task = IngestOperator(task_id="ingest", uri=uri, base_folder=str(folder))
     if prepared:
         dag.resolve_template_files()
-    task.render_template_fields({"params": {**params, **conf}, "dag": dag, "task": task, "dag_run": Run})
+    task.render_template_fields(
+        {"params": {**params, **conf}, "dag": dag, "task": task, "dag_run": SimpleNamespace(conf=conf)}
+    )
     return task
 
 
@@ -176,3 +175,29 @@ def test_a_param_that_the_dag_does_not_have_is_bounded(folder):
 def test_who_runs_a_pipeline_on_his_own_machine_is_not_bounded(folder, monkeypatch):
     monkeypatch.setattr(IngestOperator, "trusts_caller", True)
     assert ingested(folder, params={"data": "x"}, conf={"data": "/etc/passwd"}).uri == "/etc/passwd"
+
+
+def test_an_argument_that_a_decorated_function_takes_as_a_path_is_bounded(folder):
+    from pathlib import Path
+
+    from airflow.sdk import task
+
+    with DAG("d", schedule=None, params={"x": "s3://raw/a"}) as dag:
+
+        @task.ml_stage(base_folder=str(folder))
+        def study(data: Path, note: str) -> None:
+            """Do nothing."""
+
+        study("{{ params.x }}", note="{{ params.x }}")
+        study(data="{{ ds }}", note="{{ params.x }}")
+    first, second = dag.get_task("study"), dag.get_task("study__1")
+    context = {
+        "params": {"x": "file:///etc"},
+        "dag": dag,
+        "dag_run": SimpleNamespace(conf={"x": "file:///etc"}),
+        "ds": "2024-05-01",
+    }
+    with pytest.raises(StageConfigurationError, match="'file:///etc' is out of bounds"):
+        first.render_template_fields({**context, "task": first})
+    second.render_template_fields({**context, "task": second})
+    assert second.op_kwargs["note"] == "file:///etc"

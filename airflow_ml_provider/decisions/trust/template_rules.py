@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 URI_FIELDS = frozenset(("code", "current", "example", "inputs", "reference", "suite", "uri"))
-VALUE_FIELDS = frozenset(("hyperparameters", "partition"))
+VALUE_FIELDS = frozenset(("hyperparameters", "op_args", "op_kwargs", "partition"))
 COMMAND_FIELDS = frozenset(("arguments", "cmds", "command", "server"))
 _SCRIPT_FOLLOWS = re.compile(r"-[a-zA-Z]*[ce]|--(?:command|eval|execute)|-(?i:command|encodedcommand)|/[cC]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
