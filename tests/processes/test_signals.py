@@ -60,7 +60,7 @@ def handlers():
                     elif isinstance(handler, ast.Lambda):
                         yield f"{path.name}:lambda", handler
         if path.name == "server.py" and "serve" in path.parts:
-            yield "server.py:told", functions["told"]
+            yield "server.py:handle_exit", functions["handle_exit"]
         if path.name == "local_runner.py":
             yield "local_runner.py:stop", functions["stop"]
 

@@ -87,7 +87,7 @@ def difference(wanted: Any, found: Any, where: str) -> str:
     else:
         same = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
         return "" if same else f"{where} is {found!r}, the model itself gives {wanted!r}"
-    return next((found for place, one, other in pairs if (found := difference(one, other, place))), "")
+    return next((fault for place, one, other in pairs if (fault := difference(one, other, place))), "")
 
 
 def _is_number(value: Any) -> bool:
