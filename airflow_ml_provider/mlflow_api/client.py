@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 import tenacity
 
 from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
+from airflow_ml_provider.mlflow_api.answers import (
+    OddAnswerError,
+    content_of,
+    items,
+    json_object,
+    member,
+    one_line,
+    run_of,
+)
 from airflow_ml_provider.mlflow_api.server import MlflowServer
 from airflow_ml_provider.protocol.metrics import mark
 
@@ -20,6 +30,7 @@ PARAM_LIMIT = 6000
 TAG_LIMIT = 8000
 _BATCH = 100
 _ATTEMPTS = 4
+T = TypeVar("T")
 
 
 class MlflowClient:
@@ -53,25 +64,30 @@ class MlflowClient:
             if error.code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             try:
-                return str(self.call("POST", "experiments/create", json={"name": name})["experiment_id"])
+                created = self.call("POST", "experiments/create", json={"name": name})
             except MlflowError as lost:
                 if lost.code != "RESOURCE_ALREADY_EXISTS":
                     raise
                 return self.experiment_id(name)
-        experiment = answer["experiment"]
-        if experiment["lifecycle_stage"] != "active":
+            with self._expected("experiments/create"):
+                return member(created, "experiment_id", str)
+        with self._expected("experiments/get-by-name"):
+            experiment = member(answer, "experiment", dict)
+            number = member(experiment, "experiment_id", str)
+        if experiment.get("lifecycle_stage") != "active":
             raise MlflowError(f"MLflow experiment {name!r} is deleted; restore it or name another one")
-        return str(experiment["experiment_id"])
+        return number
 
     def experiment_ids(self) -> Iterator[str]:
         """Yield the ids of all experiments that are not deleted, page by page."""
-        body: dict[str, Any] = {"max_results": 1000, "view_type": "ACTIVE_ONLY"}
-        while True:
-            answer = self.call("POST", "experiments/search", json=body)
-            yield from (str(experiment["experiment_id"]) for experiment in answer.get("experiments", []))
-            if not answer.get("next_page_token"):
-                return
-            body["page_token"] = answer["next_page_token"]
+        body = {"max_results": 1000, "view_type": "ACTIVE_ONLY"}
+        yield from self.pages(
+            "POST",
+            "experiments/search",
+            body,
+            key="experiments",
+            read=lambda found: member(found, "experiment_id", str),
+        )
 
     def create_run(self, *, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
         """Create a run in state RUNNING and return its id."""
@@ -81,12 +97,13 @@ class MlflowClient:
             "start_time": _now_ms(),
             "tags": _pairs(tags, TAG_LIMIT),
         }
-        return str(self.call("POST", "runs/create", json=body, repeatable=False)["run"]["info"]["run_id"])
+        answer = self.call("POST", "runs/create", json=body, repeatable=False)
+        with self._expected("runs/create"):
+            return str(run_of(member(answer, "run", dict))["info"]["run_id"])
 
     def get_run(self, run_id: str) -> dict[str, Any]:
         """Return a run as MLflow's REST API gives it."""
-        run: dict[str, Any] = self.call("GET", "runs/get", params={"run_id": run_id})["run"]
-        return run
+        return self.ask("GET", "runs/get", {"run_id": run_id}, key="run", read=run_of)
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run (it can be restored in MLflow)."""
@@ -94,17 +111,8 @@ class MlflowClient:
 
     def search_runs(self, *, experiment_id: str, filter_string: str) -> Iterator[dict[str, Any]]:
         """Yield the runs of an experiment that a filter matches, page by page."""
-        body: dict[str, Any] = {
-            "experiment_ids": [experiment_id],
-            "filter": filter_string,
-            "max_results": 1000,
-        }
-        while True:
-            answer = self.call("POST", "runs/search", json=body)
-            yield from answer.get("runs", [])
-            if not answer.get("next_page_token"):
-                return
-            body["page_token"] = answer["next_page_token"]
+        body = {"experiment_ids": [experiment_id], "filter": filter_string, "max_results": 1000}
+        yield from self.pages("POST", "runs/search", body, key="runs", read=run_of)
 
     def set_status(self, run_id: str, status: str) -> None:
         """Set a run's status: RUNNING reopens it, FINISHED, FAILED and KILLED end it now."""
@@ -158,6 +166,42 @@ class MlflowClient:
         """Return the address of a model version's page."""
         return f"{self.uri}/#/models/{quote(name, safe='')}/versions/{quote(version)}"
 
+    def ask(
+        self, method: str, path: str, query: Mapping[str, Any], *, key: str, read: Callable[[Mapping[str, Any]], T]
+    ) -> T:
+        """Return one member of an answer; as ``pages``."""
+        answer = self.call(method, path, **_asked(method, query))
+        with self._expected(path):
+            return read(member(answer, key, dict))
+
+    def pages(
+        self, method: str, path: str, query: Mapping[str, Any], *, key: str, read: Callable[[Mapping[str, Any]], T]
+    ) -> Iterator[T]:
+        """Yield the members of a list, page by page.
+
+        Args:
+            method: The HTTP method.
+            path: Below ``api/2.0/mlflow/``.
+            query: What is asked.
+            key: The list's name in the answer.
+            read: Returns a member as what it is, or raises an ``OddAnswerError``.
+
+        Raises:
+            MlflowError: As ``call``; or the answer has another shape, or its pages never end.
+        """
+        asked, seen = dict(query), set[str]()
+        while True:
+            answer = self.call(method, path, **_asked(method, asked))
+            with self._expected(path):
+                found, token = items(answer, key, read), str(answer.get("next_page_token") or "")
+                if token in seen:
+                    raise OddAnswerError("its pages never end: one came again")
+            yield from found
+            if not token:
+                return
+            seen.add(token)
+            asked["page_token"] = token
+
     def call(self, method: str, path: str, *, repeatable: bool = True, **options: Any) -> dict[str, Any]:
         """Return what a path of MLflow's REST API answers (https://mlflow.org/docs/latest/rest-api.html).
 
@@ -170,7 +214,7 @@ class MlflowClient:
         Raises:
             MlflowUnavailableError: MLflow does not answer.
             MlflowAuthorizationError: It refused the credentials.
-            MlflowError: It refused the request.
+            MlflowError: It refused the request, or its answer is not MLflow's.
         """
         again = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(MlflowUnavailableError),
@@ -183,38 +227,53 @@ class MlflowClient:
 
     def _call_once(self, method: str, path: str, options: dict[str, Any]) -> dict[str, Any]:
         try:
-            response = self._client.request(method, path, **options)
+            with self._client.stream(method, path, **options) as response, self._expected(path):
+                content = content_of(response)
         except httpx.TransportError as error:
             raise MlflowUnavailableError(
                 f"MLflow at {self.uri} (connection {self.server.connection!r}) does not answer: "
                 f"{type(error).__name__}: {error}; start it or fix the connection's host and port"
             ) from error
+        except httpx.DecodingError as error:
+            raise MlflowError(f"MLflow at {self.uri} answered {path} with what cannot be unpacked: {error}") from error
+        status = f"{response.status_code} {response.reason_phrase}"
         if response.status_code in (401, 403):
-            said = f"; it says: {response.text[:200]}" if response.text else ""
+            said = f"; it says: {self._said(content)}" if content else ""
             raise MlflowAuthorizationError(
-                f"MLflow at {self.uri} refused {path} with {response.status_code} {response.reason_phrase}; "
+                f"MLflow at {self.uri} refused {path} with {status}; "
                 f"fix login and password, or the token, of connection {self.server.connection!r}{said}"
             )
         if response.status_code >= 500 or response.status_code == 429:
-            raise MlflowUnavailableError(
-                f"MLflow at {self.uri} answered {path} with {response.status_code} {response.reason_phrase}"
+            raise MlflowUnavailableError(f"MLflow at {self.uri} answered {path} with {status}")
+        with self._expected(f"{path} with {response.status_code}"):
+            answer = json_object(content)
+        if response.is_error:
+            raise MlflowError(
+                f"MLflow refused {path} with {response.status_code}: {self._said(answer.get('message', content))}",
+                code=one_line(str(answer.get("error_code", "")), 100),
             )
-        return self._content(response, path)
+        return answer
 
-    def _content(self, response: httpx.Response, path: str) -> dict[str, Any]:
+    @contextmanager
+    def _expected(self, path: str) -> Iterator[None]:
+        """Name the server and the path in what is odd about an answer."""
         try:
-            content = response.json()
-        except ValueError as error:
-            raise MlflowError(
-                f"{self.uri} answered {path} with {response.status_code} and no JSON: is it an MLflow server?"
-            ) from error
-        if response.is_error or not isinstance(content, dict):
-            shown = content if isinstance(content, dict) else {}
-            raise MlflowError(
-                f"MLflow refused {path} with {response.status_code}: {shown.get('message', content)}",
-                code=str(shown.get("error_code", "")),
-            )
-        return content
+            yield
+        except OddAnswerError as error:
+            raise MlflowError(f"{self.uri} answered {path}, and {self.server.masked(str(error))}") from error
+
+    def _said(self, text: Any) -> str:
+        """Return what MLflow says as it may stand in a message."""
+        plain = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+        return one_line(self.server.masked(plain))
+
+
+def _experiment_id(found: Mapping[str, Any]) -> str:
+    return member(found, "experiment_id", str)
+
+
+def _asked(method: str, query: Mapping[str, Any]) -> dict[str, Any]:
+    return {"params" if method == "GET" else "json": query}
 
 
 def _pairs(values: Mapping[str, str], limit: int) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_ml_provider.decisions.models.promotions import Promotion, history
 from airflow_ml_provider.errors import MlflowError
+from airflow_ml_provider.mlflow_api.answers import registered_model, version_of
 from airflow_ml_provider.mlflow_api.client import MlflowClient
 from airflow_ml_provider.protocol.promotions import PROMOTIONS_TAG, TAG_LIMIT, with_promotion
 
@@ -29,13 +30,8 @@ class ModelRegistry:
 
     def versions(self, model: str) -> Iterator[dict[str, Any]]:
         """Yield the versions of a model, page by page; none when there is no such model."""
-        params: dict[str, Any] = {"filter": f"name='{model}'", "max_results": 1000}
-        while True:
-            answer = self.client.call("GET", "model-versions/search", params=params)
-            yield from answer.get("model_versions", [])
-            if not answer.get("next_page_token"):
-                return
-            params["page_token"] = answer["next_page_token"]
+        query = {"filter": f"name='{model}'", "max_results": 1000}
+        yield from self.client.pages("GET", "model-versions/search", query, key="model_versions", read=version_of)
 
     def version(self, model: str, version: str) -> dict[str, Any]:
         """Return a version of a model.
@@ -43,9 +39,8 @@ class ModelRegistry:
         Raises:
             MlflowError: There is none, or MLflow did not answer.
         """
-        answer = self.client.call("GET", "model-versions/get", params={"name": model, "version": version})
-        found: dict[str, Any] = answer["model_version"]
-        return found
+        query = {"name": model, "version": version}
+        return self.client.ask("GET", "model-versions/get", query, key="model_version", read=version_of)
 
     def set_tag(self, model: str, version: str, key: str, value: str) -> None:
         """Set a tag of a version.
@@ -106,24 +101,20 @@ class ModelRegistry:
         Raises:
             MlflowError: MLflow did not answer.
         """
-        params: dict[str, Any] = {"max_results": 1000}
-        while True:
-            answer = self.client.call("GET", "registered-models/search", params=params)
-            yield from answer.get("registered_models", [])
-            if not answer.get("next_page_token"):
-                return
-            params["page_token"] = answer["next_page_token"]
+        query = {"max_results": 1000}
+        yield from self.client.pages(
+            "GET", "registered-models/search", query, key="registered_models", read=registered_model
+        )
 
     def version_of_alias(self, model: str, alias: str) -> dict[str, Any] | None:
         """Return the version that an alias names; ``None`` when there is no such model or alias."""
         try:
-            answer = self.client.call("GET", "registered-models/alias", params={"name": model, "alias": alias})
+            query = {"name": model, "alias": alias}
+            return self.client.ask("GET", "registered-models/alias", query, key="model_version", read=version_of)
         except MlflowError as error:
             if error.code in _NOT_THERE:
                 return None
             raise
-        found: dict[str, Any] = answer["model_version"]
-        return found
 
 
 def tags_of(version: Mapping[str, Any]) -> dict[str, str]:

@@ -91,16 +91,25 @@ class MlflowServer:
         }
         return {name: value for name, value in environment.items() if value}
 
+    def masked(self, text: str) -> str:
+        """Return a text with asterisks in place of the credentials."""
+        for secret in (self.token, self.password):
+            if secret:
+                text = text.replace(secret, "***")
+        return text
+
     def http_client(self) -> httpx.Client:
         """Return a client for the REST API.
 
         Raises:
             MlflowError: The certificates cannot be read.
         """
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers = {"Accept-Encoding": "gzip"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         return httpx.Client(
             base_url=f"{self.uri}/api/2.0/mlflow/",
-            auth=(self.login, self.password) if self.login and not headers else None,
+            auth=(self.login, self.password) if self.login and not self.token else None,
             headers=headers,
             verify=self._tls_context(),
             timeout=httpx.Timeout(self.timeout, connect=5.0),

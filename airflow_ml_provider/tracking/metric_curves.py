@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from airflow_ml_provider.mlflow_api.answers import metric_point
 from airflow_ml_provider.mlflow_api.client import MlflowClient
 
 _BATCH = 1000
@@ -82,11 +83,6 @@ def _last_steps(run: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _history(client: MlflowClient, run_id: str, key: str) -> Iterator[MetricPoint]:
-    query: dict[str, Any] = {"run_id": run_id, "metric_key": key, "max_results": _BATCH}
-    while True:
-        answer = client.call("GET", "metrics/get-history", params=query)
-        for entry in answer.get("metrics", []):
-            yield MetricPoint(int(entry.get("step", 0)), int(entry["timestamp"]), entry["value"])
-        if not answer.get("next_page_token"):
-            return
-        query["page_token"] = answer["next_page_token"]
+    query = {"run_id": run_id, "metric_key": key, "max_results": _BATCH}
+    for point in client.pages("GET", "metrics/get-history", query, key="metrics", read=metric_point):
+        yield MetricPoint(*point)
