@@ -86,7 +86,7 @@ def test_a_run_comes_as_it_is(mlflow):
     ],
 )
 def test_an_answer_of_another_shape_is_one_class_of_error(mlflow, body):
-    with pytest.raises(MlflowError, match=r"answered runs/get, and its answer"):
+    with pytest.raises(MlflowError, match=r"answered runs/get.*, and its answer"):
         mlflow(body).get_run("r")
 
 
@@ -108,11 +108,12 @@ def test_what_is_not_json_is_not_mlflow(mlflow, body):
 )
 def test_a_version_of_another_shape(mlflow, version):
     registry = ModelRegistry(mlflow({"model_version": version, "model_versions": [version]}))
-    for ask in (
+    asked = (
         lambda: registry.version("m", "1"),
         lambda: registry.version_of_alias("m", "a"),
         lambda: list(registry.versions("m")),
-    ):
+    )
+    for ask in asked:
         with pytest.raises(MlflowError, match="and its answer has"):
             ask()
 
