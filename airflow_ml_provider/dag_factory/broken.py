@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Context
 
-from airflow_ml_provider.dag_factory.markdown import fenced
+from airflow_ml_provider.decisions.trust.shown_text import fenced
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.spec.problems import Problem
 

@@ -11,7 +11,7 @@ from airflow.sdk import DAG, BaseOperator, XComArg
 from airflow.sdk.definitions.timetables.simple import NullTimetable
 
 from airflow_ml_provider.dag_factory.described_pods import pod_arguments_of
-from airflow_ml_provider.dag_factory.markdown import fenced
+from airflow_ml_provider.decisions.trust.shown_text import fenced
 from airflow_ml_provider.operators.finish import FinishOperator
 from airflow_ml_provider.operators.kinds import operator_of
 from airflow_ml_provider.protocol.names import REUSE_PARAM

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_ml_provider.decisions.trust.shown_text import as_text, fenced, one_line, without_links
 from airflow_ml_provider.errors import StageConfigurationError
+from airflow_ml_provider.kinds.register import MODEL_NAME_PATTERN
+from airflow_ml_provider.protocol.artifact import ArtifactRef
 
 if TYPE_CHECKING:
     from airflow_ml_provider.mlflow_api.registry import ModelRegistry
 
+CARD_FILE = "card.md"
 CARD_LIMIT = 10_000
+REASONS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +47,15 @@ def version_to_approve(model: Any, *, stage: str) -> tuple[str, str]:
     """
     if not isinstance(model, Mapping) or not {"name", "version"} <= model.keys():
         raise StageConfigurationError(
-            f"stage {stage!r}: {model!r} is not a registered model: pass register.output['model']"
+            f"stage {stage!r}: {one_line(repr(model))} is not a registered model: pass register.output['model']"
         )
-    return str(model["name"]), str(model["version"])
+    name, version = str(model["name"]), str(model["version"])
+    if not re.fullmatch(MODEL_NAME_PATTERN, name) or not re.fullmatch("[0-9]{1,18}", version):
+        raise StageConfigurationError(
+            f"stage {stage!r}: {one_line(name)!r} version {one_line(version)!r} is not what a register stage puts out: "
+            f"pass register.output['model']"
+        )
+    return name, version
 
 
 def question(name: str, version: str) -> str:
@@ -49,28 +63,66 @@ def question(name: str, version: str) -> str:
     return f"Shall {name} version {version} become champion?"
 
 
-def what_to_know(registry: ModelRegistry, name: str, version: str) -> str:
+def what_to_know(registry: ModelRegistry, model: Mapping[str, Any]) -> str:
     """Return what a person sees before the answer, Markdown: the version, the champion, gates, the model card.
+
+    The verdict is the one that the register stage was given, the card the artifact that it was given, by its digest.
+    What only MLflow says is shown as the text that it is, since others may have written it.
+
+    Args:
+        registry: The registry.
+        model: What the register stage put out.
 
     Raises:
         MlflowError: MLflow does not know the version, or did not answer.
+        StoreUnavailableError: The artifact store did not answer.
     """
-    from airflow_ml_provider.mlflow_api.registry import tags_of
-
+    name, version = str(model["name"]), str(model["version"])
     found = registry.version(name, version)
-    tags = tags_of(found)
     champion = registry.version_of_alias(name, "champion")
     lines = [f"[{name} version {version}]({registry.client.model_url(name, version)})"]
     if champion is None:
         lines.append("There is no champion yet.")
     else:
-        number = str(champion["version"])
+        number = champion["version"]
         lines.append(f"The champion is [version {number}]({registry.client.model_url(name, number)}).")
-    if gate := tags.get("airflow_ml.gate"):
-        lines += ["Its gates said:", "\n".join(f"- {reason}" for reason in gate.split("; "))]
-    if card := found.get("description"):
-        lines.append(card[:CARD_LIMIT])
+    lines += _verdicts(model.get("gates"))
+    card = model.get("card")
+    if isinstance(card, Mapping):
+        lines.append(_card(ArtifactRef.from_plain(dict(card))))
+    elif said := str(found.get("description") or ""):
+        lines += ["MLflow's description of the version, which whoever may edit the registry can change:", ""]
+        lines.append(fenced(said[:CARD_LIMIT], language="text"))
     return "\n\n".join(lines)
+
+
+def _verdicts(gates: Any) -> list[str]:
+    if not isinstance(gates, Sequence) or isinstance(gates, str):
+        return []
+    if not gates:
+        return ["No gate judged it."]
+    passed = all(gate["passed"] for gate in gates)
+    reasons = [as_text(str(reason)) for gate in gates for reason in gate["reasons"]]
+    said = "Its gates passed:" if passed else "Its gates did **not** pass:"
+    return [said, "\n".join(f"- {reason}" for reason in reasons[:REASONS])]
+
+
+def _card(ref: ArtifactRef) -> str:
+    """Return the model card as it was committed."""
+    # Not imported with the module, which each parse of a DAG loads.
+    from airflow_ml_provider.artifacts.errors import StoreError, StoreUnavailableError
+    from airflow_ml_provider.artifacts.store import ArtifactStore
+
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "card")
+        try:
+            ArtifactStore().fetch(ref, target, only=CARD_FILE)
+            text = (target / CARD_FILE).read_text(encoding="utf-8", errors="replace")
+        except StoreUnavailableError:
+            raise
+        except (StoreError, OSError) as error:
+            return f"The model card cannot be shown: {as_text(str(error))}"
+    return without_links(text[:CARD_LIMIT])
 
 
 def record(registry: ModelRegistry, answer: Answer, *, name: str, version: str, promote: bool) -> dict[str, str]:

@@ -83,6 +83,14 @@ class RegisterStage(Stage):
         url = client.model_url(model["name"], model["version"])
         run.log.info("%s version %s is %s: %s", model["name"], model["version"], model["alias"], url)
         run.outputs.push(MODEL_VERSION_URL, url)
+        if self.do_xcom_push:
+            # What an approver sees: MLflow's tags and description anybody may change who has rights there.
+            card = self.inputs.get("card")
+            gates = [
+                {"passed": gate["passed"], "reasons": [str(reason) for reason in gate.get("reasons", ())]}
+                for gate in self.gates
+            ]
+            run.outputs.push("model", {**model, "gates": gates, "card": card if isinstance(card, Mapping) else None})
         return None
 
 

@@ -194,7 +194,7 @@ class LocalTaskRun:
         given = {name: self._resolved(value) for name, value in self._task.arguments.items()}
         registry = ModelRegistry(MlflowClient(run.connections.mlflow(str(given["mlflow_conn_id"]))))
         name, version = version_to_approve(given["model"], stage=self._task.name)
-        about = what_to_know(registry, name, version)
+        about = what_to_know(registry, given["model"])
         asked = Question(self._task.name, question(name, version), about)
         self._world.ask(asked)
         by = getpass.getuser()

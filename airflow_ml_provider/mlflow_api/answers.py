@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 import httpx
 
+from airflow_ml_provider.decisions.trust.shown_text import one_line
+
 T = TypeVar("T")
 
 ANSWER_BYTES = 64 * 1024 * 1024
 """The largest answer that is read, unpacked."""
 ANSWER_SECONDS = 120.0
 """How long one answer may take in all; the connection's timeout is about each part of it."""
-MESSAGE_LENGTH = 300
 _ENCODINGS = ("", "identity", "gzip", "deflate")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
 class OddAnswerError(ValueError):
@@ -137,9 +137,3 @@ def _pair(found: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(value, str | int | float):
         raise OddAnswerError(f"its answer has value: {one_line(repr(value), 80)}, not text or a number")
     return {**found, "key": member(found, "key", str), "value": value}
-
-
-def one_line(text: str, length: int = MESSAGE_LENGTH) -> str:
-    """Return what somebody else wrote as it may stand in a message: without line ends and control characters, cut."""
-    plain = _UNPRINTABLE.sub(" ", text)
-    return plain if len(plain) <= length else f"{plain[: length - 3]}..."

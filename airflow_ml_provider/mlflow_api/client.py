@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx
 import tenacity
 
+from airflow_ml_provider.decisions.trust.shown_text import one_line
 from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
 from airflow_ml_provider.mlflow_api.answers import (
     OddAnswerError,
@@ -20,7 +21,6 @@ from airflow_ml_provider.mlflow_api.answers import (
     items,
     json_object,
     member,
-    one_line,
     run_of,
 )
 from airflow_ml_provider.mlflow_api.server import MlflowServer

@@ -93,7 +93,7 @@ class ApproveOperator(CheckedTemplates, ApprovalOperator):
         name, version = version_to_approve(self.model, stage=self.task_id)
         registry = self._registry()
         self.subject = question(name, version)
-        self.body = what_to_know(registry, name, version)
+        self.body = what_to_know(registry, self.model)
         super().execute(context)
 
     @raised_as_airflow()

@@ -295,6 +295,7 @@ def airflow(
         environment={
             **s3.variables(s3.here),
             "AIRFLOW__ML__STORE": f"s3://{bucket}/store",
+            "AIRFLOW__ML__ALLOWED_URIS": f"s3://{bucket}/flights/",
             "ML_TEST_SHARED_VOLUME": str(shared_volume),
             "ML_TEST_BUCKET": bucket,
             "AIRFLOW__CORE__PARALLELISM": "6",
