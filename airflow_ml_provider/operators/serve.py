@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_ml_provider.decisions.serving.request_limits import request_limits
 from airflow_ml_provider.decisions.stage_rules import require_serve
 from airflow_ml_provider.errors import StageConfigurationError, settings_of
 from airflow_ml_provider.kinds.stage import Stage
@@ -53,6 +54,8 @@ class ServeOperator(StageOperator):
         ready_timeout: How long new servers may take until they are ready.
         example: A dataset whose first rows the servers are asked for; default is the model's input example.
         log_requests: Which part of the requests is kept in the store, with the answers; 0 for none.
+        limits: What one request may be: ``{"body": "4Mi", "rows": 10000, "columns": 2000, "seconds": 30}``, or a
+            part of these.
         servers_need_code: Whether the servers get ``code`` too, for a model that imports it.
         port: Where the endpoint listens on the local runner; 0 for a free port.
         gates: Verdicts of evaluate stages (``[evaluate.output["gate"]]``); a model that did not pass is not served.
@@ -81,6 +84,7 @@ class ServeOperator(StageOperator):
         ready_timeout: timedelta = timedelta(minutes=10),
         example: Any = None,
         log_requests: float = 0.0,
+        limits: Mapping[str, Any] | None = None,
         servers_need_code: bool = False,
         port: int = 8088,
         gates: Sequence[Any] = (),
@@ -101,6 +105,7 @@ class ServeOperator(StageOperator):
         self.probe_rate = probe_rate
         self.ready_timeout = ready_timeout
         self.log_requests = log_requests
+        self.limits = dict(limits or {})
         self.servers_need_code = servers_need_code
         self.port = port
         self.gates = gates
@@ -131,6 +136,7 @@ class ServeOperator(StageOperator):
                 autoscale=self.autoscale,
                 command=self.command,
             )
+            request_limits(self.limits)
         if self.replicas < 1 or not 0 <= self.log_requests <= 1 or self.probe_rate <= 0:
             raise StageConfigurationError(
                 f"{stage}: replicas={self.replicas}, log_requests={self.log_requests}, probe_rate={self.probe_rate}: "

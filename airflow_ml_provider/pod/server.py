@@ -39,7 +39,7 @@ from airflow_ml_provider.pod.security import restrict
 from airflow_ml_provider.pod.variables import literal, with_variables
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, RUNTIME_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest
-from airflow_ml_provider.protocol.serving import ENDPOINT_VARIABLE, PORT, SERVER
+from airflow_ml_provider.protocol.serving import ENDPOINT_VARIABLE, PORT, SERVER, metrics_port
 from airflow_ml_provider.protocol.staged import STEP_VARIABLE
 
 ENDPOINT_LABEL = "airflow-ml/endpoint"
@@ -106,6 +106,8 @@ def server_deployment(
             },
         )
     base.ports = [V1ContainerPort(container_port=PORT, name="http")]
+    if not request.command:
+        base.ports.append(V1ContainerPort(container_port=metrics_port(PORT), name="metrics"))
     base.startup_probe = _probe(failures=max(3, int(start_seconds)), period=1)
     base.readiness_probe = _probe(failures=2, period=2)
     base.liveness_probe = _probe(failures=6, period=10)

@@ -21,6 +21,7 @@ import psutil
 
 from airflow_ml_provider.decisions.serving.rollout import Revision, Serving, replicas_beside
 from airflow_ml_provider.errors import NotServingError, ServingChangedError
+from airflow_ml_provider.protocol.serving import metrics_port
 from airflow_ml_provider.runners.stage_environment import stage_environment
 
 HOST = "127.0.0.1"
@@ -285,9 +286,14 @@ def _answers(port: int) -> bool:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Return a port that is free, as is the one at which a server shows its counters."""
+    while True:
+        with socket.socket() as probe, socket.socket() as next_one:
+            probe.bind((HOST, 0))
+            port = int(probe.getsockname()[1])
+            with suppress(OSError, OverflowError):
+                next_one.bind((HOST, metrics_port(port)))
+                return port
 
 
 def _replace(path: Path, text: str) -> None:

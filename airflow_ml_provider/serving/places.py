@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.decisions.serving.command_server import command_server_variables
+from airflow_ml_provider.decisions.serving.request_limits import request_limits
 from airflow_ml_provider.decisions.serving.rollout import Revision
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.kinds.code import packed_built_in, packed_folder
@@ -89,6 +90,7 @@ def _server_request(stage: ServeSettings, run: RunContext, *, endpoint: str, mod
     kept, store = ArtifactStore(), run.identity.store
     body = packed_built_in(stage.body)
     assert body is not None
+    limits = request_limits(stage.limits).to_options()
     code = None
     if stage.servers_need_code and stage.code:
         code = kept.put_content(store, packed_folder(Path(stage.path_beside(stage.code))), suffix=".zip")
@@ -108,6 +110,7 @@ def _server_request(stage: ServeSettings, run: RunContext, *, endpoint: str, mod
             "port": PORT,
             "sample": stage.log_requests,
             "log": join(store, REQUEST_LOG, endpoint),
+            **({"limits": limits} if limits else {}),
         },
         code=code,
         body_code=kept.put_content(store, body, suffix=".zip"),

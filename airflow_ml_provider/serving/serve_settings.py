@@ -39,6 +39,7 @@ class ServeSettings(Stage):
     probe_rate: float = 2.0
     ready_timeout: timedelta = timedelta(minutes=10)
     log_requests: float = 0.0
+    limits: Mapping[str, Any] = field(default_factory=dict)
     servers_need_code: bool = False
     port: int = 8088
     gates: Sequence[Any] = ()

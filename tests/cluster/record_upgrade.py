@@ -122,7 +122,7 @@ def test_record(airflow, kubernetes, bucket, mlflow, pod_mlflow, kserve, promote
         "service": plain(kubernetes, service),
         "deployments": [plain(kubernetes, each) for each in deployments if each.metadata.name.startswith(ENDPOINT)],
     }
-    requests = f"{bucket}/store/_requests/{ENDPOINT}/*/*.jsonl"
+    requests = f"{bucket}/store/_requests/{ENDPOINT}/*/*"
     wait_until(lambda: files.glob(requests), what="logged requests", seconds=90)
 
     promote, _ = promoter("kept", (100,))

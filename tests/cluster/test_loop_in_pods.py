@@ -85,7 +85,7 @@ def test_from_flights_to_a_champion_and_again_when_they_drift(airflow, kubernete
     steps = airflow.api.xcom(LOOP, retrained, "serve", "canary")
     assert [step["percent"] for step in steps] == [50, 100]
     assert min(step["requests"] for step in steps) > 20
-    assert fsspec.filesystem("s3").glob(f"{airflow.store}/_requests/{ENDPOINT}/*/*.jsonl")
+    assert fsspec.filesystem("s3").glob(f"{airflow.store}/_requests/{ENDPOINT}/*/*.requests.parquet")
     _, state = serves()
     assert (state["stable"]["version"], state["candidate"]) == ("2", None)
     assert mlflow.aliases(NAME) == {"champion": "2"}

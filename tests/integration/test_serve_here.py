@@ -9,8 +9,10 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
+from airflow_ml_provider.protocol.serving import metrics_port
 from airflow_ml_provider.testing.airflow_api import wait_until
 from tests.live.traffic import Traffic
 
@@ -53,10 +55,12 @@ def test_the_first_model_is_served_and_what_it_was_asked_is_kept(airflow, mlflow
     assert mlflow.aliases(NAME) == {"champion": "1"}
     answer = httpx.post(f"{first['url']}/invocations", json=BODY)
     assert answer.json() == {"predictions": [2.0]}
-    assert "ml_requests_total" in httpx.get(f"{first['url']}/metrics").text
+    server = servers(folder)[0]
+    assert httpx.get(f"{first['url']}/metrics").status_code == 404
+    assert "ml_requests_total" in httpx.get(f"http://127.0.0.1:{metrics_port(server['port'])}/metrics").text
     kept = airflow.store / "_requests" / NAME
-    wait_until(lambda: list(kept.glob("*/*.jsonl")), what="the log of requests", seconds=30)
-    rows = [json.loads(line) for path in kept.glob("*/*.jsonl") for line in path.read_text().splitlines()]
+    wait_until(lambda: list(kept.glob("*/*.parquet")), what="the log of requests", seconds=30)
+    rows = [row for path in kept.glob("*/*.parquet") for row in pq.read_table(path).to_pylist()]
     ours = [row for row in rows if row["prediction"] == 2.0 and row["x"] == 1.0]
     assert ours
     assert {"request_id", "row", "requested_at", "model_version", "seconds", "prediction", "x"} == set(ours[0])

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from airflow_ml_provider.runtime.stages.serve.answers import undefined_in, valid_json
-from airflow_ml_provider.runtime.stages.serve.server import Observed
+from airflow_ml_provider.runtime.stages.serve.counters import Counters
+from airflow_ml_provider.runtime.stages.serve.observed import Observed
 
 
 def refuse(text):
@@ -38,7 +39,7 @@ def test_an_answer_is_json_for_every_reader(answer, wanted):
         return {"type": "http.request", "body": b"{}"}
 
     scope = {"type": "http", "path": "/invocations", "headers": []}
-    asyncio.run(Observed(app, None)(scope, receive, send))
+    asyncio.run(Observed(app, counters=Counters(), kept=None)(scope, receive, send))
     start, content = sent
     assert json.loads(content["body"], parse_constant=refuse) == wanted
     assert dict(start["headers"])[b"content-length"] == str(len(content["body"])).encode()

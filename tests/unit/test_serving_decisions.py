@@ -21,7 +21,6 @@ from airflow_ml_provider.pod.server import service_change
 from airflow_ml_provider.runtime.stages.serve.asking import Answer, difference, fault
 from airflow_ml_provider.runtime.stages.serve.counters import LIMITS, Counters, summed
 from airflow_ml_provider.runtime.stages.serve.front import turn
-from airflow_ml_provider.runtime.stages.serve.request_log import rows_of
 
 A, B, C = (Revision(name, "line", version) for name, version in (("v1-a", "1"), ("v2-b", "2"), ("v3-c", "3")))
 
@@ -117,11 +116,13 @@ def test_counts_are_read_as_they_were_written(answers):
     for status, seconds in answers:
         counters.count(status=status, seconds=seconds)
     assert Counters.read(counters.text()) == counters
-    assert counters.requests == len(answers) == sum(counters.buckets)
+    refused = sum(400 <= status < 500 for status, _ in answers)
+    assert counters.refused == refused
+    assert counters.requests == len(answers) - refused == sum(counters.buckets)
     assert summed([counters, counters]).since(counters) == counters
     assert counters.since(summed([counters, counters])) == counters
     for share in (0.5, 0.95):
-        ranked = sorted(seconds for _, seconds in answers)
+        ranked = sorted(seconds for status, seconds in answers if not 400 <= status < 500)
         if ranked:
             exact = ranked[max(0, math.ceil(share * len(ranked)) - 1)]
             upper = next(limit for limit in LIMITS if exact <= limit)
@@ -167,32 +168,6 @@ def test_an_answer_next_to_the_models_own(wanted, found, told):
 def test_what_is_wrong_with_an_answer(answer, told):
     said = fault(answer, '{"predictions": [1]}')
     assert (told in said) if told else said == ""
-
-
-@pytest.mark.parametrize(
-    ("asked", "rows"),
-    [
-        (
-            '{"dataframe_split": {"columns": ["x", "row"], "data": [[1, 2], [3, 4]]}}',
-            [{"x": 1, "input_row": 2}, {"x": 3}],
-        ),
-        ('{"dataframe_records": [{"x": 1}, {"x": 3}]}', [{"x": 1}, {"x": 3}]),
-        ('{"instances": [[1, 2], [3, 4]]}', [{"input": [1, 2]}, {"input": [3, 4]}]),
-        ('{"inputs": {"x": [1, 3]}}', [{"x": 1}, {"x": 3}]),
-        ('{"inputs": ["a", "b"]}', [{"input": "a"}, {"input": "b"}]),
-        ('{"inputs": ["a"]}', []),
-        ("not json", []),
-        ("[]", []),
-        ('{"dataframe_split": 3}', []),
-    ],
-)
-def test_rows_of_the_request_log(asked, rows):
-    found = list(rows_of(asked.encode(), b'{"predictions": [5, 6]}', at=0.0, seconds=0.1, model={"version": "2"}))
-    assert len(found) == len(rows)
-    for number, (row, wanted) in enumerate(zip(found, rows, strict=True)):
-        assert row | wanted == row
-        assert (row["row"], row["prediction"], row["model_version"]) == (number, 5 + number, "2")
-        assert row["requested_at"] == "1970-01-01T00:00:00+00:00"
 
 
 def test_each_connection_goes_where_its_turn_is():

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from airflow_ml_provider.decisions.models.gate import Threshold
+from airflow_ml_provider.decisions.serving.request_limits import request_limits
 from airflow_ml_provider.decisions.serving.rollout import checked_steps
 from airflow_ml_provider.decisions.stage_rules import require_serve
 from airflow_ml_provider.spec.checked import Checked
@@ -39,9 +40,17 @@ def _autoscale(value: Any) -> dict[str, int]:
     return dict(value)
 
 
+def _limits(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{value!r} are no limits: write a mapping such as {{body: 4Mi, rows: 10000}}")
+    request_limits(value)
+    return dict(value)
+
+
 _NOT_TAKEN = ("command", "inputs", "outputs", "io", "checkpoints")
 _STEP = {"type": "integer", "minimum": 1, "maximum": 100}
 _COUNT = {"type": "integer", "minimum": 1}
+_SECONDS = {"type": "number", "exclusiveMinimum": 0, "maximum": 3600}
 
 
 class ServeSpec(CodeStageSpec):
@@ -119,6 +128,26 @@ class ServeSpec(CodeStageSpec):
         le=1,
         description="Which part of the requests is kept in the store, with the answers",
         examples=[0.1],
+    )
+    limits: Annotated[
+        dict[str, Any],
+        Checked(
+            _limits,
+            {
+                "type": "object",
+                "properties": {
+                    "body": {"type": ["string", "integer"]},
+                    "rows": _COUNT,
+                    "columns": _COUNT,
+                    "seconds": _SECONDS,
+                },
+                "additionalProperties": False,
+            },
+        ),
+    ] = Field(
+        default={},
+        description="What one request may be: body (a quantity), rows, columns, seconds to arrive",
+        examples=[{"body": "16Mi", "rows": 50000}],
     )
     servers_need_code: bool = Field(
         default=False, description="Whether the servers get code too, for a model that imports it", examples=[True]

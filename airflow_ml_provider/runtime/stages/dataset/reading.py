@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _JSON = ("json", "jsonl")
+_REQUEST_LOG = ".requests.parquet"
+"""What servers log: another version of a model has other columns, and earlier versions of this provider wrote JSON."""
 _UNREADABLE = (OSError, EOFError, ValueError, RecursionError, csv.Error, zlib.error, lzma.LZMAError)
 _BLOCK_BYTES = 1 << 20
 _LARGEST_BLOCK_BYTES = 1 << 30
@@ -58,7 +60,7 @@ def _whole(tables: Sequence[tuple[DataFile, DataFrame, frozenset[str]]]) -> Data
 
     first, frame, _ = tables[0]
     names = list(frame.columns)
-    if all(file.format in _JSON for file, _, _ in tables):
+    if all(file.format in _JSON or file.path.name.endswith(_REQUEST_LOG) for file, _, _ in tables):
         # A key that no row of a file has is a value that is missing in all of them.
         names = list(dict.fromkeys(column for _, found, _ in tables for column in found.columns))
         tables = [(file, found.reindex(columns=names), untyped) for file, found, untyped in tables]

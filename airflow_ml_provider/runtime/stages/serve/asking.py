@@ -5,10 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from airflow_ml_provider.protocol.serving import TOKEN_VARIABLE
 
 _TOLERANCE, _NOTHING = 1e-6, 1e-12
 """By how much a number may differ, relative to its size: another machine, another order of the same sum."""
@@ -42,6 +45,8 @@ def ask(endpoint: str, path: str, *, body: str | None = None, timeout: float) ->
     connection = http.client.HTTPConnection(place.hostname or "", place.port or 80, timeout=timeout)
     try:
         headers = {"Content-Type": "application/json", "Connection": "close"}
+        if token := os.environ.get(TOKEN_VARIABLE):
+            headers["Authorization"] = f"Bearer {token}"
         connection.request("GET" if body is None else "POST", path, body, headers)
         response = connection.getresponse()
         text = response.read().decode(errors="replace")

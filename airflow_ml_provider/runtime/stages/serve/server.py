@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -18,25 +16,25 @@ from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES
+from airflow_ml_provider.protocol.serving import TOKEN_VARIABLE, RequestLimits, metrics_port
 from airflow_ml_provider.runtime.errors import StageError
 from airflow_ml_provider.runtime.stages.registered import fetch_version
-from airflow_ml_provider.runtime.stages.serve.answers import valid_json
+from airflow_ml_provider.runtime.stages.serve.admission import Admission
 from airflow_ml_provider.runtime.stages.serve.counters import Counters
+from airflow_ml_provider.runtime.stages.serve.logged_rows import column_types
+from airflow_ml_provider.runtime.stages.serve.observed import Observed, note_calls
 from airflow_ml_provider.runtime.stages.serve.request_log import RequestLog
 from airflow_ml_provider.runtime.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-    App = Callable[[Message, Receive, Send], Awaitable[None]]
+    from airflow_ml_provider.runtime.stages.serve.admission import App, Message, Receive, Send
 
 DRAIN_SECONDS = 15.0
 """How long a server that received SIGTERM goes on: until then no new connection reaches it, and each answer closes its
 connection, so that clients that keep one open move on by themselves."""
-INVOCATIONS = "/invocations"
+_BACKLOG = 2048
 
 
 def work(request: StageRequest) -> int:
@@ -76,45 +74,59 @@ def _serve(request: StageRequest, model: PyFuncModel) -> None:
     import uvicorn
     from mlflow.pyfunc import scoring_server
 
-    options = request.options
-    kept = RequestLog(options["log"], model=options["model"], share=options["sample"]) if options["sample"] else None
-    tell_failures(model)
-    app = Observed(scoring_server.init(model), kept)
+    from airflow_ml_provider.runtime.stages.serve.connections import HEADER_BYTES, BoundedConnection
+
+    options, counters = request.options, Counters()
+    schema = model.metadata.get_input_schema()
+    names = frozenset(schema.input_names()) if schema is not None and schema.has_input_names() else frozenset()
+    kept = None
+    if options["sample"]:
+        columns = column_types(schema)
+        kept = RequestLog(
+            options["log"], model=options["model"], share=options["sample"], columns=columns, counters=counters
+        )
+    note_calls(model)
+    app = PublicServer(
+        Admission(
+            Observed(scoring_server.init(model), counters=counters, kept=kept),
+            limits=RequestLimits.of(options.get("limits", {})),
+            counters=counters,
+            names=names,
+            token=os.environ.get(TOKEN_VARIABLE, ""),
+        ),
+        counters=counters,
+        metrics_port=metrics_port(options["port"]),
+    )
     config = uvicorn.Config(
-        app, host=options["host"], port=options["port"], access_log=False, log_level="warning", timeout_keep_alive=75
+        app,
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=75,
+        http=BoundedConnection,
+        ws="none",
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        server_header=False,
     )
     server = uvicorn.Server(config)
     _leave_slowly(server, app)
     shown = f"{options['model']['name']} version {options['model']['version']}"
     print(f"Serving {shown} at {options['host']}:{options['port']}", flush=True)
+    listening = [_listening(options["host"], port) for port in (options["port"], metrics_port(options["port"]))]
     try:
-        server.run()
+        server.run(sockets=listening)
     finally:
         if kept is not None:
             kept.close()
 
 
-_FAILED: ContextVar[list[str] | None] = ContextVar("failed", default=None)
-"""Of one request: what the model raised. MLflow answers 400 to that, as to a request that is wrong."""
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; without a host at all addresses, of both families where there are two."""
+    if host or not socket.has_dualstack_ipv6():
+        return socket.create_server((host, port), backlog=_BACKLOG)
+    return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
 
 
-def tell_failures(model: Any) -> None:
-    """Let it be known of a request when the model itself failed, and not what it was asked."""
-    predict = model._predict_fn
-
-    @functools.wraps(predict)
-    def noted(*arguments: Any, **named: Any) -> Any:
-        try:
-            return predict(*arguments, **named)
-        except Exception as error:
-            if (failed := _FAILED.get()) is not None:
-                failed.append(type(error).__name__)
-            raise
-
-    model._predict_fn = noted
-
-
-def _leave_slowly(server: Any, app: Observed) -> None:
+def _leave_slowly(server: Any, app: PublicServer) -> None:
     """Let a server go on for a while after SIGTERM; uvicorn's own handler closes connections at once."""
     tick, until = server.on_tick, 0.0
 
@@ -135,79 +147,41 @@ def _leave_slowly(server: Any, app: Observed) -> None:
     server.handle_exit, server.on_tick = handle_exit, on_tick
 
 
-def _as_json(begun: Message, message: Message) -> tuple[Message, Message]:
-    """Return an answer that begins, and its body, as JSON that every reader takes."""
-    body = message.get("body", b"")
-    valid = body if message.get("more_body") else valid_json(body)
-    if valid is body:
-        return begun, message
-    others = [(name, value) for name, value in begun.get("headers", ()) if name != b"content-length"]
-    headers = [*others, (b"content-length", str(len(valid)).encode())]
-    return {**begun, "headers": headers}, {**message, "body": valid}
+class PublicServer:
+    """An ASGI application around another that also answers at a port of its own what it counted.
 
-
-class Observed:
-    """An ASGI application around another: counts its answers, adds ``/metrics``, keeps samples.
+    Args:
+        app: The other.
+        counters: What it counts.
+        metrics_port: The port at which there is ``/metrics`` and nothing else.
 
     Attributes:
         leaving: Whether each answer closes its connection, because the server ends soon.
     """
 
-    def __init__(self, app: App, kept: RequestLog | None) -> None:
+    def __init__(self, app: App, *, counters: Counters, metrics_port: int) -> None:
         self._app = app
-        self._kept = kept
-        self._counters = Counters()
+        self._counters = counters
+        self._metrics_port = metrics_port
         self.leaving = False
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["path"] == "/metrics":
-            headers = [(b"content-type", b"text/plain; version=0.0.4"), (b"connection", b"close")]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": self._counters.text().encode()})
+        elif scope["server"][1] == self._metrics_port:
+            await self._metrics(scope, send)
         else:
-            await self._observed(scope, receive, send)
 
-    async def _observed(self, scope: Message, receive: Receive, send: Send) -> None:
-        counted = scope["path"] == INVOCATIONS
-        sampled = counted and self._kept is not None and self._kept.wants_one()
-        asked, said, status, started = bytearray(), bytearray(), 500, time.monotonic()
-        failed: list[str] = []
-        _FAILED.set(failed)
-        if not any(name == b"content-type" for name, _ in scope["headers"]):
-            scope = {**scope, "headers": [*scope["headers"], (b"content-type", b"application/json")]}
+            async def sent(message: Message) -> None:
+                if self.leaving and message["type"] == "http.response.start":
+                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+                await send(message)
 
-        async def received() -> Message:
-            message = await receive()
-            if sampled:
-                asked.extend(message.get("body", b""))
-            return message
+            await self._app(scope, receive, sent)
 
-        begun: Message | None = None
-
-        async def sent(message: Message) -> None:
-            nonlocal status, begun
-            if message["type"] == "http.response.start":
-                status = 500 if failed else message["status"]
-                begun = {**message, "status": status}
-                if self.leaving:
-                    begun = {**begun, "headers": [*begun.get("headers", ()), (b"connection", b"close")]}
-                return
-            if begun is not None:
-                begun, message = _as_json(begun, message)
-                await send(begun)
-                begun = None
-            if sampled:
-                said.extend(message.get("body", b""))
-            await send(message)
-
-        try:
-            await self._app(scope, received, sent)
-        finally:
-            seconds = time.monotonic() - started
-            if counted:
-                self._counters.count(status=status, seconds=seconds)
-            if sampled and status == 200 and self._kept is not None:
-                self._kept.add(bytes(asked), bytes(said), seconds=seconds)
+    async def _metrics(self, scope: Message, send: Send) -> None:
+        status, text = (200, self._counters.text()) if scope["path"] == "/metrics" else (404, "")
+        headers = [(b"content-type", b"text/plain; version=0.0.4"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": text.encode()})

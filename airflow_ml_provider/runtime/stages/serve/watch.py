@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_ml_provider.protocol.serving import metrics_port
 from airflow_ml_provider.runtime.binding import bind
 from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import ContractError
@@ -67,8 +68,13 @@ def _asked(context: BodyContext) -> list[tuple[float, str]]:
 
 
 def _counted(endpoint: str) -> Counters | None:
-    answer = ask(endpoint, "/metrics", timeout=_SCRAPE_SECONDS)
-    return Counters.read(answer.text) if answer.status == 200 else None
+    host, _, port = endpoint.rpartition(":")
+    # Servers of earlier versions show their counters where they answer requests.
+    for place in (f"{host}:{metrics_port(int(port))}", endpoint):
+        answer = ask(place, "/metrics", timeout=_SCRAPE_SECONDS)
+        if answer.status == 200:
+            return Counters.read(answer.text)
+    return None
 
 
 def _measured(
@@ -90,6 +96,7 @@ def _measured(
     return {
         "requests": float(counted.requests),
         "errors": float(counted.errors),
+        "refused": float(counted.refused),
         "error_rate": counted.errors / counted.requests,
         "p50_seconds": counted.quantile(0.5),
         "p95_seconds": counted.quantile(0.95),
