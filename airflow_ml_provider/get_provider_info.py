@@ -99,6 +99,14 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "/opt/airflow/ml-pod.yaml",
                         "default": "",
                     },
+                    "service_account": {
+                        "description": "Kubernetes ServiceAccount of stages whose arguments and pod template name "
+                        "none; empty for the namespace's default. airflow-ml manifests prints ml-stage.",
+                        "type": "string",
+                        "version_added": "0.1.0",
+                        "example": "ml-stage",
+                        "default": "",
+                    },
                     "environment": {
                         "description": "Whose changes pipelines take: environments.NAME in the file, or a file "
                         "pipeline.NAME.yaml next to it.",

@@ -30,6 +30,7 @@ class MlSettings:
         image: Image of pods that name none, empty when there is none.
         namespace: Namespace of pods that name none, empty when there is none.
         pod_template: Path of a pod template for pods that have none, empty when there is none.
+        service_account: ServiceAccount of pods that name none, empty for the namespace's default.
         allowed_uris: Below which URIs data may come from that whoever triggers a run chooses.
         stage_environment: Which further environment variables of a worker reach stages on the local runner.
         home: The folder of what belongs to this machine alone, such as endpoints on it.
@@ -42,6 +43,7 @@ class MlSettings:
     image: str
     namespace: str
     pod_template: str
+    service_account: str
     defer_after: float
     allowed_uris: tuple[str, ...]
     stage_environment: tuple[str, ...]
@@ -71,6 +73,7 @@ class MlSettings:
             image=option("image") or "",
             namespace=option("namespace") or "",
             pod_template=option("pod_template") or "",
+            service_account=option("service_account") or "",
             allowed_uris=_several(option("allowed_uris")),
             stage_environment=_several(option("stage_environment")),
             defer_after=_seconds("defer_after", option("defer_after")),

@@ -97,7 +97,7 @@ def namespace():
     """Yield a new namespace, as the manifests make it."""
     name = f"ml-bench-{uuid.uuid4().hex[:6]}"
     live = Kubernetes(Path(os.environ["KUBECONFIG"]), name)
-    live.apply(manifests(name, account="airflow", account_namespace=name, pods=None))
+    live.apply(manifests(name, uses=["stages", "serving"]))
     try:
         yield name
     finally:

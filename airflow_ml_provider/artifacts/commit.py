@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_ml_provider.artifacts.digest import FileEntry, digest_of, require_relative
+from airflow_ml_provider.artifacts.digest import FileEntry, digest_of, require_apart, require_relative
 from airflow_ml_provider.artifacts.errors import ArtifactCorruptError, InvalidArtifactError
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.codec import from_json, to_json
@@ -44,13 +44,15 @@ class CommitRecord:
         """Read a record and check that it is sound.
 
         Raises:
-            ArtifactCorruptError: It is cut, names files outside its folder, or its digest does not fit.
+            ArtifactCorruptError: It is cut, names files outside its folder or two in one place, or its digest does not
+                fit.
         """
         try:
             record = from_json(cls, text, limit=COMMIT_LIMIT_BYTES)
             for entry in record.files:
                 if entry.path:
                     require_relative(entry.path)
+            require_apart(entry.path for entry in record.files)
         except (ProtocolError, InvalidArtifactError) as error:
             raise ArtifactCorruptError(f"commit record {uri} is damaged: {error}") from error
         if record.protocol != PROTOCOL_VERSION:

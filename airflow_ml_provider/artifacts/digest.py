@@ -111,6 +111,27 @@ def require_relative(path: str) -> str:
     return path
 
 
+def require_apart(paths: Iterable[str]) -> None:
+    """Raise when a name is there twice, or is that of a file and of a folder of other files.
+
+    Args:
+        paths: Relative names of files, with ``/``.
+
+    Raises:
+        InvalidArtifactError: Two names cannot be in one folder.
+    """
+    files: set[str] = set()
+    folders: dict[str, str] = {}
+    for path in paths:
+        if path in files:
+            raise InvalidArtifactError(f"{path!r} is there twice")
+        files.add(path)
+        for above in PurePosixPath(path).parents:
+            folders.setdefault(above.as_posix(), path)
+    if both := sorted(files & folders.keys()):
+        raise InvalidArtifactError(f"{both[0]!r} is a file, and the folder of {folders[both[0]]!r}: rename one of them")
+
+
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's content as 64 hex digits."""
     digest = hashlib.sha256()  # file_digest() needs Python 3.11; a stage may have 3.10

@@ -194,14 +194,40 @@ def graph(
 @app.command(epilog="`airflow-ml manifests --namespace ml | kubectl apply -f -`")
 def manifests(
     namespace: Annotated[str, typer.Option(help="Where stages run")],
-    account: Annotated[str, typer.Option(help="ServiceAccount of Airflow's workers and triggerers")] = "airflow",
-    account_namespace: Annotated[str, typer.Option(help="Its namespace; default: that of the stages")] = "",
+    *,
+    account: Annotated[
+        list[str], typer.Option(help="ServiceAccount of the scheduler, of workers, of triggerers: NAME, NAMESPACE/NAME")
+    ] = ["airflow"],  # noqa: B006 - typer copies it
+    account_namespace: Annotated[str, typer.Option(help="Of accounts that name none; default: --namespace")] = "",
+    stages: Annotated[bool, typer.Option("--stages", help="Rights for stages as pods: always granted")] = True,
+    serving: Annotated[bool, typer.Option("--serving", help="Rights for endpoints as Deployments too")] = False,
+    kserve: Annotated[bool, typer.Option("--kserve", help="Rights for endpoints on KServe too")] = False,
     pods: Annotated[int | None, typer.Option(min=1, help="How many pods the namespace may hold")] = None,
+    caller: Annotated[list[str], typer.Option(help="Another namespace that may ask endpoints")] = [],  # noqa: B006
+    scraper: Annotated[list[str], typer.Option(help="Another namespace that may read their counters")] = [],  # noqa: B006
+    mlflow: Annotated[str, typer.Option(help="NAMESPACE:PORT or CIDR:PORT; with it, pods reach nothing else")] = "",
+    store: Annotated[str, typer.Option(help="NAMESPACE:PORT or CIDR:PORT; with it, pods reach nothing else")] = "",
 ) -> None:
     """Print what Airflow needs in a namespace: kubectl apply -f - takes it."""
     from airflow_ml_provider.cli.admin.manifests import manifests as manifests_of
+    from airflow_ml_provider.cli.pipelines.files import fail
 
-    typer.echo(manifests_of(namespace, account=account, account_namespace=account_namespace or namespace, pods=pods))
+    asked = {"stages": stages, "serving": serving, "kserve": kserve}
+    try:
+        printed = manifests_of(
+            namespace,
+            accounts=account,
+            account_namespace=account_namespace,
+            uses=[use for use, wanted in asked.items() if wanted],
+            pods=pods,
+            callers=caller,
+            scrapers=scraper,
+            mlflow=mlflow,
+            store=store,
+        )
+    except ValueError as error:
+        fail(str(error))
+    typer.echo(printed)
 
 
 @app.command(epilog="`airflow-ml reap --dry-run`")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
-from airflow_ml_provider.artifacts.code import pack_files
+from airflow_ml_provider.artifacts.code_packing import pack_files
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.operators.kinds import operator_of

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import urllib3.exceptions
 from kubernetes.client import ApiException
 
+from airflow_ml_provider.decisions.cluster_rights import flag_of
 from airflow_ml_provider.errors import (
     ClusterCapacityError,
     ClusterError,
@@ -74,8 +75,8 @@ def cluster_error(error: ApiException, verb: str, resource: str, name: str) -> C
     if error.status == 403 and "is forbidden: User" in message:
         namespace = name.partition("/")[0]
         return ClusterForbiddenError(
-            f"{did}; grant it: airflow-ml manifests --namespace {namespace} | kubectl apply -f - prints and applies "
-            f"the role that has {verb} on {resource}"
+            f"{did}; grant it: airflow-ml manifests --namespace {namespace}{flag_of(resource)} | kubectl apply -f - "
+            f"prints and applies the role that has {verb} on {resource}"
         )
     if error.status == 403:
         return ClusterError(f"{did}; change the pod so that the cluster's policies admit it")

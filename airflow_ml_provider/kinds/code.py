@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from airflow_ml_provider.artifacts.code import pack_code, pack_files
+from airflow_ml_provider.artifacts.code_packing import pack_code, pack_files
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.protocol.names import BODIES

@@ -296,6 +296,11 @@ class StageOperator(CheckedTemplates, JsonTemplates, KubernetesPodOperator):
         for container in pod.spec.containers:
             if container.name == self.base_container_name and not container.image:
                 container.image = settings.image or None
+        if not pod.spec.service_account_name:
+            pod.spec.service_account_name = settings.service_account or None
+        if self.automount_service_account_token is not None:
+            # KubernetesPodOperator takes False for nothing where the template says True.
+            pod.spec.automount_service_account_token = self.automount_service_account_token
         return pod
 
     @cached_property

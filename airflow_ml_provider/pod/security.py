@@ -1,4 +1,4 @@
-"""The security context that Pod Security's level "restricted" asks for, where the author asks for none.
+"""The security context that Pod Security's level "restricted" asks for, where the author asks for none; no token.
 
 https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 """
@@ -13,9 +13,13 @@ USER_ID = 1000
 def restrict(spec: V1PodSpec) -> None:
     """Fill in the security contexts of a pod and its containers, field by field; what is set stays.
 
+    A stage has no business with the API server, so it gets no token of its service account's either.
+
     The user id is set too, because an image whose user is root, or a name instead of a number, does not start
     under ``runAsNonRoot``.
     """
+    if spec.automount_service_account_token is None:
+        spec.automount_service_account_token = False
     pod = spec.security_context = spec.security_context or V1PodSecurityContext()
     if pod.run_as_non_root is None and pod.run_as_user is None:
         pod.run_as_user = USER_ID

@@ -12,7 +12,7 @@ SERVER = "server"
 ENDPOINT_VARIABLE = "AIRFLOW_ML_ENDPOINT"
 """Tells a server the endpoint that it serves."""
 
-TOKEN_VARIABLE = "AIRFLOW_ML_ENDPOINT_TOKEN"  # noqa: S105 - a name
+TOKEN_VARIABLE = "ML_ENDPOINT_TOKEN"  # noqa: S105 - a name
 """Holds the bearer token that requests have to bring; empty where none is asked for."""
 
 PORT = 8080

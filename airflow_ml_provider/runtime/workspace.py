@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from airflow_ml_provider.artifacts.code import unpack_code
+from airflow_ml_provider.artifacts.code_unpacking import unpack_code
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.artifact import ArtifactRef

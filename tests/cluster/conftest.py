@@ -93,7 +93,7 @@ def kubernetes(cluster):
     """A namespace as ``airflow-ml manifests`` makes it, Pod Security "restricted"; gone after the session."""
     namespace = f"ml-{uuid.uuid4().hex[:8]}"
     live = Kubernetes(cluster.kubeconfig, namespace)
-    live.apply(manifests(namespace, account="airflow", account_namespace=namespace, pods=None))
+    live.apply(manifests(namespace, accounts=["airflow"], uses=["stages", "serving", "kserve"]))
     yield live
     live.delete_namespace()
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from airflow_ml_provider.cli.admin.manifests import RULES
+from airflow_ml_provider.decisions.cluster_rights import RULES, rules_of
 
 
 def doctor(airflow, *arguments):
@@ -32,11 +32,11 @@ def test_missing_rights_are_named_with_the_command_that_grants_them(airflow, kub
     code, _, lines = doctor(airflow, "--connection", "kubernetes_nobody")
     assert code == 1
     assert lines["cluster"].startswith("to do ")
-    for rule in RULES:
+    for rule in rules_of(RULES):
         for resource in rule["resources"]:
             for verb in rule["verbs"]:
                 assert f"{verb} {resource}" in lines["cluster"]
-    assert f"airflow-ml manifests --namespace {kubernetes.namespace}" in lines["cluster"]
+    assert f"airflow-ml manifests --namespace {kubernetes.namespace} --serving --kserve |" in lines["cluster"]
 
 
 def test_what_does_not_answer_is_reported_without_a_traceback(airflow):

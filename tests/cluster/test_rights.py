@@ -10,7 +10,8 @@ import pytest
 import yaml
 from kubernetes import client, config
 
-from airflow_ml_provider.cli.admin.manifests import ROLE, RULES, manifests
+from airflow_ml_provider.cli.admin.manifests import ROLE, manifests
+from airflow_ml_provider.decisions.cluster_rights import RULES, flag_of, rules_of
 from airflow_ml_provider.errors import ClusterForbiddenError
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.hooks.inference_services import InferenceServices
@@ -18,7 +19,7 @@ from airflow_ml_provider.hooks.jobs import create_job
 from airflow_ml_provider.hooks.pods import Pods
 from airflow_ml_provider.hooks.serving_objects import ServingObjects
 
-GRANTED = [(verb, resource) for rule in RULES for resource in rule["resources"] for verb in rule["verbs"]]
+GRANTED = [(verb, resource) for rule in rules_of(RULES) for resource in rule["resources"] for verb in rule["verbs"]]
 POD = {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "base", "image": "busybox:stable"}]}}
 
 
@@ -108,7 +109,7 @@ def test_a_missing_right_is_named_with_its_remedy(kubernetes, verb, resource):
     account = f"without-{verb}-{resource.replace('/', '-')}"
     role = f"{ROLE}-{account}"
     namespace = kubernetes.namespace
-    printed = manifests(namespace, account=account, account_namespace=namespace, pods=None)
+    printed = manifests(namespace, accounts=[account], uses=RULES)
     documents = []
     for document in yaml.safe_load_all(printed):
         if document["kind"] == "Role":
@@ -128,7 +129,10 @@ def test_a_missing_right_is_named_with_its_remedy(kubernetes, verb, resource):
     kubernetes.apply(yaml.safe_dump_all(documents))
     client_of = config.new_client_from_config_dict(kubernetes.kubeconfig_of(account))
     pods = Pods(client.CoreV1Api(client_of), namespace=namespace)
-    with pytest.raises(ClusterForbiddenError, match=rf"refused to {verb} {resource} .* grant it: airflow-ml manifests"):
+    with pytest.raises(
+        ClusterForbiddenError,
+        match=rf"refused to {verb} {resource} .* airflow-ml manifests --namespace [^ ]+{flag_of(resource)} \|",
+    ):
         CALLS[verb, resource](pods)
 
 

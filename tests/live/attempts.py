@@ -5,7 +5,7 @@ import subprocess
 import sys
 import textwrap
 
-from airflow_ml_provider.artifacts.code import pack_code
+from airflow_ml_provider.artifacts.code_packing import pack_code
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore

@@ -6,7 +6,7 @@ import logging
 import psutil
 import pytest
 
-from airflow_ml_provider.artifacts.code import pack_code
+from airflow_ml_provider.artifacts.code_packing import pack_code
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.decisions.search_space import algorithm, objectives, search_range, search_space
 from airflow_ml_provider.protocol.request import StageRequest

@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from airflow_ml_provider.artifacts.code import pack_code, unpack_code
+from airflow_ml_provider.artifacts.code_packing import pack_code
+from airflow_ml_provider.artifacts.code_unpacking import unpack_code
 from airflow_ml_provider.artifacts.digest import digest_of, scan
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.artifacts.layout import attempt_uri, stage_uri, store_segment

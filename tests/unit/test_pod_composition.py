@@ -79,6 +79,32 @@ def test_a_pipelines_pod_is_the_golden_one(path):
     assert pod == yaml.safe_load(golden.read_text())
 
 
+TEMPLATE = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "x"},
+    "spec": {"automountServiceAccountToken": True, "serviceAccountName": "own", "containers": [{"name": "base"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "account", "token"),
+    [
+        ({}, "", None, False),
+        ({}, "ml-stage", "ml-stage", False),
+        ({"pod_template_dict": TEMPLATE}, "ml-stage", "own", True),
+        ({"service_account_name": "mine"}, "ml-stage", "mine", False),
+        ({"service_account_name": "mine", "automount_service_account_token": True}, "", "mine", True),
+        ({"pod_template_dict": TEMPLATE, "automount_service_account_token": False}, "", "own", False),
+    ],
+)
+def test_a_pod_has_no_token_of_its_account_unless_that_is_said(monkeypatch, arguments, option, account, token):
+    monkeypatch.setenv("AIRFLOW__ML__SERVICE_ACCOUNT", option)
+    operator = TrainOperator(task_id="train", run="m:f", image="i:1", namespace="ml", **arguments)
+    spec = composed(operator)["spec"]
+    assert (spec.get("serviceAccountName"), spec["automountServiceAccountToken"]) == (account, token)
+
+
 def test_no_value_of_the_request_is_expanded_by_kubernetes():
     operator = TrainOperator(task_id="train", run="m:f", image="i:1", namespace="ml")
     env = {entry["name"]: entry.get("value") for entry in composed(operator)["spec"]["containers"][0]["env"]}

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from airflow_ml_provider.artifacts.code import pack_code
+from airflow_ml_provider.artifacts.code_packing import pack_code
 from airflow_ml_provider.artifacts.objects import read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from tests.live.attempts import Attempts

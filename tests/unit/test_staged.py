@@ -8,7 +8,7 @@ import sys
 import pytest
 from kubernetes.client import V1EnvVar, V1VolumeMount
 
-from airflow_ml_provider.artifacts.code import pack_code
+from airflow_ml_provider.artifacts.code_packing import pack_code
 from airflow_ml_provider.artifacts.layout import RESULT, join
 from airflow_ml_provider.artifacts.objects import read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore

@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -31,8 +32,8 @@ from airflow_ml_provider.artifacts.errors import AlreadyExistsError, StoreError
 from airflow_ml_provider.artifacts.layout import join
 from airflow_ml_provider.artifacts.objects import create_object, filesystem, is_local, read_object
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.cli.admin.manifests import RULES
 from airflow_ml_provider.configuration import ml_settings
+from airflow_ml_provider.decisions.cluster_rights import KSERVE, RULES, SERVING, STAGES, Rule
 from airflow_ml_provider.errors import MlError, StageConfigurationError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.runners.stage_pod import read_pod_template
@@ -233,27 +234,34 @@ def _cluster(namespace: str | None, connection: str, settings: MlSettings) -> It
         yield Finding("cluster", "to do", "no namespace is known: set [ml] namespace, or name it with --namespace")
         return
     try:
-        missing = [
-            f"{verb} {resource}"
-            for rule in RULES
-            for group in rule["apiGroups"]
-            for resource in rule["resources"]
-            for verb in rule["verbs"]
-            if not _may(client, found, verb=verb, group=group, resource=resource)
-        ]
+        missing = {use: list(_missing(client, found, rules)) for use, rules in RULES.items()}
     except (ApiException, HTTPError) as error:
         reason = getattr(error, "reason", None) or error
         yield Finding("cluster", "to do", f"connection {connection!r}: the API server does not answer: {reason}")
         return
-    if missing:
+    has = f"connection {connection!r} has every right it needs in namespace {found!r}"
+    if missing[STAGES]:
+        flags = "".join(f" --{use}" for use in (SERVING, KSERVE) if missing[use])
         yield Finding(
             "cluster",
             "to do",
-            f"in namespace {found!r} these rights are missing: {', '.join(missing)}; "
-            f"airflow-ml manifests --namespace {found} | kubectl apply -f -",
+            f"in namespace {found!r} these rights are missing: {', '.join(chain.from_iterable(missing.values()))}; "
+            f"airflow-ml manifests --namespace {found}{flags} | kubectl apply -f -",
         )
+    elif without := [use for use in (SERVING, KSERVE) if missing[use]]:
+        flags = " or ".join(f"--{use}" for use in without)
+        yield Finding("cluster", "ok", f"{has} for stages, none for endpoints that {flags} of manifests grants")
     else:
-        yield Finding("cluster", "ok", f"connection {connection!r} has every right it needs in namespace {found!r}")
+        yield Finding("cluster", "ok", has)
+
+
+def _missing(client: Any, namespace: str, rules: list[Rule]) -> Iterator[str]:
+    for rule in rules:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                for verb in rule["verbs"]:
+                    if not _may(client, namespace, verb=verb, group=group, resource=resource):
+                        yield f"{verb} {resource}"
 
 
 def _may(client: Any, namespace: str, *, verb: str, group: str, resource: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from airflow_ml_provider.artifacts.code import unpack_code
+from airflow_ml_provider.artifacts.code_unpacking import unpack_code
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.names import BODIES
 from airflow_ml_provider.protocol.request import StageRequest

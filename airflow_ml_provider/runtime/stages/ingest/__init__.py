@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from airflow_ml_provider.artifacts.digest import require_relative
+from airflow_ml_provider.artifacts.digest import require_apart, require_relative
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 from airflow_ml_provider.artifacts.listing import entry_of, lies_in, paths_of, version_of
 from airflow_ml_provider.artifacts.objects import filesystem, is_local, store_errors
@@ -35,6 +35,10 @@ def run(context: BodyContext) -> BodyOutcome:
             remedy = "the pod looks on its own disk: use a URI such as s3://bucket/folder, or mount the folder"
         raise BadDataError(f"ingest: no file matches {uri}; {remedy}")
     base = _common_folder(found)
+    try:
+        require_apart(_name(path, base) for path in found)
+    except InvalidArtifactError as error:
+        raise BadDataError(f"ingest: of {uri} {error}") from error
     total = 0
     for path in found:
         target = context.outputs["data"] / _name(path, base)

@@ -8,10 +8,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from airflow_ml_provider.artifacts.code_unpacking import CODE_LIMIT_BYTES, CODE_LIMIT_FILES
 from airflow_ml_provider.artifacts.digest import require_relative
-from airflow_ml_provider.artifacts.errors import ArtifactCorruptError, InvalidArtifactError
-
-CODE_LIMIT_BYTES = 64 * 1024 * 1024
+from airflow_ml_provider.artifacts.errors import InvalidArtifactError
 
 _IGNORED_FOLDERS = {"__pycache__", "node_modules"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -26,7 +25,7 @@ def pack_code(folder: Path) -> bytes:
     machine and with every zlib.
 
     Raises:
-        InvalidArtifactError: The folder is missing, empty, over 64 MiB, or holds links that leave it.
+        InvalidArtifactError: The folder is missing, empty, over 64 MiB or 20,000 files, or holds links that leave it.
     """
     if not folder.is_dir():
         raise InvalidArtifactError(f"code folder {folder} does not exist")
@@ -34,6 +33,10 @@ def pack_code(folder: Path) -> bytes:
     files = _code_files(root)
     if not files:
         raise InvalidArtifactError(f"code folder {folder} holds no file")
+    if len(files) > CODE_LIMIT_FILES:
+        raise InvalidArtifactError(
+            f"code folder {folder} has {len(files):,} files, {CODE_LIMIT_FILES:,} are allowed: keep data out of it"
+        )
     size = sum(path.stat().st_size for path in files)
     if size > CODE_LIMIT_BYTES:
         raise InvalidArtifactError(
@@ -63,23 +66,6 @@ def pack_files(files: Mapping[str, tuple[bytes, bool]]) -> bytes:
             entry.external_attr = (0o755 if executable else 0o644) << 16
             archive.writestr(entry, content)
     return buffer.getvalue()
-
-
-def unpack_code(content: bytes, destination: Path) -> None:
-    """Unpack an archive of ``pack_code`` below a folder.
-
-    Raises:
-        ArtifactCorruptError: It is no such archive, or names a file outside the folder.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for entry in archive.infolist():
-                target = destination / require_relative(entry.filename)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(archive.read(entry))
-                target.chmod((entry.external_attr >> 16) & 0o777 or 0o644)
-    except (zipfile.BadZipFile, InvalidArtifactError) as error:
-        raise ArtifactCorruptError(f"the code archive is damaged: {error}") from error
 
 
 def _code_files(root: Path) -> list[Path]:
