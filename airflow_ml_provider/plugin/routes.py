@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import requires_access_dag
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
@@ -14,25 +17,46 @@ from airflow_ml_provider.plugin.plan import NoPlanError, plan_of
 
 app = FastAPI(title="Machine learning", openapi_url=None, docs_url=None, redoc_url=None)
 
+T = TypeVar("T")
+_LOOK_SECONDS = 0.5
+_CLIENT_CLOSED = 499
 _PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
 # What a plan says is read from the pipeline's code.
 _MAY_SEE = [Depends(requires_access_dag("GET")), Depends(requires_access_dag("GET", DagAccessEntity.CODE))]
 
 
 @app.get("/api/dags/{dag_id}/plan", dependencies=_MAY_SEE)
-async def plan(dag_id: str) -> JSONResponse:
+async def plan(dag_id: str, request: Request) -> JSONResponse:
     """Return what ``airflow-ml plan --airflow --json`` says of a pipeline."""
     try:
-        return JSONResponse(await plan_of(dag_id))
+        return JSONResponse(await _while_connected(request, plan_of(dag_id)))
     except NoPlanError as error:
-        return JSONResponse({"detail": str(error)}, status_code=error.status)
+        return JSONResponse({"detail": str(error)}, status_code=error.status, headers=_headers(error))
 
 
 @app.get("/dags/{dag_id}/plan", dependencies=_MAY_SEE)
-async def plan_page(dag_id: str) -> HTMLResponse:
+async def plan_page(dag_id: str, request: Request) -> HTMLResponse:
     """Return the same as a page."""
     page = _PAGES.get_template("plan.html")
     try:
-        return HTMLResponse(page.render(plan=await plan_of(dag_id), problem=""))
+        found = await _while_connected(request, plan_of(dag_id))
+        return HTMLResponse(page.render(plan=found, problem=""))
     except NoPlanError as error:
-        return HTMLResponse(page.render(plan=None, problem=str(error)), status_code=error.status)
+        shown = page.render(plan=None, problem=str(error))
+        return HTMLResponse(shown, status_code=error.status, headers=_headers(error))
+
+
+def _headers(error: NoPlanError) -> dict[str, str]:
+    return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return what work gives; it is cancelled when the client goes away."""
+    asking = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait({asking}, timeout=_LOOK_SECONDS))[0]:
+            if await request.is_disconnected():
+                raise NoPlanError("the client is gone", status=_CLIENT_CLOSED)
+        return asking.result()
+    finally:
+        asking.cancel()
