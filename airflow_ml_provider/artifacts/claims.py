@@ -11,6 +11,7 @@ then needs the newest snapshot and the claims after it.
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 from airflow_ml_provider.artifacts.errors import AlreadyExistsError, ArtifactCorruptError, ClaimInUseError
@@ -25,6 +26,7 @@ from airflow_ml_provider.protocol.manifest import SourceObject
 SOURCES = "_sources"
 SNAPSHOT_EVERY = 50
 _LOG = "log"
+_NUMBER = re.compile("[0-9]{10}")
 _PARTS = _CLAIM, _END, _SNAPSHOT = "claim.json", "end.json", "snapshot.bin"
 _LISTINGS = 5
 _LIMIT_BYTES = 64 * 1024 * 1024
@@ -242,7 +244,7 @@ class SourceClaims:
             found: dict[str, set[int]] = {part: set() for part in _PARTS}
             for name in names_after(join(self.uri, _LOG), f"{start:010d}"):
                 stem, _, part = name.partition(".")
-                if part in found and stem.isdigit():
+                if part in found and _NUMBER.fullmatch(stem):
                     found[part].add(int(stem))
             snapshot = max(found[_SNAPSHOT], default=start)
             numbers = sorted(number for number in found[_CLAIM] if number > snapshot)
@@ -250,7 +252,7 @@ class SourceClaims:
             if numbers == list(range(snapshot + 1, snapshot + 1 + len(numbers))):
                 # An end sorts after its claim and was created after it: one that is seen has its claim.
                 return snapshot, numbers, {number for number in found[_END] if number > snapshot}
-        missing = min(set(range(snapshot + 1, numbers[-1])) - set(numbers))
+        missing = next(number for number, found_one in enumerate([*numbers, 0], snapshot + 1) if number != found_one)
         raise ArtifactCorruptError(f"{self._part(_CLAIM, missing)} was removed: what it held is not known any more")
 
     def _created(self, claim: Claim) -> bool:

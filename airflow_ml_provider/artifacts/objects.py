@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from airflow_ml_provider.artifacts.errors import AlreadyExistsError, StoreAwayError, StoreUnavailableError
+from airflow_ml_provider.protocol.plain_text import one_line
+
+_SAID_LENGTH = 500
 
 
 def filesystem(uri: str, *, redirects: bool = True) -> tuple[Any, str]:
@@ -60,12 +63,12 @@ def store_errors(action: str, uri: str) -> Iterator[None]:
     except FileNotFoundError as error:
         if action == "read":
             raise
-        raise StoreUnavailableError(f"could not {action} {uri}: {error}") from error
+        raise StoreUnavailableError(f"could not {action} {uri}: {one_line(str(error))}") from error
     except _backend_errors() as error:
         kind = StoreAwayError if _is_away(error) else StoreUnavailableError
+        said = one_line(f"{type(error).__name__}: {error}", _SAID_LENGTH)
         raise kind(
-            f"could not {action} {uri}: {type(error).__name__}: {error}; check that the store can be reached "
-            f"and that its credentials allow this"
+            f"could not {action} {uri}: {said}; check that the store can be reached and that its credentials allow this"
         ) from error
 
 

@@ -26,6 +26,7 @@ from airflow_ml_provider.tracking.stage_tracking import ROLE_TAG, child_states, 
 TaskStates = Callable[[Owner], Collection[str | None]]
 """Returns the states of the owner's task instances, none when Airflow does not know it."""
 
+_MOST_INDICES = 2**31
 _ROLES = ("trial", "attempt", "stage", "pipeline")
 
 
@@ -91,9 +92,10 @@ class Reaper:
                 # Listed before any is closed: a page is not to be lost because an earlier one changed.
                 wanted = f"attributes.status = 'RUNNING' and tags.`{ROLE_TAG}` = '{role}'"
                 for run in list(client.search_runs(experiment_id=experiment_id, filter_string=wanted)):
-                    started = dt.datetime.fromtimestamp(run["info"]["start_time"] / 1000, tz=dt.UTC)
-                    reason = self._reason(_owner_of_run(run)) if self._is_old(started) else ""
-                    if reason:
+                    started = _started(run)
+                    if started is None or not self._is_old(started):
+                        continue
+                    if reason := self._reason(_owner_of_run(run)):
                         yield Leftover(f"MLflow run {run['info']['run_id']}", reason, _closer(client, run, role))
 
     def _is_old(self, since: dt.datetime) -> bool:
@@ -111,13 +113,18 @@ class Reaper:
 def _owner_of_pod(metadata: Mapping[str, Any]) -> Owner | None:
     annotations = metadata.get("annotations") or {}
     try:
-        return Owner(
-            annotations[DAG_ANNOTATION],
-            annotations[DAG_RUN_ANNOTATION],
-            annotations[TASK_ANNOTATION],
-            int(annotations[MAP_INDEX_ANNOTATION]),
-        )
+        index = int(annotations[MAP_INDEX_ANNOTATION])
+        owner = Owner(annotations[DAG_ANNOTATION], annotations[DAG_RUN_ANNOTATION], annotations[TASK_ANNOTATION], index)
     except (KeyError, ValueError):
+        return None
+    return owner if -1 <= index < _MOST_INDICES else None
+
+
+def _started(run: Mapping[str, Any]) -> dt.datetime | None:
+    """Return when a run began, ``None`` where it says nothing that is a time: it is left alone."""
+    try:
+        return dt.datetime.fromtimestamp(run["info"]["start_time"] / 1000, tz=dt.UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
 
 

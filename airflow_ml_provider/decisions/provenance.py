@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_ml_provider.protocol.plain_text import one_line
+
 IGNORABLE = ("code", "environment", "image", "inputs", "options", "params")
 """What a user may say not to count; of inputs, options and params also a single one (``params.seed``)."""
 DIGEST_MARK = "@sha256:"
@@ -111,4 +113,4 @@ def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     if text.startswith("sha256:"):
         return text[: len("sha256:") + 12]
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+    return one_line(text, _SHOWN)

@@ -16,7 +16,9 @@ from airflow_ml_provider.errors import (
     ClusterForbiddenError,
     ClusterUnavailableError,
 )
+from airflow_ml_provider.protocol.plain_text import one_line
 
+_MESSAGE_LENGTH = 1000
 _TRANSIENT = (429, 500, 502, 503, 504)
 
 
@@ -97,5 +99,6 @@ def _message(error: ApiException) -> str:
     try:
         content = json.loads(error.body)
     except (TypeError, ValueError):
-        return str(error.reason)
-    return str(content.get("message") or error.reason) if isinstance(content, dict) else str(error.reason)
+        content = {}
+    said = content.get("message") if isinstance(content, dict) else ""
+    return one_line(str(said or error.reason), _MESSAGE_LENGTH)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_ml_provider.decisions.trust.shown_text import as_text, fenced, one_line, without_links
+from airflow_ml_provider.decisions.trust.shown_text import as_text, fenced, without_links
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.kinds.register import MODEL_NAME_PATTERN
 from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.plain_text import one_line
 
 if TYPE_CHECKING:
     from airflow_ml_provider.mlflow_api.registry import ModelRegistry

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.local.connections import CONNECTION_PREFIX, EnvironmentConnections
+from airflow_ml_provider.protocol.plain_text import printable
 
 PACKAGE = "airflow_ml_provider"
 MASK = "***"
@@ -72,4 +73,5 @@ class _Masking(logging.Formatter):
         self._masked = masked
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_secrets(super().format(record), self._masked)
+        # A line that is indented is no line of the log's own.
+        return without_secrets(printable(super().format(record)).replace("\n", "\n    "), self._masked)

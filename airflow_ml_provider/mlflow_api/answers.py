@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from airflow_ml_provider.decisions.trust.shown_text import one_line
+from airflow_ml_provider.protocol.plain_text import one_line
 
 T = TypeVar("T")
 

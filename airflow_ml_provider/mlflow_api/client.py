@@ -13,7 +13,6 @@ from urllib.parse import quote
 import httpx
 import tenacity
 
-from airflow_ml_provider.decisions.trust.shown_text import one_line
 from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError, MlflowUnavailableError
 from airflow_ml_provider.mlflow_api.answers import (
     OddAnswerError,
@@ -25,6 +24,7 @@ from airflow_ml_provider.mlflow_api.answers import (
 )
 from airflow_ml_provider.mlflow_api.server import MlflowServer
 from airflow_ml_provider.protocol.metrics import mark
+from airflow_ml_provider.protocol.plain_text import one_line
 
 PARAM_LIMIT = 6000
 TAG_LIMIT = 8000

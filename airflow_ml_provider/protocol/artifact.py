@@ -31,8 +31,8 @@ class ArtifactRef:
     size: int
 
     def __post_init__(self) -> None:
-        if "\x00" in self.uri or not self.uri:
-            raise ProtocolError(f"artifact URI {self.uri!r} is empty or holds a NUL character")
+        if not self.uri or any(ord(character) < 32 for character in self.uri):
+            raise ProtocolError(f"artifact URI {self.uri!r} is empty or holds a control character")
         if not DIGEST_PATTERN.fullmatch(self.digest):
             raise ProtocolError(f"artifact digest {self.digest!r} is not 'sha256:' and 64 hex digits")
         if self.type not in ARTIFACT_TYPES:

@@ -26,8 +26,9 @@ def with_promotion(tags: Mapping[str, str], *, at: str, by: str) -> str:
 def promotions(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Return a version's promotions, the oldest first, each with ``at`` and ``by``; what is no such list is none."""
     try:
-        found = json.loads(tags.get(PROMOTIONS_TAG, "[]"))
-    except ValueError:
+        # Whoever may write tags wrote it.
+        found = json.loads(str(tags.get(PROMOTIONS_TAG, "[]"))[:TAG_LIMIT])
+    except (ValueError, RecursionError):
         return []
     entries = found if isinstance(found, list) else []
     return [

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from airflow_ml_provider.artifacts.errors import StoreError
@@ -17,6 +19,7 @@ from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.protocol.environment import command_variables, tracking_variables
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.names import CHECKPOINTS
+from airflow_ml_provider.protocol.plain_text import one_line, printable
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
 from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
@@ -60,7 +63,9 @@ def attempt(request: StageRequest, work: Callable[[], StageResult], *, started: 
         failure = StageFailure("store", type(error).__qualname__, str(error))
     except ProtocolError as error:
         failure = StageFailure("contract", "ProtocolError", str(error))
-    failure = replace(failure, message=shortened(failure.message))
+    # What a user's code says may have lines; what data and servers say may not.
+    cleaned = printable if failure.category == "user_code" else partial(one_line, length=sys.maxsize)
+    failure = replace(failure, message=shortened(cleaned(failure.message)))
     return StageResult(status="failed", attempt=request.attempt, failure=failure, seconds=time.time() - started)
 
 

@@ -17,6 +17,7 @@ from airflow_ml_provider.pod.server import (
     service,
     service_change,
 )
+from airflow_ml_provider.protocol.plain_text import one_line
 from airflow_ml_provider.serving.kept_serving import KeptServing, named_version, serving_of
 from airflow_ml_provider.serving.server_pods import ServerPods
 
@@ -180,7 +181,7 @@ class DeploymentTarget:
         found = self._found(revision)
         conditions = [] if found is None else found.get("status", {}).get("conditions", ())
         failed = (one for one in conditions if one["type"] == "ReplicaFailure" and one["status"] == "True")
-        return next((str(one.get("message", "")) for one in failed), "")
+        return next((one_line(str(one.get("message", ""))) for one in failed), "")
 
     def _found(self, revision: Revision) -> dict[str, Any] | None:
         name = deployment_name(self._endpoint, revision)

@@ -75,11 +75,17 @@ class LocalTarget:
         return serving
 
     def _look(self) -> tuple[Serving, int]:
+        path = self._folder / _STATE
         try:
-            found = json.loads((self._folder / _STATE).read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return Serving.from_plain(found["serving"]), int(found["count"])
         except FileNotFoundError:
             return Serving(), 0
-        return Serving.from_plain(found["serving"]), int(found["count"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NotServingError(
+                f"{path} cannot be read ({type(error).__name__}): remove the folder, and what runs in it; the next "
+                f"run of the serve stage makes it anew"
+            ) from error
 
     def write(self, serving: Serving) -> None:
         """Replace what the folder says; with nothing to be served the endpoint ends.
@@ -193,8 +199,13 @@ class LocalTarget:
 
     def _all_servers(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         for path in sorted((self._folder / _SERVERS).glob("*.json")):
-            with suppress(FileNotFoundError):
-                yield path, json.loads(path.read_text(encoding="utf-8"))
+            try:
+                server = json.loads(path.read_text(encoding="utf-8"))
+                known = {"revision": str(server["revision"]), "port": int(server["port"]), "pid": int(server["pid"])}
+            except (OSError, ValueError, KeyError, TypeError):
+                # One that cannot be read is none of ours.
+                continue
+            yield path, known
 
     def _lives(self, server: Mapping[str, Any]) -> bool:
         """Whether a server's process lives, and is not another one of its number."""

@@ -13,6 +13,7 @@ from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger
 from airflow_ml_provider.decisions.data.new_data import Look
 from airflow_ml_provider.errors import ClaimReleasedError, LookAgainError, StageConfigurationError, StageSkippedError
 from airflow_ml_provider.protocol.manifest import SourceObject
+from airflow_ml_provider.protocol.plain_text import one_line
 from airflow_ml_provider.sources.origins import AssetEvents, described, is_partitioned
 from airflow_ml_provider.sources.watched_source import Events, WatchedSource
 
@@ -58,8 +59,8 @@ def claim(run: RunContext, source: WatchedSource, *, max_objects: int, rivals: S
         seen = source.settled_look(ledger, limit=max_objects, partition=partition, events=_events(run, source))
         if partition is not None and seen.busy and partition in running:
             # Nobody wakes this run again: Airflow made it for this partition.
-            log.info("Partition %s is with run %s: looked at again in %s", partition, running[partition], BUSY_WAIT)
-            raise LookAgainError(f"partition {partition} is with another run", at=dt.datetime.now(dt.UTC) + BUSY_WAIT)
+            log.info("Partition %r is with run %s: looked at again in %s", partition, running[partition], BUSY_WAIT)
+            raise LookAgainError(f"partition {partition!r} is with another run", at=dt.datetime.now(dt.UTC) + BUSY_WAIT)
         if not seen.new:
             _skip(_nothing_new(source, seen, partition))
         made = claims.claim(
@@ -157,7 +158,8 @@ def _push_summary(run: RunContext, source: WatchedSource, claim: Claim, seen: Lo
         **{key: count for key, count in waiting.items() if count},
     }
     run.outputs.push(CLAIM_KEY, summary)
-    log.info("Claim of source %s: %s", source.name, ", ".join(f"{key} {told}" for key, told in summary.items()))
+    shown = ", ".join(f"{key} {one_line(str(value))}" for key, value in summary.items())
+    log.info("Claim of source %s: %s", source.name, shown)
 
 
 def _format_time(changed: float) -> str | float:
@@ -169,7 +171,7 @@ def _format_time(changed: float) -> str | float:
 
 
 def _nothing_new(source: WatchedSource, seen: Look, partition: str | None) -> str:
-    where = f"{described(source.origin)}{f', partition {partition}' if partition else ''}"
+    where = f"{described(source.origin)}{f', partition {one_line(partition)}' if partition else ''}"
     reasons = []
     if seen.unsettled:
         reasons.append(f"{seen.unsettled} still settle ({source.settling})")

@@ -19,6 +19,7 @@ from airflow.sdk import BaseHook
 from airflow_ml_provider.artifacts.ledger import Ledger
 from airflow_ml_provider.errors import SourceUnavailableError, StageConfigurationError
 from airflow_ml_provider.protocol.manifest import NUMBER, SourceObject
+from airflow_ml_provider.protocol.plain_text import one_line
 from airflow_ml_provider.sources.origins import SqlRows
 
 _SHOWN = 5
@@ -44,19 +45,24 @@ def list_rows(origin: SqlRows, ledger: Ledger) -> Iterator[SourceObject]:
     first: StageConfigurationError | None = None
     sound = 0
     for row in _select(origin, ", ".join(columns), low=low):
+        shown = one_line(repr(tuple(row[:keys])))
         try:
+            uri = shown = _uri(origin, row[:keys])
             version, changed = _version(row[keys], origin)
         except StageConfigurationError as error:
             if row[keys] != "" and not sound and not odd:
                 first = error
-            odd.append(_uri(origin, row[:keys]))
+            odd.append(shown)
             continue
+        except (OverflowError, ValueError):
+            # A time near the end of the calendar in a zone, a number that is none.
+            changed = math.nan
         if not math.isfinite(changed):
-            odd.append(_uri(origin, row[:keys]))
+            odd.append(uri)
             continue
         sound += 1
         partition = "" if origin.partition is None else str(row[-1])
-        yield SourceObject(_uri(origin, row[:keys]), version, 0, changed, partition)
+        yield SourceObject(uri, version, 0, changed, partition)
     if first is not None and not sound:
         # Of a column in which no row has a time or a number, another one was meant.
         raise first
@@ -138,8 +144,8 @@ def _database_errors(origin: SqlRows) -> Iterator[None]:
         if not any(base.__name__ == "Error" for base in type(error).__mro__):
             raise
         raise SourceUnavailableError(
-            f"connection {origin.conn_id!r}: {type(error).__name__}: {str(error).strip()}; check the query, the "
-            f"connection, and that the database answers"
+            f"connection {origin.conn_id!r}: {type(error).__name__}: {one_line(str(error).strip())}; check the "
+            f"query, the connection, and that the database answers"
         ) from error
 
 

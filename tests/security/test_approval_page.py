@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from airflow_ml_provider.artifacts.store import ArtifactStore
-from airflow_ml_provider.decisions.trust.shown_text import as_text, one_line, without_links
+from airflow_ml_provider.decisions.trust.shown_text import as_text, without_links
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.kinds.approval import version_to_approve, what_to_know
 from airflow_ml_provider.mlflow_api.client import MlflowClient
 from airflow_ml_provider.mlflow_api.registry import ModelRegistry
 from airflow_ml_provider.mlflow_api.server import MlflowServer
+from airflow_ml_provider.protocol.plain_text import one_line
 
 FORGED = (
     "<img src=https://evil/x.png>\n\n![seen](https://evil/y.png) [click](javascript:alert(1)) "
@@ -90,7 +91,7 @@ def test_a_model_that_no_register_stage_puts_out(model):
 
 
 def test_others_text():
-    assert one_line("a\r\nERROR forged\x1b[31m\u202e\u2028b") == "a ERROR forged [31m b"
+    assert one_line("a\r\nERROR forged\x1b[31m\u202e\u2028b") == "a ERROR forged b"
     assert one_line("x" * 400).endswith("...")
     shown = without_links(FORGED)
     for markup in ("<img", "https://", "www.evil", "a@b"):

@@ -9,11 +9,14 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from airflow_ml_provider.cli.pipelines.files import fail
 from airflow_ml_provider.configuration import ml_settings
 from airflow_ml_provider.decisions.serving.rollout import Serving
+from airflow_ml_provider.errors import NotServingError
 from airflow_ml_provider.local.events import FOLDER
+from airflow_ml_provider.protocol.plain_text import one_line
 from airflow_ml_provider.serving.local_target import LocalTarget, ServerCommand
 from airflow_ml_provider.settings import ENDPOINTS
 
@@ -23,7 +26,11 @@ def print_endpoints(*, as_json: bool) -> None:
     rows = []
     for folder in _folders():
         target = _target(folder)
-        serving = target.read()
+        try:
+            serving = target.read()
+        except NotServingError as error:
+            typer.echo(f"airflow-ml: {one_line(str(error))}", err=True)
+            continue
         for role, revision in (("serves", serving.stable), ("candidate", serving.candidate)):
             if revision is not None:
                 row: dict[str, object] = {
@@ -41,7 +48,7 @@ def print_endpoints(*, as_json: bool) -> None:
         return
     table = Table(*rows[0])
     for row in rows:
-        table.add_row(*map(str, row.values()))
+        table.add_row(*(Text(one_line(str(value))) for value in row.values()))
     Console().print(table)
 
 

@@ -13,6 +13,7 @@ import typer
 from airflow.sdk.exceptions import AirflowNotFoundException
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from airflow_ml_provider.cli.pipelines.files import fail
 from airflow_ml_provider.decisions.models.promotions import version_before
@@ -20,6 +21,7 @@ from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError
 from airflow_ml_provider.hooks.mlflow import MlflowHook
 from airflow_ml_provider.mlflow_api.registry import CHAMPION, ModelRegistry, tags_of
 from airflow_ml_provider.operators.register import MODEL_NAME_PATTERN
+from airflow_ml_provider.protocol.plain_text import one_line
 
 
 def print_models(name: str | None, *, connection: str, as_json: bool) -> None:
@@ -66,7 +68,7 @@ def _tell_endpoint(champion: Mapping[str, Any] | None, now: str) -> None:
     """Say that an alias moves no requests."""
     endpoint = "" if champion is None else tags_of(champion).get("airflow_ml.endpoint", "")
     if champion is not None and endpoint and str(champion["version"]) != now:
-        typer.echo(f"{endpoint} serves version {champion['version']} until a serve stage serves another")
+        typer.echo(f"{one_line(endpoint)} serves version {champion['version']} until a serve stage serves another")
 
 
 @contextmanager
@@ -81,7 +83,7 @@ def _registry(connection: str, name: str | None) -> Iterator[ModelRegistry]:
 
 def _known(registry: ModelRegistry, name: str) -> str:
     if not any(True for _ in registry.versions(name)):
-        known = ", ".join(sorted(model["name"] for model in registry.models())) or "none"
+        known = ", ".join(sorted(one_line(model["name"]) for model in registry.models())) or "none"
         fail(f"no version of a model {name!r} is registered; there is {known}")
     return name
 
@@ -127,5 +129,5 @@ def _print(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         return
     table = Table(*rows[0], box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(Text("" if value is None else one_line(str(value))) for value in row.values()))
     Console().print(table)

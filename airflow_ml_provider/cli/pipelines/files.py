@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from airflow_ml_provider.protocol.plain_text import printable
 from airflow_ml_provider.spec.loading.discovery import PIPELINE_FILE, PIPELINE_STEM, SUFFIXES, base_of, pipeline_files
 from airflow_ml_provider.spec.loading.load import LoadedPipeline, known_environments, load
 from airflow_ml_provider.spec.problems import SpecError, did_you_mean
@@ -79,7 +80,7 @@ def require_environment(files: Sequence[Path], environment: str | None) -> None:
 
 def fail(message: str) -> NoReturn:
     """Print why a command cannot begin, and end it."""
-    typer.echo(f"airflow-ml: {message}", err=True)
+    typer.echo(printable(f"airflow-ml: {message}"), err=True)
     raise typer.Exit(USAGE)
 
 

@@ -14,6 +14,7 @@ from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.cli.pipelines.files import fail
 from airflow_ml_provider.errors import MlError
 from airflow_ml_provider.kind_registry import BUILT_IN
+from airflow_ml_provider.protocol.plain_text import one_line
 from airflow_ml_provider.spec.loading.load import LoadedPipeline
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import PipelineSpec
@@ -62,7 +63,7 @@ def print_plan(loaded: LoadedPipeline, *, as_json: bool, in_airflow: bool) -> No
             Text(where),
             ", ".join(stage["after"]),
             ", ".join(f"{name} = {source}" for name, source in stage["inputs"].items()),
-            *([Text(_told(stage["cache"]))] if more else []),
+            *([Text(one_line(_told(stage["cache"])))] if more else []),
         )
     Console(width=None if typer.get_text_stream("stdout").isatty() else 240, highlight=False, emoji=False).print(table)
 

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from airflow_ml_provider.cli.pipelines.files import USAGE, load_one
 from airflow_ml_provider.local.events import Event, LocalRunRequest, RunEvent, StageEvent, TrialEvent
+from airflow_ml_provider.protocol.plain_text import one_line, printable
 from airflow_ml_provider.spec.loading.discovery import pipeline_name
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class _Screen:
                 spent = time.monotonic() - self.began[name]
             colour = _COLOURS.get(event.state, "dim")
             shown = "" if spent is None else f"{spent:.1f}"
-            table.add_row(name, f"[{colour}]{event.state}[/]", shown, Text(_found(event)))
+            table.add_row(name, f"[{colour}]{event.state}[/]", shown, Text(one_line(_found(event))))
         return table
 
     def summary(self) -> dict[str, Any]:
@@ -158,7 +159,7 @@ def _end(screen: _Screen, console: Console, log: Path) -> None:
     failed = [event for event in screen.events.values() if event.state == "failed"]
     errors = Console(stderr=True, highlight=False, emoji=False)
     for event in failed:
-        first, *rest = event.message.splitlines() or ["no reason is known"]
+        first, *rest = printable(event.message).split("\n") if event.message else ["no reason is known"]
         errors.print(f"[red]{event.stage} failed:[/] ", end="")
         errors.print(first, markup=False, soft_wrap=True)
         for line in rest[-_TAIL:]:

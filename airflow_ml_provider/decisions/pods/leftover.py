@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from airflow_ml_provider.protocol.plain_text import one_line
+
 ENDED_STATES = ("failed", "removed", "skipped", "success", "upstream_failed")
 
 
@@ -27,7 +29,7 @@ class Owner:
     def __str__(self) -> str:
         index = f"[{self.map_index}]" if self.map_index >= 0 else ""
         task = f"task {self.task_id}{index} of " if self.task_id else ""
-        return f"{task}run {self.run_id} of {self.dag_id}"
+        return one_line(f"{task}run {self.run_id} of {self.dag_id}")
 
 
 def is_over(states: Collection[str | None]) -> bool | None:

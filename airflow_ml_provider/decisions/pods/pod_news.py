@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_ml_provider.decisions.pods.pod_state import PodState, describe
+from airflow_ml_provider.protocol.plain_text import one_line
+
+_EVENT_LENGTH = 500
 
 
 class PodNews:
@@ -44,7 +47,7 @@ class PodNews:
         """Return the events that were not logged, each with its level of logging."""
         news = []
         for event in events:
-            line = f"Event {event.get('reason')}: {event.get('message')}"
+            line = one_line(f"Event {event.get('reason')}: {event.get('message')}", _EVENT_LENGTH)
             if line not in self._told:
                 self._told.add(line)
                 news.append((logging.WARNING if event.get("type") == "Warning" else logging.INFO, line))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from airflow_ml_provider.decisions.failure_line import failure_line
 from airflow_ml_provider.decisions.outcome import StageOutcome, read_outcome
 from airflow_ml_provider.decisions.pods.pod_state import PodState
+from airflow_ml_provider.protocol.plain_text import printable
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.staged import MAIN
 from airflow_ml_provider.protocol.termination import digest_in_message, result_in_message
@@ -65,10 +66,10 @@ def read_pod_outcome(state: PodState | None, result: StageResult | None) -> Stag
 
 def _said(state: PodState) -> str:
     """Return the termination message of a stage that left no result in it: its own program wrote it."""
-    said = " ".join(state.termination_message.split())
+    said = printable(" ".join(state.termination_message.split()))[:_SAID_LENGTH]
     if not said or digest_in_message(said) is not None or result_in_message(state.termination_message) is not None:
         return ""
-    return f"; its termination message: {said[:_SAID_LENGTH]}"
+    return f"; its termination message: {said}"
 
 
 def _is_disrupted(state: PodState) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_ml_provider.protocol.plain_text import one_line
 from airflow_ml_provider.protocol.staged import COMMIT, FETCH, IO_ANNOTATION, MAIN
 
 LOST_AFTER = dt.timedelta(seconds=60)
@@ -140,6 +141,10 @@ _STEPS = {FETCH: "fetches its inputs", COMMIT: "commits its outputs"}
 
 def describe(state: PodState) -> str:
     """Return a pod's state in a few words."""
+    return one_line(_described(state))
+
+
+def _described(state: PodState) -> str:
     if state.ended:
         reason = state.container_reason or state.pod_reason
         code = "" if state.exit_code is None else f", exit code {state.exit_code}"

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_ml_provider.decisions.serving.rollout import ALL, Revision, Serving
+from airflow_ml_provider.protocol.plain_text import one_line
 
 GROUP = "serving.kserve.io"
 VERSION = "v1beta1"
+_MESSAGE_LENGTH = 1000
 NOTHING_FOR_LATEST = 0
 """The percent that sends all requests to the revision that was rolled out last."""
 MOST_BESIDE = 99
@@ -167,4 +169,4 @@ def _message(failure: Mapping[str, Any], conditions: Sequence[Mapping[str, Any]]
         for one in conditions
         if one["status"] == "False" and (one.get("message") or one.get("reason"))
     ]
-    return "; ".join(dict.fromkeys(said))
+    return one_line("; ".join(dict.fromkeys(said)), _MESSAGE_LENGTH)

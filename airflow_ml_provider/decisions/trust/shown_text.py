@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import re
 
-MESSAGE_LENGTH = 300
-_UNPRINTABLE = re.compile(
-    # Control characters, line and paragraph separators, and what turns the direction of writing.
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+"
-)
+from airflow_ml_provider.protocol.plain_text import MESSAGE_LENGTH, one_line, printable
+
 _JOINER = "\u2060"
 _SCHEME = re.compile(r"\b(https?|ftp|mailto|xmpp):", re.IGNORECASE)
 _WWW = re.compile(r"\bwww\.", re.IGNORECASE)
-
-
-def one_line(text: str, length: int = MESSAGE_LENGTH) -> str:
-    """Return a text as it may stand in a message: without line ends and control characters, cut."""
-    plain = _UNPRINTABLE.sub(" ", text)
-    return plain if len(plain) <= length else f"{plain[: length - 3]}..."
 
 
 def fenced(text: str, *, language: str) -> str:
     """Return text as a block of code that nothing in it can end: the fence is longer than any in the text."""
     longest = max((len(found) for found in re.findall("~+", text)), default=0)
     fence = "~" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
+    return f"{fence}{language}\n{printable(text)}\n{fence}"
 
 
 def without_links(markdown: str) -> str:
@@ -33,8 +24,13 @@ def without_links(markdown: str) -> str:
     Pages make links of bare addresses too (https://github.github.com/gfm/#autolinks-extension-), some of them after
     escapes are read: a character without width stands within.
     """
-    text = "\n".join(_UNPRINTABLE.sub(" ", line) for line in markdown.splitlines())
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("[", "\\[").replace("@", f"{_JOINER}@{_JOINER}")
+    text = (
+        printable(markdown)
+        .replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace("[", "\\[")
+        .replace("@", f"{_JOINER}@{_JOINER}")
+    )
     return _WWW.sub(f"www{_JOINER}.", _SCHEME.sub(rf"\1:{_JOINER}", text))
 
 

@@ -5,9 +5,11 @@ What the code logs to MLflow by itself goes to a run of the champion's own while
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_ml_provider.protocol.plain_text import one_line
 from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.errors import BadDataError, ContractError, UserCodeError
 from airflow_ml_provider.runtime.stages.evaluate.champion import fetch_champion, logging_apart, schema_difference
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SLICES_LIMIT = 500
+_SLICE_LENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -116,5 +119,12 @@ def _slices(table: DataFrame | None, options: Any) -> dict[str, dict[str, float]
             raise ContractError(f"by: more than {SLICES_LIMIT} slices; name fewer columns, or put values together")
         for value, rows in groups:
             if len(rows) >= options["min_slice_rows"]:
-                found[f"{column}={value}"] = {**task_metrics(rows, options, classes=classes), "rows": float(len(rows))}
+                metrics = task_metrics(rows, options, classes=classes)
+                found[_slice(column, value, found)] = {**metrics, "rows": float(len(rows))}
     return found
+
+
+def _slice(column: str, value: Any, taken: Collection[str]) -> str:
+    """Return the name of a slice, which messages and logs show; two values that look alike have two names."""
+    name = one_line(f"{column}={value}", _SLICE_LENGTH)
+    return name if name not in taken else f"{name} #{len(taken)}"

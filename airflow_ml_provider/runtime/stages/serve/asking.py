@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_ml_provider.protocol.plain_text import one_line
 from airflow_ml_provider.protocol.serving import TOKEN_VARIABLE
 
 _TOLERANCE, _NOTHING = 1e-6, 1e-12
@@ -62,7 +63,7 @@ def fault(answer: Answer, expected: str) -> str:
     if answer.status == 0:
         return f"there was no answer: {answer.text}"
     if answer.status != 200:
-        return f"the answer was {answer.status}: {answer.text[:300]}"
+        return f"the answer was {answer.status}: {one_line(answer.text)}"
     try:
         found = json.loads(answer.text)
     except ValueError:

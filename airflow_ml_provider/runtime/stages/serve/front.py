@@ -20,6 +20,8 @@ from typing import Any
 SERVING, SERVERS, FRONT = "serving.json", "servers", "front.json"
 HOST = "127.0.0.1"
 _BLOCK = 64 * 1024
+_READ_SECONDS = 2.0
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 def turn(serving: Mapping[str, Any], ports: Mapping[str, list[int]], *, chance: float) -> list[int]:
@@ -41,7 +43,7 @@ async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
     for port in _now(folder):
         try:
             inner_reader, inner_writer = await asyncio.open_connection(HOST, port)
-        except OSError:
+        except (OSError, OverflowError, TypeError):
             continue
         asking = asyncio.create_task(_pass(reader, inner_writer))
         await _pass(inner_reader, writer)
@@ -49,6 +51,9 @@ async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
             each.close()
         await asking
         return
+    # A connection that is closed before its request is read is reset, and its answer lost.
+    with contextlib.suppress(OSError, asyncio.TimeoutError):
+        await asyncio.wait_for(reader.read(_BLOCK), _READ_SECONDS)
     writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     writer.close()
 
@@ -63,16 +68,16 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def _now(folder: Path) -> list[int]:
-    try:
-        serving = json.loads((folder / SERVING).read_text(encoding="utf-8"))["serving"]
-    except FileNotFoundError:
-        return []
     ports: dict[str, list[int]] = {}
     for path in sorted((folder / SERVERS).glob("*.json")):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(*_UNREADABLE):
             server = json.loads(path.read_text(encoding="utf-8"))
             ports.setdefault(server["revision"], []).append(server["port"])
-    return turn(serving, ports, chance=random.random())  # noqa: S311 - whose turn it is, no secret
+    try:
+        serving = json.loads((folder / SERVING).read_text(encoding="utf-8"))["serving"]
+        return turn(serving, ports, chance=random.random())  # noqa: S311 - whose turn it is, no secret
+    except _UNREADABLE:
+        return []
 
 
 async def _serve(folder: Path, port: int) -> None:
