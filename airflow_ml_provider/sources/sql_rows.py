@@ -45,14 +45,14 @@ def list_rows(origin: SqlRows, ledger: Ledger) -> Iterator[SourceObject]:
     first: StageConfigurationError | None = None
     sound = 0
     for row in _select(origin, ", ".join(columns), low=low):
-        shown = one_line(repr(tuple(row[:keys])))
+        uri = ""
         try:
-            uri = shown = _uri(origin, row[:keys])
+            uri = _uri(origin, row[:keys])
             version, changed = _version(row[keys], origin)
         except StageConfigurationError as error:
             if row[keys] != "" and not sound and not odd:
                 first = error
-            odd.append(shown)
+            odd.append(uri or one_line(repr(tuple(row[:keys]))))
             continue
         except (OverflowError, ValueError):
             # A time near the end of the calendar in a zone, a number that is none.
