@@ -68,8 +68,8 @@ def list_rows(origin: SqlRows, ledger: Ledger) -> Iterator[SourceObject]:
         raise first
     if odd:
         log.warning(
-            "%s rows of connection %s are left out: their key distinguishes no rows, or their watermark %s is neither a "
-            "time nor a number: %s",
+            "%s rows of connection %s are left out: their key distinguishes no rows, or their watermark %s is neither "
+            "a time nor a number: %s",
             len(odd),
             origin.conn_id,
             origin.watermark,
