@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from airflow_ml_provider.artifacts.digest import FileEntry, digest_of, require_apart, require_relative
@@ -12,6 +13,7 @@ from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.version import PROTOCOL_VERSION
 
 COMMIT_LIMIT_BYTES = 256 * 1024 * 1024
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,13 @@ class CommitRecord:
         """
         try:
             record = from_json(cls, text, limit=COMMIT_LIMIT_BYTES)
+            # A reference knows which digests, types and sizes there are.
+            record.ref(uri)
             for entry in record.files:
                 if entry.path:
                     require_relative(entry.path)
+                if entry.size < 0 or not _SHA256.fullmatch(entry.sha256):
+                    raise ProtocolError(f"file {entry.path!r} has no size or digest")
             require_apart(entry.path for entry in record.files)
         except (ProtocolError, InvalidArtifactError) as error:
             raise ArtifactCorruptError(f"commit record {uri} is damaged: {error}") from error

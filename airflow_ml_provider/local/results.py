@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from airflow_ml_provider.errors import StageConfigurationError
+
 _RUN, _NOTES = "_run", "_notes-"
 """Not stages' names, which begin with a letter."""
 
@@ -72,7 +74,10 @@ class LocalResults:
     def last_run(self) -> LastRun | None:
         """Return how far the last run has come, ``None`` when there was none."""
         found = self._read(_RUN)
-        return None if found is None else LastRun(**found)
+        try:
+            return None if found is None else LastRun(**found)
+        except TypeError as error:
+            raise self._unreadable(_RUN) from error
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -85,4 +90,13 @@ class LocalResults:
             found: dict[str, Any] = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise self._unreadable(name) from error
+        if not isinstance(found, dict):
+            raise self._unreadable(name)
         return found
+
+    def _unreadable(self, name: str) -> StageConfigurationError:
+        return StageConfigurationError(
+            f"{self._folder / name}.json does not say what a run left there: remove it, and run the pipeline anew"
+        )

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -116,7 +116,11 @@ class LocalTarget:
             if not self._lives(server):
                 path.unlink(missing_ok=True)
         for _ in range(replicas - self.replicas(revision)):
-            port = _free_port()
+            # Others may be loading their models still, and listen only then.
+            promised = {
+                port for _, server in self._all_servers() for port in (server["port"], metrics_port(server["port"]))
+            }
+            port = _free_port(promised)
             command = self._command(revision, port)
             name = f"{revision.name}-{port}"
             (self._folder / _SERVERS).mkdir(exist_ok=True)
@@ -296,12 +300,14 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _free_port() -> int:
+def _free_port(promised: Set[int] = frozenset()) -> int:
     """Return a port that is free, as is the one at which a server shows its counters."""
     while True:
         with socket.socket() as probe, socket.socket() as next_one:
             probe.bind((HOST, 0))
             port = int(probe.getsockname()[1])
+            if promised & {port, metrics_port(port)}:
+                continue
             with suppress(OSError, OverflowError):
                 next_one.bind((HOST, metrics_port(port)))
                 return port

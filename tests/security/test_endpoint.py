@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from airflow_ml_provider.protocol.serving import metrics_port
 from airflow_ml_provider.runtime.stages.dataset.reading import read_dataset
 from airflow_ml_provider.runtime.stages.serve.counters import Counters
 from airflow_ml_provider.runtime.stages.serve.watch import _measured
@@ -129,7 +130,7 @@ def test_there_is_nothing_else_on_the_public_port(endpoint, path):
 
 
 def test_the_port_of_the_counters_answers_nothing_else(endpoint):
-    place = f"http://127.0.0.1:{endpoint.port + 1}"
+    place = f"http://127.0.0.1:{metrics_port(endpoint.port)}"
     assert httpx.get(f"{place}/ping", trust_env=False).status_code == 404
     assert httpx.post(f"{place}/invocations", json=GOOD, trust_env=False).status_code == 404
 

@@ -66,7 +66,7 @@ def test_endpoints_admit_the_namespaces_that_are_named():
     found = policy(printed(uses=["serving"], callers=["shop"], scrapers=["monitoring"]), "requests-to-servers")
     assert found["podSelector"] == {"matchExpressions": [{"key": ENDPOINT, "operator": "Exists"}]}
     ways = {tuple(port["port"] for port in rule["ports"]): peers(rule) for rule in found["ingress"]}
-    assert ways == {(8080,): {".", "shop"}, (8081,): {".", "monitoring"}}
+    assert ways == {(8080,): {".", "shop"}, (8082,): {".", "monitoring"}}
 
 
 def test_knatives_proxy_admits_gateways_and_callers():

@@ -7,21 +7,28 @@ import logging
 import math
 import threading
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
+import typer
 from rich.console import Console
 
+from airflow_ml_provider.artifacts.commit import CommitRecord
+from airflow_ml_provider.artifacts.digest import FileEntry
+from airflow_ml_provider.artifacts.errors import ArtifactCorruptError
 from airflow_ml_provider.artifacts.ledger import Ledger
 from airflow_ml_provider.artifacts.source_files import SourceObject
 from airflow_ml_provider.cleanup.reaper import Reaper
+from airflow_ml_provider.cli.inventory import data as data_command
 from airflow_ml_provider.cli.inventory import model as model_command
 from airflow_ml_provider.cli.pipelines.files import fail
 from airflow_ml_provider.decisions.pods.leftover import Owner
 from airflow_ml_provider.decisions.pods.pod_news import PodNews
 from airflow_ml_provider.decisions.provenance import first_difference
 from airflow_ml_provider.decisions.trust.shown_text import fenced
-from airflow_ml_provider.errors import NotServingError
+from airflow_ml_provider.errors import NotServingError, StageConfigurationError
 from airflow_ml_provider.hooks.cluster_errors import cluster_error
+from airflow_ml_provider.local.results import LastRun, LocalResults
 from airflow_ml_provider.local.run_log import PACKAGE, logged_to
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.errors import ProtocolError
@@ -198,3 +205,49 @@ def test_a_connection_to_an_endpoint_that_cannot_be_read_is_answered(endpoint):
 
     assert asyncio.run(ask()).startswith(b"HTTP/1.1 503")
     assert threading.active_count() >= 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"run_id": "r"}', '{"odd": 1}'])
+def test_what_a_local_run_left_that_cannot_be_read_is_named(tmp_path, text):
+    results = LocalResults(tmp_path, "p")
+    results.keep_run(LastRun(run_id="r", date="d", environment=None, patch={}, states={}))
+    (path,) = tmp_path.rglob("_run.json")
+    path.write_text(text)
+    with pytest.raises(StageConfigurationError, match=r"_run.json does not say what a run left there: remove it"):
+        results.last_run()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "spaceship"},
+        {"digest": "sha256:x"},
+        {"files": [{"path": "a", "size": -1, "sha256": "0" * 64}]},
+        {"files": [{"path": "a", "size": 1, "sha256": "\ud800"}]},
+    ],
+)
+def test_a_commit_record_of_another_shape_is_damaged(change):
+    record = CommitRecord.of([FileEntry("a", 1, "0" * 64)], artifact_type="dataset")
+    changed = {**json.loads(record.to_json()), **change}
+    with pytest.raises(ArtifactCorruptError, match="is damaged"):
+        CommitRecord.from_json(json.dumps(changed).encode(), uri="s3://x")
+
+
+def test_a_source_that_cannot_be_read_does_not_hide_the_others(monkeypatch, capsys):
+    def read(name):
+        if name == "bad":
+            raise ArtifactCorruptError("s3://x/log/1.claim.json cannot be read")
+        return Ledger()
+
+    def source_of(loaded, name, *, store):
+        claims = SimpleNamespace(read=lambda: read(name))
+        return SimpleNamespace(origin=SimpleNamespace(), claims=claims)
+
+    monkeypatch.setattr(data_command, "source_of", source_of)
+    monkeypatch.setattr(data_command, "_look", lambda *_: SimpleNamespace(new=[1, 2], more=0, unsettled=0, busy=0))
+    with pytest.raises(typer.Exit) as ended:
+        data_command.print_status(None, sources=["bad", "good"], store=None, as_json=False)
+    assert ended.value.exit_code == 2
+    printed = capsys.readouterr()
+    assert "good: 2 new" in printed.out
+    assert "bad: s3://x/log/1.claim.json cannot be read" in printed.err

@@ -7,6 +7,7 @@ import getpass
 import json
 import os
 import time
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def source_of(loaded: LoadedPipeline, name: str, *, store: str | None) -> Watche
 
 def print_status(loaded: LoadedPipeline, *, sources: list[str], store: str | None, as_json: bool) -> None:
     """Print what is new, claimed and done with in each source."""
-    statuses = {}
+    statuses, faults = {}, {}
     for name in sources:
         source = source_of(loaded, name, store=store)
         try:
@@ -63,11 +64,18 @@ def print_status(loaded: LoadedPipeline, *, sources: list[str], store: str | Non
             # The events of an asset are given to tasks alone.
             seen = None if isinstance(source.origin, AssetEvents) else _look(loaded, source, ledger)
         except (StoreError, AirflowException, MlError) as error:
-            fail(str(error))
+            faults[name] = str(error)
+            continue
         statuses[name] = _status(ledger, seen)
     if as_json:
         typer.echo(json.dumps(statuses, indent=2))
-        return
+    else:
+        _print_statuses(statuses)
+    if faults:
+        fail("\n".join(f"{name}: {fault}" for name, fault in faults.items()))
+
+
+def _print_statuses(statuses: Mapping[str, dict[str, Any]]) -> None:
     for name, status in statuses.items():
         counts = [f"{status['handed_out']} given to runs", f"{status['claims']} claims"]
         if "new" in status:
