@@ -103,9 +103,9 @@ def test_ways_out_are_dns_mlflow_the_store_and_neighbours():
         ({"store": "minio:0"}, "names no port"),
         ({"mlflow": "http://mlflow:5000"}, "neither a namespace nor a CIDR"),
         ({"mlflow": "10.0.0.1/8:5000"}, "host bits set"),
-        ({"callers": ["Shop"]}, "is no namespace"),
-        ({"accounts": ["a b"]}, "is no ServiceAccount"),
-        ({"accounts": ["x: y\n/z"]}, "is no namespace"),
+        ({"callers": ["Shop"]}, "is not a namespace"),
+        ({"accounts": ["a b"]}, "is not a ServiceAccount"),
+        ({"accounts": ["x: y\n/z"]}, "is not a namespace"),
     ],
 )
 def test_what_is_no_place_is_refused(asked, message):

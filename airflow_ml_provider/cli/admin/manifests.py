@@ -56,7 +56,7 @@ def manifests(
     named = dict.fromkeys([namespace, *(owner for owner, _ in owners), *callers, *scrapers])
     for name in named:
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no namespace: lowercase letters, digits and '-' are wanted")
+            raise ValueError(f"{name!r} is not a namespace: lowercase letters, digits and '-' are wanted")
     level = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
     others = dict.fromkeys(owner for owner, _ in owners if owner != namespace)
     documents = [
@@ -89,7 +89,7 @@ class _WithoutAliases(yaml.SafeDumper):
 def _account(written: str, namespace: str) -> tuple[str, str]:
     owner, _, name = written.rpartition("/")
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{written!r} is no ServiceAccount: write NAME or NAMESPACE/NAME")
+        raise ValueError(f"{written!r} is not a ServiceAccount: write NAME or NAMESPACE/NAME")
     return owner or namespace, name
 
 
