@@ -27,7 +27,7 @@ ui: env ## Start Airflow and MLflow to look around; Ctrl-C stops them
 
 .PHONY: test
 test: env lint ## Run linters, types, import contracts and the whole test suite
-	@$(PYTHON_IN_ENV) -m pytest --numprocesses 2
+	@$(PYTHON_IN_ENV) -m pytest --numprocesses 2 --durations 60 --durations-min 10
 
 .PHONY: unit
 unit: env ## Run the tests that start neither servers nor processes of their own, in under a minute

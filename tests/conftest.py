@@ -12,7 +12,7 @@ from airflow_ml_provider.testing.server_process import ServerProcess, free_port
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Of two processes one has the cluster, the other Airflow; who is done first takes the rest.
+    """The cluster is one process's, and so is each Airflow; who is done first takes the rest.
 
     xdist's own groups (3.8) are not seen by pytest 9.2.
     """
@@ -21,7 +21,7 @@ def pytest_xdist_make_scheduler(config, log):
     class ByServer(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             folder = nodeid.split("/")[1]
-            shared = {"cluster": "cluster", **dict.fromkeys(("integration", "browser", "security"), "airflow")}
+            shared = {"integration": "airflow", **{name: name for name in ("cluster", "browser", "security")}}
             return shared.get(folder, nodeid)
 
     return ByServer(config, log)
