@@ -48,6 +48,15 @@ def pack_code(folder: Path) -> bytes:
     )
 
 
+def folder_bytes(folder: Path) -> int:
+    """Return the size of the files of a folder that :func:`pack_code` packs.
+
+    Raises:
+        InvalidArtifactError: It holds links that leave it.
+    """
+    return sum(path.stat().st_size for path in _code_files(folder.resolve()))
+
+
 def code_name(folder: Path) -> str:
     """Return the name that a folder of code is imported by: its own, also where it is a link."""
     return Path(os.path.abspath(folder)).name  # noqa: PTH100 - resolve() would follow the link

@@ -12,6 +12,8 @@ from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.spec.problems import Problem
 
 BROKEN_TAG = "broken"
+MISTAKES = "ml_mistakes"
+"""The field of a serialized task that holds the mistakes of its file."""
 
 
 class BrokenPipelineOperator(BaseOperator):
@@ -24,6 +26,16 @@ class BrokenPipelineOperator(BaseOperator):
     def __init__(self, *, problems: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.problems = problems
+
+    @classmethod
+    def get_serialized_fields(cls) -> Any:
+        """Return what is serialized of the task: the mistakes too, for who sees no file."""
+        return super().get_serialized_fields() | {MISTAKES}  # type: ignore[no-untyped-call]
+
+    @property
+    def ml_mistakes(self) -> str:
+        """The mistakes, as text."""
+        return self.problems
 
     def execute(self, context: Context) -> None:
         """Fail.

@@ -1,92 +1,140 @@
-"""What a run would do, stage by stage: take an earlier result, or run, and why; nothing is written."""
+"""What a run in Airflow would do, stage by stage, from what its serialized DAG notes; nothing is written."""
 
 from __future__ import annotations
 
-import copy
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from airflow.sdk import DAG, Context, XComArg
-from airflow.sdk.definitions.xcom_arg import PlainXComArg
-from jinja2.exceptions import TemplateError
-
-from airflow_ml_provider.dag_factory.builder import build
-from airflow_ml_provider.errors import StageConfigurationError
-from airflow_ml_provider.execution.stage_request import stage_request
-from airflow_ml_provider.operators.stage import StageOperator
-from airflow_ml_provider.reuse.forecast import Forecast, ReadingStore, StageForecast, UnknownUntilRunError
-from airflow_ml_provider.reuse.stage_reuse import StageReuse
-from airflow_ml_provider.spec.order import in_order
-from airflow_ml_provider.spec.pipeline import PipelineSpec
-
-NO_RUN = "_plan"
+from airflow_ml_provider.artifacts.errors import StoreError
+from airflow_ml_provider.configuration import ml_settings
+from airflow_ml_provider.errors import MlError, StageConfigurationError
+from airflow_ml_provider.kind_registry import BUILT_IN
+from airflow_ml_provider.kinds.lookup import stage_class
+from airflow_ml_provider.local.forecast import Planning
+from airflow_ml_provider.local.tasks import LocalTask
+from airflow_ml_provider.reuse.forecast import StageForecast
+from airflow_ml_provider.reuse.stage_note import StageNote
+from airflow_ml_provider.spec.order import upstream_first
+from airflow_ml_provider.tasks.noted_stage import NOTE
+from airflow_ml_provider.tasks.run_context import AirflowConnections
 
 
-def forecast(spec: PipelineSpec, *, base_folder: Path) -> dict[str, StageForecast]:
-    """Return what would become of each stage, in the order of the run.
+@dataclass(frozen=True, kw_only=True)
+class NotedPipeline:
+    """What a plan reads of a DAG.
 
-    Args:
-        spec: The pipeline.
-        base_folder: Where its relative paths start.
+    Attributes:
+        pipeline: Its id.
+        params: The params' defaults.
+        notes: The notes of its stages, in the order of a run.
+        after: The stages that end before each begins.
+    """
+
+    pipeline: str
+    params: Mapping[str, Any]
+    notes: Mapping[str, StageNote]
+    after: Mapping[str, tuple[str, ...]]
+
+    def to_json(self) -> str:
+        """Return it as JSON."""
+        return json.dumps({**asdict(self), "notes": {name: note.to_plain() for name, note in self.notes.items()}})
+
+    @classmethod
+    def from_json(cls, text: str) -> NotedPipeline:
+        """Return what :meth:`to_json` gave."""
+        plain = json.loads(text)
+        notes = {name: StageNote.from_plain(note) for name, note in plain["notes"].items()}
+        after = {name: tuple(found) for name, found in plain["after"].items()}
+        return cls(**{**plain, "notes": notes, "after": after})
+
+    @classmethod
+    def of(cls, dag: Any, *, params: Mapping[str, Any]) -> NotedPipeline:
+        """Return what is noted in a DAG, one of the SDK or one that was serialized.
+
+        Args:
+            dag: The DAG.
+            params: Its params' defaults.
+        """
+        noted = {task.task_id: note for task in dag.tasks if (note := _note(task)) is not None}
+        after = {name: tuple(sorted(noted.keys() & dag.get_task(name).upstream_task_ids)) for name in noted}
+        notes = {name: noted[name] for name in upstream_first(after)}
+        return cls(pipeline=dag.dag_id, params=params, notes=notes, after=after)
+
+
+def _note(task: Any) -> StageNote | None:
+    """Return the note of a task, ``None`` of one that is not a stage."""
+    if text := getattr(task, NOTE, None):
+        return StageNote.from_plain(json.loads(text))
+    kinds = [kind for kind, found in BUILT_IN.items() if found.operator.endswith(f":{task.task_type}")]
+    if not (kinds and task._task_module.startswith("airflow_ml_provider.operators.")):
+        return None
+    return StageNote(kind=kinds[0], cached=True, unknown="it is mapped: its elements are known only in a run")
+
+
+def forecast(pipeline: NotedPipeline) -> dict[str, StageForecast]:
+    """Return what would become of each stage.
 
     Raises:
         StoreAwayError: The artifact store did not answer.
     """
-    dag = build(spec, base_folder=base_folder)
-    found: dict[str, StageForecast] = {}
-    known = Forecast()
-    for name in in_order(spec):
-        found[name] = _stage(dag, name, known)
-    return found
+    tasks = {name: _task(name, note, pipeline.after[name]) for name, note in pipeline.notes.items()}
+    planning = Planning(pipeline.pipeline, tasks, pipeline.params, AirflowConnections())
+    return {name: _stage(name, note, planning) for name, note in pipeline.notes.items()}
 
 
-def _stage(dag: DAG, name: str, known: Forecast) -> StageForecast:
-    operator = dag.get_task(name)
-    if not isinstance(operator, StageOperator):
-        return StageForecast("runs", "it has no result to reuse")
-    if not operator.cache:
-        return StageForecast("runs", "its cache is off")
-    instance = SimpleNamespace(dag_id=dag.dag_id, run_id=NO_RUN, task_id=name, map_index=-1, try_number=1)
-    context = cast("Context", {"dag": dag, "params": dag.params.dump(), "ti": instance, "task": operator})
-    try:
-        operator = _rendered(operator, dag, context, known)
-        stage, run = operator.stage(context), operator.run_context(context)
-        in_pods = run.settings.runner == "kubernetes"
-        image = operator.pod_settings(context, staged=False).image if in_pods else str
-        reuse = StageReuse(stage, run, image=image)
-        return known.of(name, reuse, lambda: stage_request(stage, run, store=ReadingStore()))
-    except UnknownUntilRunError as error:
-        return StageForecast("unknown", str(error))
-    except StageConfigurationError as error:
-        return StageForecast("runs", f"and would fail: {error}")
-
-
-def _rendered(operator: StageOperator, dag: DAG, context: Context, known: Forecast) -> StageOperator:
-    """Return a copy whose templates are rendered, with what reused stages put out.
+def plan(pipeline: NotedPipeline) -> dict[str, Any]:
+    """Return what ``airflow-ml plan --airflow --json`` prints.
 
     Raises:
-        UnknownUntilRunError: A value comes from a stage that runs, or from the run itself.
+        StoreAwayError: The artifact store did not answer.
     """
-    ready = copy.copy(operator)
-    jinja = dag.get_template_env()
-    for field in operator.stage_class.template_fields:
-        value = _filled(getattr(operator, field), known)
-        try:
-            setattr(ready, field, operator.render_field(field, value, context, jinja))
-        except TemplateError as error:
-            raise UnknownUntilRunError(f"its {field} is known only in a run: {error}") from error
-    return ready
+    forecasts = forecast(pipeline) if any(note.cached for note in pipeline.notes.values()) else {}
+    stages = [
+        {
+            "stage": name,
+            "kind": note.kind,
+            "runs": note.runs or ("built in" if note.kind in BUILT_IN else "its package's"),
+            "runner": note.runner,
+            "image": note.image,
+            "after": sorted(pipeline.after[name]),
+            "inputs": dict(note.inputs),
+            "outputs": dict(note.outputs),
+            **({"cache": asdict(forecasts[name])} if forecasts else {}),
+        }
+        for name, note in pipeline.notes.items()
+    ]
+    return {"pipeline": pipeline.pipeline, "stages": stages}
 
 
-def _filled(value: Any, known: Forecast) -> Any:
-    match value:
-        case PlainXComArg():
-            return known.output(value.operator.task_id, value.key)
-        case XComArg():
-            raise UnknownUntilRunError("it depends on a value that is computed in a run")
-        case dict():
-            return {key: _filled(item, known) for key, item in value.items()}
-        case list() | tuple():
-            return type(value)(_filled(item, known) for item in value)
-    return value
+def _task(name: str, note: StageNote, after: tuple[str, ...]) -> LocalTask:
+    try:
+        kind = stage_class(note.kind)
+    except StageConfigurationError:
+        kind = None
+    files = {path: found.ref(note.store) for path, found in note.files.items()}
+    arguments = {"task_id": name, "known_files": files, "known_defaults": note.defaults, **note.arguments}
+    return LocalTask(name=name, stage=kind, arguments=arguments, upstream=after, outputs=tuple(note.outputs))
+
+
+def _stage(name: str, note: StageNote, planning: Planning) -> StageForecast:
+    if note.cached and not planning.knows(name):
+        return StageForecast("unknown", f"no package that is installed here brings the kind {note.kind!r}")
+    if note.cached and note.unknown:
+        return StageForecast("unknown", note.unknown)
+    if note.cached and note.problem:
+        return StageForecast("runs", f"and would fail: {note.problem}")
+    settings = replace(ml_settings(), store=note.store, runner=note.runner)
+    return planning.of(name, settings, image=note.image if note.runner == "kubernetes" else "")
+
+
+def main() -> None:
+    """Print the plan of the pipeline that standard input describes, or why its store did not tell."""
+    pipeline = NotedPipeline.from_json(sys.stdin.read())
+    try:
+        answer = plan(pipeline)
+    except (StoreError, MlError) as error:
+        answer = {"unavailable": str(error)}
+    sys.stdout.write(json.dumps(answer))

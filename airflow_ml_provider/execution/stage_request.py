@@ -60,7 +60,8 @@ def stage_request(stage: Stage, run: RunContext, *, store: ArtifactStore | None 
             },
             inputs=resolve_inputs(stage.inputs, store),
             outputs=stage.outputs,
-            code=_kept(stage.code_archive(), store_uri=identity.store, store=store),
+            code=stage.known_files.get(stage.code or "")
+            or _kept(stage.code_archive(), store_uri=identity.store, store=store),
             body_code=_kept(packed_built_in(body), store_uri=identity.store, store=store),
             checkpoints=None if every is None else Checkpoints(every=every.total_seconds()),
         )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_ml_provider.artifacts.store import ArtifactStore
     from airflow_ml_provider.attempts.run_context import RunContext
     from airflow_ml_provider.decisions.reuse import CachePolicy
+    from airflow_ml_provider.protocol.artifact import ArtifactRef
     from airflow_ml_provider.protocol.request import StageRequest
     from airflow_ml_provider.protocol.result import StageResult
 
@@ -33,6 +34,9 @@ class Stage:
         task_id: Its name.
         base_folder: Where relative paths start, absolute.
         packed_code: Code that is packed already, in place of ``code``.
+        known_files: What the store holds, or would hold, of files that go with the stage, by the path that an argument
+            names; they are not read then.
+        known_defaults: What the code takes by default, by argument, where its text is not to be read.
     """
 
     kind: ClassVar[str] = "stage"
@@ -61,6 +65,8 @@ class Stage:
     hyperparameters: Mapping[str, Any] | Sequence[Any] = field(default_factory=dict)
     code: str | None = None
     packed_code: bytes | None = None
+    known_files: Mapping[str, ArtifactRef] = field(default_factory=dict)
+    known_defaults: Mapping[str, Any] | None = None
     stage_resources: Mapping[str, str | int | float] | None = None
     mlflow_conn_id: str | None = "mlflow_default"
     experiment: str | None = None
@@ -179,13 +185,35 @@ class Stage:
         Raises:
             StageConfigurationError: The code cannot be packed.
         """
-        from airflow_ml_provider.kinds.code import packed_body, packed_folder
+        from airflow_ml_provider.kinds.code import packed_body
 
         if self.packed_code is not None:
             return self.packed_code
         if self.code:
-            return packed_folder(Path(self.path_beside(self.code)))
+            return self.shipped(self.code)
         return packed_body(self.body) if self.body and not self.runs_code else None
+
+    def shipped_files(self) -> Mapping[str, str]:
+        """Return which files of its author go with the stage: by the path that an argument names, the name's suffix."""
+        return {self.code: ".zip"} if self.code and self.packed_code is None else {}
+
+    def shipped(self, path: str) -> bytes:
+        """Return the content that goes with the stage of one of its files; of a folder of code the archive.
+
+        Raises:
+            StageConfigurationError: It cannot be read, or is not what it should be.
+        """
+        from airflow_ml_provider.kinds.code import packed_folder
+
+        return packed_folder(Path(self.path_beside(path)))
+
+    def code_defaults(self) -> Mapping[str, Any]:
+        """Return what the code takes by default, by argument, as far as its text says it in JSON values."""
+        from airflow_ml_provider.spec.checks.code_defaults import code_defaults
+
+        if self.known_defaults is not None:
+            return self.known_defaults
+        return code_defaults(Path(self.path_beside(self.code)), self.run) if self.run and self.code else {}
 
     def path_beside(self, path: str) -> str:
         """Return a path or URI, relative ones below the folder of the DAG's or pipeline's file."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from airflow_ml_provider.attempts.run_context import RunContext
     from airflow_ml_provider.protocol.result import StageResult
 
+_SUITE_SUFFIX = ".json"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ValidateStage(CheckedStage):
@@ -38,15 +40,25 @@ class ValidateStage(CheckedStage):
 
     def options(self, run: RunContext, *, store: ArtifactStore) -> dict[str, Any]:
         """Put the suite into the store and return its reference."""
+        ref = self.known_files.get(self.suite) or store.put_content(
+            run.identity.store, self.shipped(self.suite), suffix=_SUITE_SUFFIX
+        )
+        return {"suite": ref.to_plain(), "suite_name": self.suite}
+
+    def shipped_files(self) -> Mapping[str, str]:
+        """Return which files of its author go with the stage: the suite too."""
+        return {**super().shipped_files(), self.suite: _SUITE_SUFFIX}
+
+    def shipped(self, path: str) -> bytes:
+        """Return the content of a file that goes with the stage."""
         from airflow_ml_provider.spec.checks.suite import SuiteError, check_suite
 
-        path = Path(self.path_beside(self.suite))
+        if path != self.suite:
+            return super().shipped(path)
         try:
-            content = check_suite(path)
+            return check_suite(Path(self.path_beside(path)))
         except SuiteError as error:
             raise StageConfigurationError(f"stage {self.task_id!r}: {error}") from error
-        ref = store.put_content(run.identity.store, content, suffix=".json")
-        return {"suite": ref.to_plain(), "suite_name": self.suite}
 
     def accept(self, run: RunContext, result: StageResult) -> Sequence[str] | None:
         """Fail, warn or branch when the suite is not met."""

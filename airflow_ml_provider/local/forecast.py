@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from airflow_ml_provider.attempts.identity import StageIdentity
-from airflow_ml_provider.attempts.run_context import RunContext
+from airflow_ml_provider.attempts.run_context import Connections, RunContext
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.execution.stage_request import stage_request
+from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.local.connections import EnvironmentConnections
 from airflow_ml_provider.local.flow import StageFlow
 from airflow_ml_provider.local.preparation import as_local, local_settings, param_values
@@ -19,6 +21,7 @@ from airflow_ml_provider.local.templates import TemplateFailedError, Templates
 from airflow_ml_provider.local.world import LocalFlow, LoggedEvents, MemoryOutputs, NoRuns, NotedState
 from airflow_ml_provider.reuse.forecast import Forecast, ReadingStore, StageForecast, UnknownUntilRunError
 from airflow_ml_provider.reuse.stage_reuse import StageReuse
+from airflow_ml_provider.settings import MlSettings
 from airflow_ml_provider.spec.order import in_order
 from airflow_ml_provider.spec.pipeline import SOURCES, PipelineSpec
 from airflow_ml_provider.spec.references import Reference
@@ -42,59 +45,98 @@ def local_forecast(spec: PipelineSpec, *, base_folder: Path, home: Path) -> dict
     """
     here = as_local(spec, left_out=spec.stages)
     tasks = local_tasks(here, base_folder=base_folder, results={}, to_run=False)
-    templates = Templates(params=param_values(here), logical_date=None, environment=os.environ)
-    found, forecast = {}, Forecast()
-    for name in in_order(here):
-        run = _run(here, name, home, tasks)
+    settings, params = local_settings(home), param_values(here)
+    planning = Planning(
+        here.pipeline, {name: tasks[name] for name in in_order(here)}, params, EnvironmentConnections(os.environ)
+    )
+    return {name: planning.of(name, settings) for name in in_order(here)}
+
+
+class Planning:
+    """What would become of the stages of one pipeline, asked for in the order of a run.
+
+    Args:
+        pipeline: Its name.
+        tasks: Its stages by name, in the order of a run.
+        params: The params of the run.
+        connections: Where servers are.
+    """
+
+    def __init__(
+        self, pipeline: str, tasks: Mapping[str, LocalTask], params: Mapping[str, Any], connections: Connections
+    ) -> None:
+        self._pipeline = pipeline
+        self._tasks = tasks
+        self._params = params
+        self._connections = connections
+        self._flow = StageFlow({name: task.upstream for name, task in tasks.items()})
+        self._templates = Templates(params=params, logical_date=None, environment=os.environ)
+        self._known = Forecast()
+
+    def knows(self, name: str) -> bool:
+        """Whether the kind of a stage is known here."""
+        return self._tasks[name].stage is not None
+
+    def of(self, name: str, settings: MlSettings, *, image: str = "") -> StageForecast:
+        """Return what would become of a stage.
+
+        Args:
+            name: The stage.
+            settings: The section ``[ml]``, with what the stage says itself.
+            image: The image of its pod, empty where none is named and for a process.
+
+        Raises:
+            StoreAwayError: The artifact store did not answer.
+        """
+        task = self._tasks[name]
+        if task.stage is None:
+            return StageForecast("runs", "it has no result to reuse")
+        if not task.arguments.get("cache"):
+            return StageForecast("runs", "its cache is off")
+        run = self._run(name, settings)
         try:
-            found[name] = _stage(tasks[name], run, templates, forecast)
+            stage = task.stage.from_rendered(self._rendered(task.stage, task.arguments, run.identity))
+            image = str(self._value("image", image, run.identity))
+            reuse = StageReuse(stage, run, image=lambda: image)
+            return self._known.of(name, reuse, lambda: stage_request(stage, run, store=ReadingStore()))
         except UnknownUntilRunError as error:
-            found[name] = StageForecast("unknown", str(error))
+            return StageForecast("unknown", str(error))
         except StageConfigurationError as error:
-            found[name] = StageForecast("runs", f"and would fail: {error}")
-    return found
+            return StageForecast("runs", f"and would fail: {error}")
 
+    def _rendered(self, kind: type[Stage], arguments: Mapping[str, Any], identity: StageIdentity) -> dict[str, Any]:
+        rendered = {
+            field: self._value(field, arguments[field], identity)
+            for field in kind.template_fields
+            if field in arguments
+        }
+        return {**arguments, **rendered}
 
-def _stage(task: LocalTask, run: RunContext, templates: Templates, forecast: Forecast) -> StageForecast:
-    kind = task.stage
-    if kind is None:
-        return StageForecast("runs", "it has no result to reuse")
-    if not task.arguments.get("cache"):
-        return StageForecast("runs", "its cache is off")
+    def _value(self, field: str, value: Any, identity: StageIdentity) -> Any:
+        try:
+            return self._templates.render(field, value, identity=identity, resolve=self._resolved)
+        except TemplateFailedError as error:
+            raise UnknownUntilRunError(f"its {field} is known only in a run: {error.__cause__}") from error
 
-    def resolved(value: Any) -> Any:
+    def _resolved(self, value: Any) -> Any:
         if not isinstance(value, Reference):
             return value
         if value.stage == SOURCES:
             raise UnknownUntilRunError(f"it depends on {str(value)!r}, which runs")
-        return forecast.output(value.stage, value.output)
+        return self._known.output(value.stage, value.output)
 
-    rendered = dict(task.arguments)
-    for field in kind.template_fields:
-        if field in rendered:
-            try:
-                rendered[field] = templates.render(field, rendered[field], identity=run.identity, resolve=resolved)
-            except TemplateFailedError as error:
-                raise UnknownUntilRunError(f"its {field} is known only in a run: {error.__cause__}") from error
-    stage = kind.from_rendered(rendered)
-    reuse = StageReuse(stage, run, image=str)
-    return forecast.of(task.name, reuse, lambda: stage_request(stage, run, store=ReadingStore()))
-
-
-def _run(spec: PipelineSpec, stage: str, home: Path, tasks: dict[str, LocalTask]) -> RunContext:
-    settings = local_settings(home)
-    flow = StageFlow({name: task.upstream for name, task in tasks.items()})
-    return RunContext(
-        identity=StageIdentity(
-            store=settings.store, pipeline=spec.pipeline, dag_run=NO_RUN, stage=stage, map_index=-1, try_number=1
-        ),
-        settings=settings,
-        log=log,
-        state=NotedState({}, keep=lambda notes: None),
-        outputs=MemoryOutputs(),
-        connections=EnvironmentConnections(os.environ),
-        events=LoggedEvents(log),
-        runs=NoRuns(),
-        flow=LocalFlow(flow, stage, take=lambda branch: None),
-        params=param_values(spec),
-    )
+    def _run(self, stage: str, settings: MlSettings) -> RunContext:
+        return RunContext(
+            identity=StageIdentity(
+                store=settings.store, pipeline=self._pipeline, dag_run=NO_RUN, stage=stage, map_index=-1, try_number=1
+            ),
+            settings=settings,
+            log=log,
+            state=NotedState({}, keep=lambda notes: None),
+            outputs=MemoryOutputs(),
+            connections=self._connections,
+            events=LoggedEvents(log),
+            runs=NoRuns(),
+            flow=LocalFlow(self._flow, stage, take=lambda branch: None),
+            params=self._params,
+        )

@@ -13,17 +13,19 @@ from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.exceptions import raised_as_airflow
 from airflow_ml_provider.kinds.approval import Answer, question, record, version_to_approve, what_to_know
 from airflow_ml_provider.tasks.checked_templates import CheckedTemplates
+from airflow_ml_provider.tasks.noted_stage import NotedStage
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_ml_provider.mlflow_api.registry import ModelRegistry
+    from airflow_ml_provider.reuse.stage_note import StageNote
 
 REASON = "reason"
 """The field of the form in which an approver may say why."""
 
 
-class ApproveOperator(CheckedTemplates, ApprovalOperator):
+class ApproveOperator(NotedStage, CheckedTemplates, ApprovalOperator):
     """Waits for a person's answer about a registered version, and records it on the version.
 
     The person sees the model card, what the gates said, and links to the version and the champion. The answer is kept
@@ -81,6 +83,12 @@ class ApproveOperator(CheckedTemplates, ApprovalOperator):
         self.on_reject = on_reject
         self.promote = promote
         self.mlflow_conn_id = mlflow_conn_id
+
+    def stage_note(self) -> StageNote:
+        """Return what a plan says of the stage: it asks in each run."""
+        from airflow_ml_provider.reuse.stage_note import StageNote
+
+        return StageNote(kind="approve")
 
     @raised_as_airflow()
     def execute(self, context: Context) -> None:

@@ -15,8 +15,8 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from airflow_ml_provider.attempts.run_context import Stop
 from airflow_ml_provider.decisions.stage_rules import require_code, require_different_names
-from airflow_ml_provider.errors import FAILURE_CLASSES, StageConfigurationError, settings_of
-from airflow_ml_provider.exceptions import AIRFLOW_ERRORS, raised_as_airflow
+from airflow_ml_provider.errors import StageConfigurationError, settings_of
+from airflow_ml_provider.exceptions import raised_as_airflow
 from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.operators.links import MlflowRunLink
 from airflow_ml_provider.pod.resources import resource_requirements
@@ -24,14 +24,17 @@ from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
 from airflow_ml_provider.runners.pod_arguments import require_effect, schedule_timeout
 from airflow_ml_provider.tasks.checked_templates import CheckedTemplates
 from airflow_ml_provider.tasks.json_templates import JsonTemplates
+from airflow_ml_provider.tasks.noted_stage import NotedStage
+from airflow_ml_provider.tasks.retry_policy import NO_RETRY, retry_policy
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperatorLink, Context, ExceptionRetryPolicy
+    from airflow.sdk import DAG, BaseOperatorLink, Context
     from kubernetes.client import V1Pod
 
     from airflow_ml_provider.attempts.run_context import RunContext
     from airflow_ml_provider.decisions.trust.uri_bounds import UriBounds
     from airflow_ml_provider.execution.stage_execution import StageExecution
+    from airflow_ml_provider.reuse.stage_note import StageNote
     from airflow_ml_provider.runners.pod_settings import PodSettings
     from airflow_ml_provider.settings import MlSettings
 
@@ -39,10 +42,8 @@ _POD_ARGUMENTS = frozenset(inspect.signature(KubernetesPodOperator.__init__).par
     *("self", "kwargs", "name", "do_xcom_push", "deferrable", "on_kill_action", "poll_interval", "skip_on_exit_code")
 }
 
-NO_RETRY = ("bad_data", "out_of_memory", "user_code")
 
-
-class StageOperator(CheckedTemplates, JsonTemplates, KubernetesPodOperator):
+class StageOperator(NotedStage, CheckedTemplates, JsonTemplates, KubernetesPodOperator):
     """Runs one stage of a pipeline: a Python function, a command, or a built-in body.
 
     Arguments of KubernetesPodOperator pass through, or are refused with the reason
@@ -133,7 +134,7 @@ class StageOperator(CheckedTemplates, JsonTemplates, KubernetesPodOperator):
         if stage_resources and "container_resources" not in kwargs:
             kwargs["container_resources"] = resource_requirements(stage_resources)
         if no_retry and kwargs.get("retry_policy") is None:
-            kwargs["retry_policy"] = _no_retry(no_retry)
+            kwargs["retry_policy"] = retry_policy(no_retry)
         if capacity_timeout is None:
             capacity_timeout = schedule_timeout(kwargs)
         super().__init__(do_xcom_push=do_xcom_push, **kwargs)
@@ -198,7 +199,13 @@ class StageOperator(CheckedTemplates, JsonTemplates, KubernetesPodOperator):
     def stage_settings(self, context: Context) -> dict[str, Any]:
         """Return the fields of the stage by name: this operator's attributes of the same names."""
         given = {each.name: getattr(self, each.name) for each in fields(self.stage_class) if hasattr(self, each.name)}
-        return {**given, "base_folder": str(self.base_folder or Path(context["dag"].fileloc).parent)}
+        return {**given, "base_folder": self._folder(context["dag"])}
+
+    def stage_note(self) -> StageNote:
+        """Return what a plan says of the stage where its DAG's files are not."""
+        from airflow_ml_provider.tasks.stage_note import stage_note
+
+        return stage_note(self, settings=self._settings, base_folder=self._folder(self.dag))
 
     def uri_bounds(self, context: Context) -> UriBounds:
         """Return what bounds the URIs that whoever triggers a run has a say in."""
@@ -206,8 +213,7 @@ class StageOperator(CheckedTemplates, JsonTemplates, KubernetesPodOperator):
         from airflow_ml_provider.decisions.trust.uri_bounds import UriBounds
 
         settings = self._settings()
-        folder = str(self.base_folder or Path(context["dag"].fileloc).parent)
-        return UriBounds(folder, settings.allowed_uris, settings.store)
+        return UriBounds(self._folder(context["dag"]), settings.allowed_uris, settings.store)
 
     def take_branch(self, context: Context, branch: Sequence[str]) -> None:
         """Skip all direct downstream tasks but those of the branch."""
@@ -258,6 +264,9 @@ class StageOperator(CheckedTemplates, JsonTemplates, KubernetesPodOperator):
             logs=logs,
             created=self._see_pod,
         )
+
+    def _folder(self, dag: DAG) -> str:
+        return str(self.base_folder or Path(dag.fileloc).parent)
 
     def _settings(self) -> MlSettings:
         from airflow_ml_provider.configuration import ml_settings
@@ -336,15 +345,3 @@ class StageOperator(CheckedTemplates, JsonTemplates, KubernetesPodOperator):
         taken = sorted(set(RESERVED_OUTPUTS) & self.outputs.keys())
         if taken:
             raise StageConfigurationError(f"stage {self.task_id!r}: output {taken[0]!r} is a reserved name; rename it")
-
-
-def _no_retry(verdicts: Collection[str]) -> ExceptionRetryPolicy:
-    # Not imported with the module: most stages have no policy.
-    from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
-
-    return ExceptionRetryPolicy(
-        rules=[
-            RetryRule(AIRFLOW_ERRORS[FAILURE_CLASSES[name]], action=RetryAction.FAIL, reason=f"no_retry names {name}")
-            for name in sorted(set(verdicts) & set(NO_RETRY))
-        ]
-    )

@@ -1,4 +1,7 @@
-"""What the next run of a pipeline would do, asked in a process of its own: the API server builds no DAG."""
+"""What the next run of a pipeline would do, from what its last parse noted: no file of it is read here.
+
+A process of its own makes the plan, since the store is asked and templates are rendered.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,18 @@ import json
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
-from airflow_ml_provider.dag_factory.environment import configured_environment
+from airflow_ml_provider.dag_factory.broken import MISTAKES
+from airflow_ml_provider.dag_factory.forecast import NotedPipeline
 from airflow_ml_provider.plugin.shared_work import BusyError, SharedWork
-from airflow_ml_provider.spec.loading.discovery import file_of
+from airflow_ml_provider.protocol.plain_text import printable
 
 log = logging.getLogger(__name__)
 
 SECONDS = 60.0
 _MOST_TOLD = 4000
-_COMMAND = "from airflow_ml_provider.cli.main import app; app()"
+_COMMAND = "from airflow_ml_provider.dag_factory.forecast import main; main()"
 _RETRY_SECONDS = 5
 _KEPT_SECONDS = 15.0
 """As old may be what a plan says of the store."""
@@ -38,83 +41,73 @@ class NoPlanError(Exception):
         self.retry_after = retry_after
 
 
-_PLANS: SharedWork[dict[str, Any] | NoPlanError] = SharedWork(at_once=2, waiting=8, seconds=_KEPT_SECONDS, kept=64)
+_PLANS: SharedWork[dict[str, Any]] = SharedWork(at_once=2, waiting=8, seconds=_KEPT_SECONDS, kept=64)
 
 
 async def plan_of(dag_id: str) -> dict[str, Any]:
-    """Return what ``airflow-ml plan --airflow --json`` says of a DAG's pipeline.
+    """Return what ``airflow-ml plan --airflow --json`` says of a DAG's stages, from what was noted at its last parse.
 
     A plan is made once for all who look at a version of the DAG, and ends with them.
 
     Raises:
-        NoPlanError: There is no such DAG, it is not a pipeline, its files are not here, it has mistakes, or too many
-            plans are asked for.
+        NoPlanError: There is no such DAG, it has no stage, its file has mistakes, or too many plans are asked for.
     """
-    file, version = await asyncio.to_thread(_pipeline_file, dag_id)
-    environment = configured_environment()
+    noted, version = await asyncio.to_thread(_noted, dag_id)
 
-    async def work() -> dict[str, Any] | NoPlanError:
-        return await _made(dag_id, file, environment)
+    async def work() -> dict[str, Any]:
+        return await _made(dag_id, noted)
 
     try:
-        found = await _PLANS.result((dag_id, version, environment), work)
+        return await _PLANS.result((dag_id, version), work)
     except BusyError:
         raise NoPlanError(
             "too many plans are asked for; ask again in some seconds", status=429, retry_after=_RETRY_SECONDS
         ) from None
-    if isinstance(found, NoPlanError):
-        raise found
-    return found
 
 
-async def _made(dag_id: str, file: Path, environment: str | None) -> dict[str, Any] | NoPlanError:
-    """Return a plan, or the mistakes of the pipeline."""
+async def _made(dag_id: str, noted: str) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-P", "-c", _COMMAND, "plan", str(file), "--airflow", "--json"),
-        *(["--env", environment] if environment else []),
-        stdin=asyncio.subprocess.DEVNULL,
+        *("-P", "-c", _COMMAND),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "_AIRFLOW_PROCESS_CONTEXT": "server"},
+        env={**os.environ, "_AIRFLOW_PROCESS_CONTEXT": "server", "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL"},
     )
     try:
-        output, problem = await asyncio.wait_for(process.communicate(), SECONDS)
+        output, problem = await asyncio.wait_for(process.communicate(noted.encode()), SECONDS)
     except TimeoutError:
         raise NoPlanError(f"the plan of {dag_id!r} took longer than {SECONDS:.0f} s", status=504) from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    said = problem.decode(errors="replace").strip()
-    if process.returncode in (1, 2) and "Traceback" not in said:
-        # The pipeline's mistakes, with their places.
-        return NoPlanError(said[:_MOST_TOLD], status=409)
     if process.returncode != 0:
-        log.error("The plan of %s could not be made:\n%s", dag_id, said)
+        log.error("The plan of %s could not be made:\n%s", dag_id, problem.decode(errors="replace").strip())
         raise NoPlanError(f"the plan of {dag_id!r} could not be made; the API server's log says why", status=500)
     found: dict[str, Any] = json.loads(output)
+    if "unavailable" in found:
+        raise NoPlanError(str(found["unavailable"]), status=503, retry_after=_RETRY_SECONDS)
     return found
 
 
-def _pipeline_file(dag_id: str) -> tuple[Path, str]:
-    """Return the file of a pipeline, and the version of its DAG."""
-    from airflow.models.dag import DagModel
-    from airflow.models.dag_version import DagVersion
+def _noted(dag_id: str) -> tuple[str, str]:
+    """Return what is noted of a DAG's stages, and the version of the DAG."""
+    from airflow.models.serialized_dag import SerializedDagModel
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        model = session.get(DagModel, dag_id)
+        model = SerializedDagModel.get(dag_id, session=session)
         if model is None:
             raise NoPlanError(f"there is no DAG {dag_id!r}", status=404)
-        loader = Path(str(model.fileloc))
-        latest = DagVersion.get_latest_version(dag_id, session=session)
-        version = "" if latest is None else str(latest.id)
-    files = file_of(loader.parent, dag_id)
-    if not files:
+        dag, version = model.dag, str(model.dag_hash)
+    if problems := next((found for task in dag.tasks if (found := getattr(task, MISTAKES, None))), None):
+        raise NoPlanError(printable(problems)[:_MOST_TOLD], status=409)
+    noted = NotedPipeline.of(dag, params=dag.params.dump())
+    if not noted.notes:
         raise NoPlanError(
-            f"no pipeline file of {dag_id!r} lies next to {loader.name} where the API server runs: the DAG is written "
-            f"in Python, or its files are elsewhere; run 'airflow-ml plan --airflow' where they are",
+            f"no task of {dag_id!r} is a stage of this provider; one that was just installed sees them once the DAG is "
+            f"parsed again",
             status=409,
         )
-    return files[0], version
+    return noted.to_json(), version

@@ -22,7 +22,6 @@ from airflow_ml_provider.decisions.provenance import Provenance, by_content, unr
 from airflow_ml_provider.decisions.reuse import CachePolicy, Reuse, verdict
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS
 from airflow_ml_provider.protocol.names import BODIES, REUSE_PARAM
-from airflow_ml_provider.spec.checks.code_defaults import code_defaults
 
 if TYPE_CHECKING:
     from airflow_ml_provider.attempts.run_context import RunContext
@@ -126,10 +125,8 @@ class StageReuse:
 
     def _changed_default(self, before: KeptResult) -> str:
         """Say which param that the code takes by default has another value than in the last result; empty for none."""
-        stage, old = self._stage, before.result.values.get(DEFAULT_PARAMS, {})
-        if not (old and stage.run and stage.code):
-            return ""
-        new = code_defaults(Path(stage.path_beside(stage.code)), stage.run)
+        old = before.result.values.get(DEFAULT_PARAMS, {})
+        new = self._stage.code_defaults() if old else {}
         names = [name for name in old if name in new and new[name] != old[name]]
         return f"params.{names[0]} {old[names[0]]!r} -> {new[names[0]]!r} by default" if names else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from graphlib import TopologicalSorter
 
 from airflow_ml_provider.spec.pipeline import PipelineSpec
@@ -9,10 +10,15 @@ from airflow_ml_provider.spec.pipeline import PipelineSpec
 
 def in_order(spec: PipelineSpec) -> list[str]:
     """Return the stages with every upstream first, ties in the order of the file."""
-    sorter = TopologicalSorter({name: sorted(spec.upstream(name)) for name in spec.stages})
+    return upstream_first({name: sorted(spec.upstream(name)) for name in spec.stages})
+
+
+def upstream_first(upstream: Mapping[str, Collection[str]]) -> list[str]:
+    """Return stages with every upstream first, ties in the order given."""
+    sorter = TopologicalSorter(upstream)
     sorter.prepare()
     order: list[str] = []
-    position = {name: index for index, name in enumerate(spec.stages)}
+    position = {name: index for index, name in enumerate(upstream)}
     while sorter.is_active():
         ready = sorted(sorter.get_ready(), key=position.__getitem__)
         order.extend(ready)

@@ -45,7 +45,21 @@ def test_a_dag_that_is_no_pipeline(airflow, ask):
     airflow.api.wait_for_dag("lake_writer")
     status, answer = ask("lake_writer")
     assert status == 409
-    assert "no pipeline file of 'lake_writer' lies next to lake_writer.py" in answer["detail"]
+    assert "no task of 'lake_writer' is a stage of this provider" in answer["detail"]
+
+
+def test_a_dag_in_python(airflow, ask):
+    airflow.api.wait_for_dag("handwritten")
+    status, plan = ask("handwritten")
+    assert status == 200, plan
+    stages = {stage["stage"]: stage for stage in plan["stages"]}
+    assert [(name, stage["kind"]) for name, stage in stages.items()] == [
+        ("make", "container"),
+        ("train", "train"),
+        ("evaluate", "evaluate"),
+    ]
+    assert stages["evaluate"]["after"] == ["make", "train"]
+    assert stages["train"]["cache"]["reason"] == "it is mapped: its elements are known only in a run"
 
 
 def test_a_dag_that_does_not_exist(ask):
@@ -62,7 +76,7 @@ def plans_at_work():
     found = 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            found += "plan" in (line := process.cmdline()) and "--json" in line
+            found += any("forecast import main" in part for part in process.cmdline())
     return found
 
 

@@ -74,9 +74,11 @@ def _forecast(loaded: LoadedPipeline, *, in_airflow: bool) -> dict[str, StageFor
         if in_airflow:
             # Airflow is imported for this alone.
             os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
-            from airflow_ml_provider.dag_factory.forecast import forecast
+            from airflow_ml_provider.dag_factory.builder import build
+            from airflow_ml_provider.dag_factory.forecast import NotedPipeline, forecast
 
-            return forecast(loaded.spec, base_folder=base_folder)
+            dag = build(loaded.spec, base_folder=base_folder)
+            return forecast(NotedPipeline.of(dag, params=dag.params.dump()))
         from airflow_ml_provider.local.events import FOLDER
         from airflow_ml_provider.local.forecast import local_forecast
 

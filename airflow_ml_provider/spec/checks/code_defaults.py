@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,19 @@ def code_defaults(root: Path, run: str) -> Mapping[str, Any]:
     path = root.joinpath(*module.split(".")[1:])
     with suppress(OSError, SyntaxError, ValueError, RecursionError):
         file = path.with_suffix(".py") if path.with_suffix(".py").is_file() else path / "__init__.py"
-        if file.stat().st_size > SOURCE_LIMIT_BYTES:
-            return {}
-        for node in ast.parse(file.read_bytes()).body:
-            if isinstance(node, ast.FunctionDef) and node.name == name:
-                return _defaults(node.args)
+        known = file.stat()
+        if known.st_size <= SOURCE_LIMIT_BYTES:
+            return _functions(file, known.st_mtime_ns, known.st_size).get(name, {})
     return {}
+
+
+@lru_cache(maxsize=4)
+def _functions(file: Path, _changed: int, _size: int) -> Mapping[str, Mapping[str, Any]]:
+    """Return the defaults of the functions of a file that has not changed since it was asked for."""
+    tree = ast.parse(file.read_bytes())
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    # Of several with one name the first counts.
+    return {node.name: _defaults(node.args) for node in reversed(found)}
 
 
 def _defaults(arguments: ast.arguments) -> dict[str, Any]:
