@@ -5,6 +5,9 @@ PYTHON_IN_ENV := .venv/bin/python
 # Bytecode is what makes the second start fast; a shell that forbids it must not slow the demo down.
 unexport PYTHONDONTWRITEBYTECODE
 
+RESOLVE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links --all-extras --group dev
+
 .PHONY: help
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,11 +64,19 @@ generated: env ## Write what is generated: the JSON Schema that the wheel ships,
 	@$(PYTHON_IN_ENV) -m tests.reference.python_page
 
 .PHONY: constraints
-constraints: env ## Resolve constraints.txt anew
-	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
-		--no-emit-index-url --no-emit-find-links --upgrade --all-extras --group dev \
-		pyproject.toml -o constraints.txt
+constraints: env ## Resolve constraints.txt anew, and the hashes of its packages
+	@$(RESOLVE) --upgrade pyproject.toml -o constraints.txt
+	@$(RESOLVE) --generate-hashes --constraints constraints.txt pyproject.toml -o constraints-hashed.txt
+
+.PHONY: sbom
+sbom: env ## Write dist/sbom.cdx.json: what the wheel and its extras install (CycloneDX)
+	@rm -rf .sbom && mkdir -p dist
+	@.venv/bin/uv venv --quiet --python $(PYTHON_IN_ENV) .sbom
+	@.venv/bin/uv pip install --quiet --python .sbom/bin/python --constraints constraints-hashed.txt '.[s3,stage]'
+	@.venv/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+		--output-file dist/sbom.cdx.json .sbom/bin/python
+	@rm -rf .sbom && echo "dist/sbom.cdx.json"
 
 .PHONY: clean
 clean: ## Remove .venv, the demo's state and caches
-	@rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .lint-imports.log dist
+	@rm -rf .venv .sbom .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .lint-imports.log dist

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Create .venv with everything pinned in constraints.txt. Does nothing when it is up to date.
+# Create .venv with everything pinned in constraints.txt, checked by the hashes of constraints-hashed.txt. Does nothing when it is up to date.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -49,7 +49,7 @@ make_venv() {
 
 python=$(choose_python)
 stamp=".venv/.stamp"
-wanted=$(cat constraints.txt pyproject.toml scripts/bootstrap.sh | cksum)" $("$python" --version)"
+wanted=$(cat constraints-hashed.txt pyproject.toml scripts/bootstrap.sh | cksum)" $("$python" --version)"
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && exit 0
 
 free_kib=$(df -Pk . | awk 'NR==2 {print $4}')
@@ -62,7 +62,7 @@ uv_pin=$(sed -n 's/^uv==\([^ ;]*\).*/uv==\1/p' constraints.txt)
 .venv/bin/python -m pip --quiet --disable-pip-version-check --retries 2 install "$uv_pin" 2>.venv/pip.log ||
   fail "cannot download $uv_pin from the package index: is there a network? ($(tail -n 1 .venv/pip.log))"
 UV_LINK_MODE=copy .venv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode \
-  --constraints constraints.txt --group dev --editable '.[s3,stage]' 2>.venv/uv.log ||
+  --constraints constraints-hashed.txt --group dev --editable '.[s3,stage]' 2>.venv/uv.log ||
   fail "cannot install the packages of constraints.txt: is there a network? $(tail -n 5 .venv/uv.log)"
 printf '%s' "$wanted" >"$stamp"
 echo "Created .venv in $(($(date +%s) - started)) s."
