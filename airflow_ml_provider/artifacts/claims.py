@@ -14,7 +14,12 @@ from __future__ import annotations
 import re
 from typing import TypeVar
 
-from airflow_ml_provider.artifacts.errors import AlreadyExistsError, ArtifactCorruptError, ClaimInUseError
+from airflow_ml_provider.artifacts.errors import (
+    AlreadyExistsError,
+    ArtifactCorruptError,
+    ClaimInUseError,
+    InvalidArtifactError,
+)
 from airflow_ml_provider.artifacts.layout import join, store_segment
 from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger, Outcome
 from airflow_ml_provider.artifacts.objects import create_object, read_object, write_object
@@ -30,6 +35,7 @@ _NUMBER = re.compile("[0-9]{10}")
 _PARTS = _CLAIM, _END, _SNAPSHOT = "claim.json", "end.json", "snapshot.bin"
 _LISTINGS = 5
 _LIMIT_BYTES = 64 * 1024 * 1024
+_SNAPSHOT_LIMIT_BYTES = 1024 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -274,7 +280,7 @@ class SourceClaims:
             return Ledger()
         uri = self._part(_SNAPSHOT, number)
         try:
-            return Ledger.of_snapshot(number, read_object(uri))
+            return Ledger.of_snapshot(number, read_object(uri, limit=_SNAPSHOT_LIMIT_BYTES))
         except FileNotFoundError as error:
             raise ArtifactCorruptError(f"{uri} was removed: {error}") from error
 
@@ -293,6 +299,6 @@ class SourceClaims:
 
 def _read(cls: type[T], uri: str) -> T:
     try:
-        return from_json(cls, read_object(uri), limit=_LIMIT_BYTES)
-    except (FileNotFoundError, ProtocolError) as error:
+        return from_json(cls, read_object(uri, limit=_LIMIT_BYTES), limit=_LIMIT_BYTES)
+    except (FileNotFoundError, InvalidArtifactError, ProtocolError) as error:
         raise ArtifactCorruptError(f"{uri} cannot be read: {error}") from error

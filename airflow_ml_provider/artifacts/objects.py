@@ -10,9 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from airflow_ml_provider.artifacts.errors import AlreadyExistsError, StoreAwayError, StoreUnavailableError
+from airflow_ml_provider.artifacts.errors import (
+    AlreadyExistsError,
+    InvalidArtifactError,
+    StoreAwayError,
+    StoreUnavailableError,
+)
 from airflow_ml_provider.protocol.plain_text import one_line
 
+OBJECT_LIMIT_BYTES = 16 * 1024 * 1024
+"""Records of the store are smaller by far; who reads larger ones says so."""
 _SAID_LENGTH = 500
 
 
@@ -72,16 +79,29 @@ def store_errors(action: str, uri: str) -> Iterator[None]:
         ) from error
 
 
-def read_object(uri: str) -> bytes:
+def read_object(uri: str, *, limit: int = OBJECT_LIMIT_BYTES) -> bytes:
     """Return the content of one object.
+
+    Args:
+        uri: The object.
+        limit: How many bytes it may have; more are not read.
 
     Raises:
         FileNotFoundError: There is no such object.
+        InvalidArtifactError: It has more bytes.
         StoreUnavailableError: The store did not answer.
     """
     fs, path = filesystem(uri)
     with store_errors("read", uri):
-        content: bytes = fs.cat_file(path)
+        try:
+            content: bytes = fs.cat_file(path, end=limit + 1)
+        except OSError as error:
+            if _s3_error_code(error) != "InvalidRange":
+                raise
+            # S3 has no range of an object without bytes.
+            content = b""
+    if len(content) > limit:
+        raise InvalidArtifactError(f"{uri} has more than the {limit:,} bytes that may be read of it")
     return content
 
 
@@ -122,7 +142,7 @@ def create_or_match(uri: str, content: bytes) -> None:
     try:
         create_object(uri, content)
     except AlreadyExistsError:
-        if read_object(uri) != content:
+        if read_object(uri, limit=max(len(content), OBJECT_LIMIT_BYTES)) != content:
             raise
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_ml_provider.artifacts.errors import StoreError
+from airflow_ml_provider.artifacts.errors import InvalidArtifactError, StoreError
 from airflow_ml_provider.artifacts.layout import join, store_segment
 from airflow_ml_provider.artifacts.objects import filesystem, read_object, store_errors, write_object
 from airflow_ml_provider.protocol.codec import from_json, to_json
@@ -160,7 +160,7 @@ class ResultStore:
             return from_json(KeptResult, read_object(uri), limit=_LIMIT_BYTES)
         except FileNotFoundError:
             return None
-        except ProtocolError as error:
+        except (InvalidArtifactError, ProtocolError) as error:
             raise UnusableResultError(f"{uri}: {error}") from error
 
     def _uri(self, key: str) -> str:

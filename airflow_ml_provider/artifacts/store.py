@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from airflow_ml_provider.artifacts.commit import CommitRecord
+from airflow_ml_provider.artifacts.commit import COMMIT_LIMIT_BYTES, CommitRecord
 from airflow_ml_provider.artifacts.digest import FileEntry, hash_file, scan
 from airflow_ml_provider.artifacts.errors import (
     ArtifactCorruptError,
@@ -194,9 +194,11 @@ class ArtifactStore:
             StoreUnavailableError: The store did not answer.
         """
         try:
-            content = read_object(ref.uri)
+            content = read_object(ref.uri, limit=ref.size)
         except FileNotFoundError as error:
             raise ArtifactNotCommittedError(f"{ref.uri} does not exist in the store") from error
+        except InvalidArtifactError as error:
+            raise ArtifactCorruptError(f"{ref.uri} does not have the {ref.size:,} bytes of its reference") from error
         if f"sha256:{hashlib.sha256(content).hexdigest()}" != ref.digest:
             raise ArtifactCorruptError(f"{ref.uri} does not have the digest {ref.digest}")
         return content
@@ -212,7 +214,7 @@ class ArtifactStore:
     def _record(self, uri: str) -> CommitRecord:
         record_uri = commit_record_uri(uri)
         try:
-            return CommitRecord.from_json(read_object(record_uri), uri=record_uri)
+            return CommitRecord.from_json(read_object(record_uri, limit=COMMIT_LIMIT_BYTES), uri=record_uri)
         except FileNotFoundError as error:
             raise ArtifactNotCommittedError(
                 f"{uri} has no commit record: the stage that makes it has not finished, failed, or its "

@@ -1,7 +1,8 @@
 """The runtime travels into the pod in an environment variable, so any image with Python >= 3.10 can run a stage.
 
-What travels is the source of ``protocol``, ``artifacts`` and ``runtime`` of this very version, without docstrings and
-comments, in one compressed piece: every list and watch of the pod carries it, so it is kept small.
+What travels is the source of ``protocol``, ``artifacts`` and ``runtime`` of this very version, without docstrings,
+comments and annotations of functions, in one compressed piece: every list and watch of the pod carries it, so it is
+kept small.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def packed_runtime() -> str:
     Raises:
         ValueError: It is over 32 KiB.
     """
-    sources = {str(path.relative_to(_PACKAGE.parent)): without_docstrings(path) for path in _shipped_files()}
+    sources = {str(path.relative_to(_PACKAGE.parent)): shortened(path.read_text("utf-8")) for path in _shipped_files()}
     packed = base64.b64encode(
         zlib.compress(json.dumps(sources, sort_keys=True, separators=(",", ":")).encode(), 9)
     ).decode()
@@ -66,13 +67,14 @@ def packed_runtime() -> str:
     return packed
 
 
-def without_docstrings(path: Path) -> str:
-    """Return a module's source with empty docstrings and no comments; every other line keeps its number."""
-    source = path.read_text(encoding="utf-8")
-    lines = source.splitlines(keepends=True)
+def shortened(source: str) -> str:
+    """Return a module's source without docstrings, comments and annotations of functions; lines keep their numbers."""
+    lines = _without_annotations(source).splitlines(keepends=True)
+    source = "".join(lines)
     for node in ast.walk(ast.parse(source)):
         for statement in getattr(node, "body", ()) if isinstance(node, ast.Module | ast.ClassDef | _FUNCTION) else ():
-            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            said = statement.value if isinstance(statement, ast.Expr) else None
+            if isinstance(said, ast.Constant) and isinstance(said.value, str):
                 start, end = statement.lineno - 1, statement.end_lineno or statement.lineno
                 lines[start:end] = [f"{' ' * statement.col_offset}''\n", *["\n"] * (end - start - 1)]
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -80,6 +82,26 @@ def without_docstrings(path: Path) -> str:
             (row, column), line = token.start, lines[token.start[0] - 1]
             lines[row - 1] = f"{line[:column].rstrip()}\n"
     return "".join(lines)
+
+
+def _without_annotations(source: str) -> str:
+    # Positions are of bytes.
+    lines = source.encode().splitlines(keepends=True)
+    spans = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, _FUNCTION) and node.returns is not None:
+            line = node.returns.lineno - 1
+            start = lines[line].rindex(b"->", 0, node.returns.col_offset)
+            spans.append((line, len(lines[line][:start].rstrip()), node.returns))
+        elif isinstance(node, ast.arg) and node.annotation is not None:
+            spans.append((node.lineno - 1, node.col_offset + len(node.arg.encode()), node.annotation))
+    for line, start, cut in sorted(spans, key=lambda span: span[:2], reverse=True):
+        last, end = (cut.end_lineno or cut.lineno) - 1, cut.end_col_offset or 0
+        rest = lines[last][end:]
+        for between in range(line + 1, last + 1):
+            lines[between] = b"\n"
+        lines[line] = lines[line][:start] + rest
+    return b"".join(lines).decode()
 
 
 def _shipped_files() -> Iterator[Path]:

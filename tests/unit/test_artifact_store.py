@@ -146,6 +146,20 @@ def test_content_is_stored_once_under_its_digest(directory):
         store.fetch_content(ref)
 
 
+def test_no_more_is_read_than_may_be(directory):
+    uri = f"{directory}/record"
+    write_object(uri, b"12345")
+    assert read_object(uri, limit=5) == b"12345"
+    with pytest.raises(InvalidArtifactError, match="record has more than the 4 bytes that may be read of it"):
+        read_object(uri, limit=4)
+    write_object(uri, b"")
+    assert read_object(uri) == b""
+    ref = ArtifactStore().put_content(directory, b"abc", suffix=".zip")
+    write_object(ref.uri, b"abcd" * 1000)
+    with pytest.raises(ArtifactCorruptError, match="does not have the 3 bytes of its reference"):
+        ArtifactStore().fetch_content(ref)
+
+
 def test_nothing_is_no_artifact(directory, tmp_path):
     (tmp_path / "empty").mkdir()
     for name in ("empty", "missing"):

@@ -20,7 +20,7 @@ from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.kinds.code import packed_built_in
 from airflow_ml_provider.operators import TrainOperator
 from airflow_ml_provider.pod.compose import compose
-from airflow_ml_provider.pod.injection import BOOTSTRAP, RUNTIME_LIMIT_BYTES, STEP_BOOTSTRAP, packed_runtime
+from airflow_ml_provider.pod.injection import BOOTSTRAP, RUNTIME_LIMIT_BYTES, STEP_BOOTSTRAP, packed_runtime, shortened
 from airflow_ml_provider.pod.names import pod_labels, pod_name
 from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, RUNTIME_VARIABLE
 from airflow_ml_provider.protocol.names import BODIES
@@ -148,6 +148,19 @@ def test_names_and_labels_are_valid_however_odd_the_ids():
     assert pod_name(odd) != pod_name(request(stage="Größe " + "x" * 299, pipeline="p" * 250))
     assert pod_name(request()) == pod_name(request())
     assert pod_name(request(attempt="1.2")) != pod_name(request())
+
+
+def test_what_a_runtime_does_not_need_goes_and_lines_stay():
+    source = (
+        'def first(given: str = "ä: b", *more: int, only: M[\n    str, int\n] = {}, **rest: Any) -> A[int, ...]:\n'
+        '    """Said."""\n    kept: int = 1  # why\n    return lambda x: {1: kept}\n'
+        "class Kept:\n    field: int\n    async def run(self: Self) -> None: ...\n"
+    )
+    assert shortened(source) == (
+        'def first(given = "ä: b", *more, only = {}, **rest):\n\n\n'
+        "    ''\n    kept: int = 1\n    return lambda x: {1: kept}\n"
+        "class Kept:\n    field: int\n    async def run(self): ...\n"
+    )
 
 
 def test_the_runtime_fits_and_speaks_python_3_10():
