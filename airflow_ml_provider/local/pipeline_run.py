@@ -40,13 +40,14 @@ from airflow_ml_provider.local.preparation import (
     resumed,
 )
 from airflow_ml_provider.local.results import LastRun, LocalResults
-from airflow_ml_provider.local.run_log import logged_to, secrets_of, without_secrets
+from airflow_ml_provider.local.run_log import logged_to, secrets_of
 from airflow_ml_provider.local.task_run import Ask, LocalTaskRun, LocalWorld, Question
 from airflow_ml_provider.local.tasks import VALUES, LocalTask, local_tasks
 from airflow_ml_provider.local.templates import Templates
 from airflow_ml_provider.local.world import LocalFlow, NotedState
 from airflow_ml_provider.mlflow_api.client import MlflowClient
 from airflow_ml_provider.protocol.names import REUSE_PARAM
+from airflow_ml_provider.protocol.secret_text import without_secrets
 from airflow_ml_provider.reuse.stage_reuse import CACHE_XCOM
 from airflow_ml_provider.spec.pipeline import PipelineSpec
 from airflow_ml_provider.spec.problems import SpecError

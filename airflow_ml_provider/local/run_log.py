@@ -10,11 +10,9 @@ from pathlib import Path
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.local.connections import CONNECTION_PREFIX, EnvironmentConnections
 from airflow_ml_provider.protocol.plain_text import printable
+from airflow_ml_provider.protocol.secret_text import SHORTEST, without_secrets
 
 PACKAGE = "airflow_ml_provider"
-MASK = "***"
-_SHORTEST = 4
-"""Shorter values would mask ordinary words."""
 _SECRET_KEYS = ("password", "token", "secret", "key")
 
 
@@ -33,14 +31,7 @@ def secrets_of(environment: Mapping[str, str]) -> frozenset[str]:
         extra = connection.extra_dejson.items()
         found |= {str(value) for key, value in extra if any(word in key.lower() for word in _SECRET_KEYS)}
         found.add(connection.password or "")
-    return frozenset(value for value in found if len(value) >= _SHORTEST)
-
-
-def without_secrets(text: str, masked: Collection[str]) -> str:
-    """Return a text with asterisks in place of what no log may show."""
-    for secret in sorted(masked, key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return text
+    return frozenset(value for value in found if len(value) >= SHORTEST)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from airflow_ml_provider.errors import MlflowError
+from airflow_ml_provider.protocol.secret_text import without_secrets
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
 
@@ -93,10 +94,7 @@ class MlflowServer:
 
     def masked(self, text: str) -> str:
         """Return a text with asterisks in place of the credentials."""
-        for secret in (self.token, self.password):
-            if secret:
-                text = text.replace(secret, "***")
-        return text
+        return without_secrets(text, [secret for secret in (self.token, self.password) if secret])
 
     def http_client(self) -> httpx.Client:
         """Return a client for the REST API.

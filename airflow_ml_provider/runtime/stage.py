@@ -22,6 +22,7 @@ from airflow_ml_provider.protocol.names import CHECKPOINTS
 from airflow_ml_provider.protocol.plain_text import one_line, printable
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageFailure, StageResult
+from airflow_ml_provider.protocol.secret_text import secrets_in, without_secrets
 from airflow_ml_provider.runtime.body import BodyContext, BodyOutcome
 from airflow_ml_provider.runtime.checkpoints import forget_checkpoints, kept_checkpoints
 from airflow_ml_provider.runtime.code_outcome import call_function, command_outcome
@@ -65,7 +66,12 @@ def attempt(request: StageRequest, work: Callable[[], StageResult], *, started: 
         failure = StageFailure("contract", "ProtocolError", str(error))
     # What a user's code says may have lines; what data and servers say may not.
     cleaned = printable if failure.category == "user_code" else partial(one_line, length=sys.maxsize)
-    failure = replace(failure, message=shortened(cleaned(failure.message)))
+    secrets = secrets_in(os.environ)
+    failure = replace(
+        failure,
+        message=shortened(cleaned(without_secrets(failure.message, secrets))),
+        traceback=without_secrets(failure.traceback, secrets),
+    )
     return StageResult(status="failed", attempt=request.attempt, failure=failure, seconds=time.time() - started)
 
 

@@ -28,6 +28,10 @@ def raises(data, model):
 def helper():
     raise ValueError("the third column\\nis odd")
 
+def tells(data, model):
+    password = os.environ["MLFLOW_TRACKING_PASSWORD"]
+    raise ConnectionError(f"API request to http://ada:{password}@mlflow/api and http://ada:other-one@mlflow/ failed")
+
 def leaves(data, model):
     sys.exit(0)
 
@@ -103,6 +107,15 @@ def test_a_users_traceback_shows_the_users_frames_only(attempts):
     assert "ValueError: the third column" in errors
     assert "airflow_ml_provider" not in result.failure.traceback
     assert result.failure.type == "builtins.ValueError"
+
+
+def test_secrets_of_the_process_are_in_no_failure(attempts, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "open-sesame")
+    _, result, errors = attempts.run(run="mycode.stages:tells", code=attempts.code(CODE))
+    told = result.to_json() + errors
+    assert "API request to http://ada:***@mlflow/api and http://ada:***@mlflow/ failed" in result.failure.message
+    assert "open-sesame" not in told
+    assert "other-one@" not in told
 
 
 @pytest.mark.parametrize(
