@@ -8,13 +8,22 @@ from collections.abc import Collection, Mapping
 MASK = "***"
 SHORTEST = 4
 """Shorter values would mask ordinary words."""
-_NAME = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|(ACCESS|ACCOUNT|API|PRIVATE|SECRET|STORAGE)_KEY)$", re.IGNORECASE)
+_NAME = re.compile(
+    r"(pass(word|wd|phrase)|secret|token|authorization|keyfile(_dict)?|"
+    r"(access|account|api|encryption|private|secret|signing|storage)_?key)$",
+    re.IGNORECASE,
+)
 _USERINFO = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+(?=@)")
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether the name of a variable or a field says that its value is secret."""
+    return bool(_NAME.search(name))
 
 
 def secrets_in(environment: Mapping[str, str]) -> frozenset[str]:
     """Return the values of variables whose names say that they are secret."""
-    return frozenset(value for name, value in environment.items() if _NAME.search(name) and len(value) >= SHORTEST)
+    return frozenset(value for name, value in environment.items() if names_a_secret(name) and len(value) >= SHORTEST)
 
 
 def without_secrets(text: str, secrets: Collection[str]) -> str:

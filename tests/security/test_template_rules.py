@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -205,3 +206,47 @@ def test_a_command_gets_an_argument_of_its_own():
     dag, task = stage(params={"day": "x"}, operator=ContainerOperator, run=None, command=["a", "{{ params.day }}"])
     dag.resolve_template_files()
     assert rendered(task, {"day": "; rm -rf /"}).command == ["a", "; rm -rf /"]
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("{{ conn.wh.password }}", "conn.wh.password"),
+        ("{{ conn.wh['password'] }}", "conn.wh.password"),
+        ("{{ conn['wh'].password }}", "conn.wh.password"),
+        ("{{ conn.get('wh').password | urlencode }}", "conn.wh.password"),
+        ("{{ conn.wh.get_uri() }}", "conn.wh.get_uri"),
+        ("{{ conn.wh.get_password() }}", "conn.wh.get_password"),
+        ("{{ conn.wh.extra }}", "conn.wh.extra"),
+        ("{{ conn.wh.extra_dejson }}", "conn.wh.extra_dejson"),
+        ("{{ conn.wh.extra_dejson.aws_secret_access_key }}", "conn.wh.extra_dejson.aws_secret_access_key"),
+        ("{{ conn.wh.extra_dejson.get('token', '') }}", "conn.wh.extra_dejson.token"),
+        ("{% set c = conn.wh %}{{ c.password }}", "conn.wh"),
+        ("{{ conn.wh }}", "conn.wh"),
+        ("{{ conn }}", "conn"),
+        ("{{ conn[params.which].host }}", "conn"),
+        ("{{ var.value.api_key }}", "var.value.api_key"),
+        ("{{ var.value.get('db_password') }}", "var.value.db_password"),
+        ("{{ var.json.login.passphrase }}", "var.json.login.passphrase"),
+    ],
+)
+@pytest.mark.parametrize("field", ["uri", "hyperparameters", "command", "image", "env_vars"])
+def test_no_field_reads_a_secret(field, text, secret):
+    value = {"a": [text]} if field == "hyperparameters" else ["x", text] if field == "command" else text
+    with pytest.raises(ValueError, match=re.escape(f"reads {secret}: ")):
+        require_allowed(field, value, params={})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ conn.wh.host }}:{{ conn.wh.port }}/{{ conn.wh.schema }}?user={{ conn.wh.login }}",
+        "{{ conn.wh.extra_dejson.bucket }}",
+        "{{ var.value.bucket }} {{ var.value.tokenizer }} {{ var.json.limits.rows }}",
+        "conn.wh.password",
+        "the variance of {{ ds }}",
+    ],
+)
+def test_what_a_connection_and_a_variable_say_openly_is_read(text):
+    require_allowed("uri", text, params={})
+    require_allowed("hyperparameters", text, params={})

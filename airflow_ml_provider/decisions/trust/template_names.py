@@ -64,20 +64,32 @@ def names_in(text: str, environment: Environment | None = None) -> TemplateNames
         text: The text.
         environment: Jinja's, ``None`` for one with the usual delimiters.
     """
-    marks = ("{{", "{%") if environment is None else _marks(environment)
-    if not any(mark in text for mark in marks):
-        return NOTHING
-    from jinja2.exceptions import TemplateSyntaxError
-
-    try:
-        tree = (environment or _environment()).parse(text)
-    except TemplateSyntaxError:
+    tree = syntax_tree(text, environment)
+    if tree is None:
         return NOTHING
     found = list(_chosen(tree, _assigned(tree)))
     return TemplateNames(
         frozenset(name for kind, name in found if kind == "param"),
         frozenset(name for kind, name in found if kind == "other"),
     )
+
+
+def syntax_tree(text: str, environment: Environment | None = None) -> nodes.Template | None:
+    """Return a text as Jinja reads it, ``None`` where it is not a template, or none that can be rendered.
+
+    Args:
+        text: The text.
+        environment: Jinja's, ``None`` for one with the usual delimiters.
+    """
+    marks = ("{{", "{%") if environment is None else _marks(environment)
+    if not any(mark in text for mark in marks):
+        return None
+    from jinja2.exceptions import TemplateSyntaxError
+
+    try:
+        return (environment or _environment()).parse(text)
+    except TemplateSyntaxError:
+        return None
 
 
 def _marks(environment: Environment) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ Whoever may only trigger a run gives its params and its ``conf`` any value. What
 - a URI has to stay within bounds (:mod:`~airflow_ml_provider.decisions.trust.uri_bounds`);
 - an argument of a command may be anything, as an argument of its own;
 - everything else names something (an image, a Secret, a model, code): only params that the author has closed reach it.
+
+No field may read a secret, whoever chose it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.decisions.trust.param_schemas import ParamSchema
 from airflow_ml_provider.decisions.trust.template_names import names_in
+from airflow_ml_provider.decisions.trust.template_secrets import secrets_read
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -56,6 +59,12 @@ def require_allowed(
         params: The params of the pipeline or task.
         environment: Jinja's, ``None`` for one with the usual delimiters.
     """
+    for text in texts(value):
+        if secrets := secrets_read(text, environment):
+            raise ValueError(
+                f"{text!r} reads {secrets[0]}: what a template renders is in the stage's description, in MLflow and in "
+                f"the store for others to read; give the stage its secret with pod.secrets (docs/how-to/secrets.md)"
+            )
     if field in VALUE_FIELDS or field in URI_FIELDS:
         return
     is_command = field in COMMAND_FIELDS and isinstance(value, list | tuple)

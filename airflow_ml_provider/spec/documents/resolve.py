@@ -18,6 +18,7 @@ from typing import Any
 
 from airflow_ml_provider.kind_registry import KindError
 from airflow_ml_provider.protocol.environment import WITHHELD
+from airflow_ml_provider.protocol.secret_text import names_a_secret
 from airflow_ml_provider.spec.documents.document import Document, KeyPath, Position
 from airflow_ml_provider.spec.documents.placed_params import PARAMS, PlacedParams
 from airflow_ml_provider.spec.kinds import built_in_models, stage_model
@@ -264,6 +265,11 @@ class _Merge:
                 )
             elif source == "env" and name.startswith(WITHHELD):
                 message = f"{match[0]} is Airflow's own and may be secret; no pipeline may hold it"
+            elif source == "env" and names_a_secret(name):
+                message = (
+                    f"{match[0]} is secret by its name, and what a variable holds is in the parsed DAG for others to "
+                    f"read: give the stage its secret with pod.secrets (docs/how-to/secrets.md)"
+                )
             elif source != "env":
                 message = f"{match[0]} has an unknown source {source!r}; known is env (write $${{ for the text itself)"
             elif name in variables:
