@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from airflow_ml_provider.protocol.plain_text import one_line
 OBJECT_LIMIT_BYTES = 16 * 1024 * 1024
 """Records of the store are smaller by far; who reads larger ones says so."""
 _SAID_LENGTH = 500
+_LEFT_BEHIND_SECONDS = 600
+"""No writer takes as long between the first byte of an object and its name."""
 
 
 def filesystem(uri: str, *, redirects: bool = True) -> tuple[Any, str]:
@@ -108,7 +111,8 @@ def read_object(uri: str, *, limit: int = OBJECT_LIMIT_BYTES) -> bytes:
 def create_object(uri: str, content: bytes) -> None:
     """Create an object exactly once; no reader ever sees a part of it.
 
-    Local files are linked into place (``link(2)`` fails where the name exists); S3 takes
+    Local files are linked into place (``link(2)`` fails where the name exists), on Linux from a file that has no name
+    before, so that nothing is left of a writer that is killed; S3 takes
     ``If-None-Match: *`` (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
 
     Raises:
@@ -119,11 +123,7 @@ def create_object(uri: str, content: bytes) -> None:
     with store_errors("create", uri):
         try:
             if is_local(fs):
-                temporary = _write_beside(Path(path), content)
-                try:
-                    os.link(temporary, path)
-                finally:
-                    temporary.unlink()
+                _create_local(Path(path), content)
             else:
                 _create_remote(fs, path, content)
         except FileExistsError as error:
@@ -144,6 +144,30 @@ def create_or_match(uri: str, content: bytes) -> None:
     except AlreadyExistsError:
         if read_object(uri, limit=max(len(content), OBJECT_LIMIT_BYTES)) != content:
             raise
+
+
+def _create_local(path: Path, content: bytes) -> None:
+    _make_folder(path.parent)
+    try:
+        _create_from_unnamed(path, content)
+    except FileExistsError:
+        raise
+    except (AttributeError, OSError):
+        # Neither every system nor every file system has files without a name.
+        temporary = _write_beside(path, content)
+        try:
+            os.link(temporary, path)
+        finally:
+            temporary.unlink()
+
+
+def _create_from_unnamed(path: Path, content: bytes) -> None:
+    descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        # With the descriptor of a folder, whichever, link() follows the link in /proc.
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
 
 
 def _create_remote(fs: Any, path: str, content: bytes) -> None:
@@ -186,9 +210,16 @@ def write_object(uri: str, content: bytes) -> None:
 
 def upload_file(fs: Any, path: Path, target: str) -> None:
     """Copy one local file to a path of a file system; parents are made where the store has folders."""
-    if is_local(fs):
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-    fs.put_file(str(path), target)
+    if not is_local(fs):
+        fs.put_file(str(path), target)
+        return
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fs.put_file(str(path), target)
+    except OSError:
+        # What a full disk took of it would keep the disk full.
+        Path(target).unlink(missing_ok=True)
+        raise
 
 
 def is_local(fs: Any) -> bool:
@@ -199,15 +230,32 @@ def is_local(fs: Any) -> bool:
 
 
 def _write_beside(path: Path, content: bytes) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(f"{path.parent} is not a folder") from error
+    _make_folder(path.parent)
+    _remove_left_behind(path.parent)
     # Not tempfile's: its files can be read by their owner alone, and on a shared volume pods are other users.
     temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
-    with temporary.open("xb") as file:
-        file.write(content)
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     return temporary
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(f"{folder} is not a folder") from error
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder."""
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - _LEFT_BEHIND_SECONDS:
+                path.unlink()
 
 
 # Connection errors of the clients are not OSErrors; their modules are loaded exactly when they are in use.

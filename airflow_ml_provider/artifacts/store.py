@@ -55,8 +55,8 @@ class ArtifactStore:
             raise InvalidArtifactError(f"{path.name}: the folder holds no file")
         fs, root = filesystem(uri)
         for entry in with_progress(entries, what=f"Writing output {output!r}"):
-            target = join(root, entry.path) if entry.path else root
-            with store_errors("write", join(uri, entry.path)):
+            target = _place(root, entry)
+            with store_errors("write", _place(uri, entry)):
                 upload_file(fs, path / entry.path, target)
         return self.commit(entries, directory=directory, output=output, artifact_type=artifact_type)
 
@@ -119,10 +119,7 @@ class ArtifactStore:
         for entry in record.files:
             if sizes.get(entry.path) != entry.size:
                 has = f"{sizes[entry.path]:,} bytes" if entry.path in sizes else "nothing"
-                raise ArtifactCorruptError(
-                    f"{join(ref.uri, entry.path) if entry.path else ref.uri} has {has}, "
-                    f"{entry.size:,} bytes were committed"
-                )
+                raise ArtifactCorruptError(f"{_place(ref.uri, entry)} has {has}, {entry.size:,} bytes were committed")
 
     def fetch(self, ref: ArtifactRef, destination: Path, *, only: str | None = None) -> None:
         """Bring an artifact to a local path that does not exist yet; it appears whole or not at all.
@@ -144,15 +141,15 @@ class ArtifactStore:
             staged = Path(folder, destination.name)
             wanted = [entry for entry in record.files if only in (None, entry.path)]
             for entry in with_progress(wanted, what=f"Fetching {destination.name!r}"):
-                source = join(root, entry.path) if entry.path else root
+                source = _place(root, entry)
                 target = staged / entry.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 try:
-                    with store_errors("read", join(ref.uri, entry.path)):
+                    with store_errors("read", _place(ref.uri, entry)):
                         fs.get_file(source, str(target))
                 except FileNotFoundError as error:
                     raise ArtifactCorruptError(
-                        f"{join(ref.uri, entry.path)} was removed after its commit: run the stage that made it again"
+                        f"{_place(ref.uri, entry)} was removed after its commit: run the stage that made it again"
                     ) from error
                 _require_content(target, entry, ref.uri)
             shutil.move(staged, destination)
@@ -222,8 +219,13 @@ class ArtifactStore:
             ) from error
 
 
+def _place(artifact: str, entry: FileEntry) -> str:
+    """Return where a file of an artifact lies; that of one that is a file is the artifact itself."""
+    return join(artifact, entry.path) if entry.path else artifact
+
+
 def _require_content(path: Path, entry: FileEntry, uri: str) -> None:
     if path.stat().st_size != entry.size or hash_file(path) != entry.sha256:
         raise ArtifactCorruptError(
-            f"{join(uri, entry.path)} was changed after its commit: run the stage that made it again"
+            f"{_place(uri, entry)} was changed after its commit: run the stage that made it again"
         )
