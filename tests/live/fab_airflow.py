@@ -1,0 +1,66 @@
+"""Airflow's API server with the users and roles of the FAB auth manager, as many installations have it.
+
+``airflow standalone`` takes the simple auth manager whatever is configured, so the parts are started one by one.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from airflow_ml_provider.testing.airflow_api import AirflowApi
+from airflow_ml_provider.testing.airflow_server import airflow_environment
+from airflow_ml_provider.testing.server_process import ServerProcess, free_port
+
+ROOT = Path(__file__).parents[2]
+MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+
+
+class FabAirflow:
+    """The API server of an Airflow that has parsed its DAGs once.
+
+    ``users`` are roles by user, whose password is the name; ``rights`` are (action, resource) by role, FAB's or a new
+    one.
+    """
+
+    def __init__(self, *, home, dags_folder, environment, users, rights):
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._environment = {
+            **airflow_environment(home=home, dags_folder=dags_folder, url=self.url, port=port),
+            "AIRFLOW__CORE__AUTH_MANAGER": MANAGER,
+            **environment,
+        }
+        self._users = users
+        self._rights = rights
+        self._home = home
+        command = [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)]
+        self._server = ServerProcess(
+            name="Airflow's API server", command=command, environment=self._environment, log=home / "api-server.log"
+        )
+
+    def __enter__(self):
+        self._home.mkdir(parents=True, exist_ok=True)
+        self._run("airflow", "db", "migrate")
+        self._run("airflow", "dags", "reserialize")
+        self._run("tests.live.fab_users", given=json.dumps({"users": self._users, "rights": self._rights}))
+        self._server.start()
+        self._server.wait_until(lambda: httpx.get(f"{self.url}/api/v2/version").status_code == 200, seconds=120)
+        return self
+
+    def __exit__(self, *error):
+        self._server.stop(seconds=20)
+
+    def api(self, user):
+        return AirflowApi.login(self.url, user=user, password=user)
+
+    def _run(self, module, *arguments, given=""):
+        command = [sys.executable, "-m", module, *arguments]
+        environment = {**os.environ, **self._environment}
+        done = subprocess.run(
+            command, env=environment, cwd=ROOT, input=given, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
