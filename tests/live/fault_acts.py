@@ -3,8 +3,10 @@
 import signal
 from contextlib import contextmanager
 
+import psutil
+
 from airflow_ml_provider.testing.airflow_api import wait_until
-from tests.live.task_process import caught, hears_sigterm, task_process, wait_for_the_deferring_process
+from tests.live.task_process import TooLateError, caught, hears_sigterm, task_process, wait_for_the_deferring_process
 
 
 @contextmanager
@@ -42,6 +44,10 @@ def terminate_before_it_defers(stage, world):
     stage.watch_pods()
     process.send_signal(signal.SIGTERM)
     process.resume()
+    psutil.wait_procs([process], timeout=60)
+    stage.wait_for_state("deferred", "up_for_retry", "queued", "running", "success")
+    if stage.state != "up_for_retry" and "received SIGTERM" not in stage.log():
+        raise TooLateError(f"{stage.dag} had deferred before it was told to end")
 
 
 def terminate_while_it_resumes(stage, world):
