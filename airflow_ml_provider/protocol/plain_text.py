@@ -19,4 +19,6 @@ def one_line(text: str, length: int = MESSAGE_LENGTH) -> str:
 
 def printable(text: str) -> str:
     """Return a text whose lines stay, and in which nothing else moves the cursor of a terminal."""
+    if text.replace("\n", "").isprintable():
+        return text
     return "\n".join(_UNPRINTABLE.sub(" ", line) for line in text.split("\n"))

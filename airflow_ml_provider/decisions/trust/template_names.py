@@ -74,6 +74,18 @@ def names_in(text: str, environment: Environment | None = None) -> TemplateNames
     )
 
 
+def may_be_template(text: str, environment: Environment | None = None) -> bool:
+    """Whether a text may be a template; most are not, and this is fast.
+
+    Args:
+        text: The text.
+        environment: Jinja's, ``None`` for one with the usual delimiters.
+    """
+    if environment is None:
+        return "{{" in text or "{%" in text
+    return any(mark in text for mark in _marks(environment))
+
+
 def syntax_tree(text: str, environment: Environment | None = None) -> nodes.Template | None:
     """Return a text as Jinja reads it, ``None`` where it is not a template, or none that can be rendered.
 
@@ -81,8 +93,7 @@ def syntax_tree(text: str, environment: Environment | None = None) -> nodes.Temp
         text: The text.
         environment: Jinja's, ``None`` for one with the usual delimiters.
     """
-    marks = ("{{", "{%") if environment is None else _marks(environment)
-    if not any(mark in text for mark in marks):
+    if not may_be_template(text, environment):
         return None
     from jinja2.exceptions import TemplateSyntaxError
 

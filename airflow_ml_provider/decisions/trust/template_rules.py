@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_ml_provider.decisions.trust.param_schemas import ParamSchema
-from airflow_ml_provider.decisions.trust.template_names import names_in
+from airflow_ml_provider.decisions.trust.template_names import may_be_template, names_in
 from airflow_ml_provider.decisions.trust.template_secrets import secrets_read
 
 if TYPE_CHECKING:
@@ -59,7 +59,10 @@ def require_allowed(
         params: The params of the pipeline or task.
         environment: Jinja's, ``None`` for one with the usual delimiters.
     """
-    for text in texts(value):
+    templates = [text for text in texts(value) if may_be_template(text, environment)]
+    if not templates:
+        return
+    for text in templates:
         if secrets := secrets_read(text, environment):
             raise ValueError(
                 f"{text!r} reads {secrets[0]}: what a template renders is in the stage's description, in MLflow and in "

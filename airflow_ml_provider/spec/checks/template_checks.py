@@ -17,7 +17,21 @@ _TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _PARAM = re.compile(r"\bparams\.([A-Za-z_]\w*)")
 
 
-def check_templates(value: Any, params: Collection[str], path: KeyPath = ()) -> Iterator[Finding]:
+def check_templates(pipeline: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Finding]:
+    """Say which templates ask for params that are not there, and which bring what to where it may not be.
+
+    Args:
+        pipeline: The pipeline as plain values.
+        spec: The pipeline.
+    """
+    shown = repr(pipeline)
+    # Of plain values only a text shows these, and most pipelines have none.
+    if "{{" in shown or "{%" in shown:
+        yield from _unknown_params(pipeline, spec.params)
+        yield from _untrusted_fields(pipeline, spec)
+
+
+def _unknown_params(value: Any, params: Collection[str], path: KeyPath = ()) -> Iterator[Finding]:
     """Say which templates name a param that the pipeline does not have, and which are not closed.
 
     Both are warnings: who triggers a run may bring a param along, and ``{{`` may be a command's own.
@@ -37,19 +51,14 @@ def check_templates(value: Any, params: Collection[str], path: KeyPath = ()) -> 
             yield Finding(path, "a template is not closed: '{{' without '}}'", severity="warning")
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from check_templates(item, params, (*path, key))
+            yield from _unknown_params(item, params, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from check_templates(item, params, (*path, index))
+            yield from _unknown_params(item, params, (*path, index))
 
 
-def check_trust(pipeline: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Finding]:
-    """Say which templates bring what whoever triggers a run chooses to where only the author may choose.
-
-    Args:
-        pipeline: The pipeline as plain values.
-        spec: The pipeline.
-    """
+def _untrusted_fields(pipeline: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Finding]:
+    """Say which templates bring what whoever triggers a run chooses to where only the author may choose."""
     params = spec.param_schemas()
     for key, value in pipeline.items():
         if key not in ("params", "stages", *_NOT_RENDERED):

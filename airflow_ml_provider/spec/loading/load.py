@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from airflow_ml_provider.spec.checks.consistency import check_pipeline
 from airflow_ml_provider.spec.checks.shape import shape_problems
-from airflow_ml_provider.spec.checks.template_checks import check_templates, check_trust
+from airflow_ml_provider.spec.checks.template_checks import check_templates
 from airflow_ml_provider.spec.documents.document import Document
 from airflow_ml_provider.spec.documents.resolve import ENVIRONMENTS, resolve
 from airflow_ml_provider.spec.documents.yaml_source import read_yaml
@@ -108,8 +108,7 @@ def load(
         document.problem(finding.path, finding.message, severity=finding.severity)
         for finding in (
             *check_pipeline(spec, folder=path.parent, unread=unread),
-            *check_templates(document.value, spec.params),
-            *check_trust(document.value, spec),
+            *check_templates(document.value, spec),
         )
     ]
     if spec.pipeline != pipeline_name(path):
