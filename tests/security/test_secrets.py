@@ -91,9 +91,8 @@ def pipelines(hidden, s3_endpoint, mlflow_server, tmp_path_factory):
         endpoint = api.xcom("kept", runs["kept"], "serve", "endpoint")
         yield api, server, runs, endpoint, bucket, mlflow_server, lines
         for process in psutil.process_iter(["environ", "cmdline"]):
-            if str(home) in " ".join(process.info["cmdline"] or ()) and "ml-serving" in " ".join(
-                process.info["cmdline"]
-            ):
+            told = (*(process.info["environ"] or {}).values(), *(process.info["cmdline"] or ()))
+            if any(f"{home}/ml-serving" in one for one in told):
                 process.kill()
     lines.close()
     proxy.close()
