@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from airflow_ml_provider.artifacts.errors import ArtifactCorruptError
+from airflow_ml_provider.artifacts.moment import require_moment
 from airflow_ml_provider.protocol.codec import from_plain, to_plain
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.manifest import NONSENSE_SECONDS, NUMBER, SourceObject
@@ -50,6 +51,9 @@ class Claim:
     partition: str | None = None
     resets: bool = False
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        require_moment("claimed_at", self.claimed_at)
 
 
 @dataclass(frozen=True)

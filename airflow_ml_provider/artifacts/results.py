@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError, StoreError
 from airflow_ml_provider.artifacts.layout import join, store_segment
+from airflow_ml_provider.artifacts.moment import require_moment
 from airflow_ml_provider.artifacts.objects import filesystem, read_object, store_errors, write_object
 from airflow_ml_provider.protocol.codec import from_json, to_json
 from airflow_ml_provider.protocol.errors import ProtocolError
@@ -55,6 +56,7 @@ class KeptResult:
     protocol: int = PROTOCOL_VERSION
 
     def __post_init__(self) -> None:
+        require_moment("kept_at", self.kept_at)
         if self.protocol != PROTOCOL_VERSION:
             raise ProtocolError(f"it was kept by protocol {self.protocol}, this side reads {PROTOCOL_VERSION}")
 

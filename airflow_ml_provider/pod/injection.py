@@ -22,7 +22,7 @@ RUNTIME_LIMIT_BYTES = 32 * 1024
 _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = ("protocol", "artifacts", "runtime")
 # What of the store only Airflow's side uses.
-_AIRFLOW_SIDE = {"claims.py", "code_packing.py", "ledger.py", "results.py", "source_files.py"}
+_AIRFLOW_SIDE = {"claims.py", "code_packing.py", "ledger.py", "moment.py", "results.py", "source_files.py"}
 
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 

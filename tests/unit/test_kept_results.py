@@ -7,10 +7,14 @@ from dataclasses import replace
 import pytest
 
 from airflow_ml_provider.artifacts.errors import ArtifactCorruptError, ArtifactNotCommittedError
+from airflow_ml_provider.artifacts.ledger import Claim
 from airflow_ml_provider.artifacts.objects import filesystem, write_object
 from airflow_ml_provider.artifacts.results import KeptResult, ResultStore, UnusableResultError
 from airflow_ml_provider.artifacts.source_files import fingerprint
 from airflow_ml_provider.artifacts.store import ArtifactStore
+from airflow_ml_provider.cli.inventory.cache import print_entries, print_why, prune
+from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.result import StageResult
 
 KEY = "sha256:" + "0" * 64
@@ -135,3 +139,29 @@ def test_a_local_file_that_was_replaced_is_another_version(tmp_path):
     other.replace(file)
     # Size and time are the same, the inode tells.
     assert fingerprint(str(file)) != before
+
+
+def test_one_odd_entry_does_not_end_the_listing(tmp_path, capsys):
+    store = f"file://{tmp_path}/store"
+    results = ResultStore(store)
+    away = ArtifactRef(uri="gopher://x/y", digest=KEY, type="model", size=1)
+    other = KEY.replace("0", "1")
+    results.keep(kept(result=replace(kept().result, outputs={"model": away}), dag_run="r\x1b[2J\nforged"))
+    results.keep(kept(key=other, dag_run="r2"))
+    print_entries(store, as_json=False)
+    said = capsys.readouterr().out
+    assert len(said.splitlines()) == 2
+    assert "run r forged  output 'model': gopher://x/_commits/y.json is not a URI that fsspec can open" in said
+    assert "run r2  0 bytes" in said
+    prune(store, older_than=None, dry_run=False)
+    assert "nothing to remove" in capsys.readouterr().out, "nothing is known to be wrong with it"
+    print_why(store, pipeline="p", stages=["train"], as_json=False)
+    assert "params.a: 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("moment", [1e20, -1.0])
+def test_a_time_that_is_none_is_damage(moment):
+    with pytest.raises(ProtocolError, match="kept_at is .*, which is not a time"):
+        kept(kept_at=moment)
+    with pytest.raises(ProtocolError, match="claimed_at is .*, which is not a time"):
+        Claim(1, "r", moment, ())

@@ -16,6 +16,9 @@ from airflow_ml_provider.artifacts.errors import StoreError, StoreUnavailableErr
 from airflow_ml_provider.artifacts.results import KeptResult, ResultStore, UnusableResultError
 from airflow_ml_provider.artifacts.store import ArtifactStore
 from airflow_ml_provider.cli.pipelines.files import fail
+from airflow_ml_provider.protocol.plain_text import one_line
+
+_LINE = 1000
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,13 @@ class Entry:
         uri: Where it lies.
         kept: The result, ``None`` when it cannot be read.
         flaw: Why it cannot be reused, empty when it can.
+        doubt: Why that is not known, empty when it is.
     """
 
     uri: str
     kept: KeptResult | None
     flaw: str
+    doubt: str = ""
 
 
 def store_uri(store: str | None, *, in_airflow: bool) -> str:
@@ -67,7 +72,7 @@ def print_entries(store: str, *, as_json: bool) -> None:
     for entry in found:
         kept = entry.kept
         shown = entry.uri if kept is None else f"{kept.pipeline}.{kept.stage}  {_when(kept)}  run {kept.dag_run}"
-        typer.echo(f"{shown}  {entry.flaw or _size(kept)}")
+        typer.echo(one_line(f"{shown}  {entry.flaw or entry.doubt or _size(kept)}", _LINE))
     typer.echo(f"{len(found)} kept in {store}", err=True)
 
 
@@ -87,9 +92,10 @@ def print_why(store: str, *, pipeline: str, stages: list[str], as_json: bool) ->
             typer.echo(f"{stage}: nothing is kept")
             continue
         reused = kept.reason.startswith("reused from ")
-        typer.echo(f"{stage}: {kept.reason if reused else f'ran because {kept.reason}'}")
+        typer.echo(one_line(f"{stage}: {kept.reason if reused else f'ran because {kept.reason}'}", _LINE))
         for name, value in kept.components.items():
-            typer.echo(f"  {name}: {value if isinstance(value, str) else json.dumps(value, sort_keys=True)}")
+            shown = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            typer.echo(one_line(f"  {name}: {shown}", _LINE))
 
 
 def prune(store: str, *, older_than: dt.timedelta | None, dry_run: bool) -> None:
@@ -102,7 +108,8 @@ def prune(store: str, *, older_than: dt.timedelta | None, dry_run: bool) -> None
             continue
         removed += 1
         name = f"{entry.kept.pipeline}.{entry.kept.stage}" if entry.kept else entry.uri
-        typer.echo(f"{'would remove' if dry_run else 'remove'} {name}: {entry.flaw or f'kept {age.days} days ago'}")
+        why = entry.flaw or f"kept {age.days} days ago"
+        typer.echo(one_line(f"{'would remove' if dry_run else 'remove'} {name}: {why}", _LINE))
         if not dry_run:
             try:
                 ResultStore(store).forget(entry.uri)
@@ -125,9 +132,8 @@ def _entry(uri: str, found: KeptResult | UnusableResultError) -> Entry:
     for name, ref in found.result.outputs.items():
         try:
             ArtifactStore().require_whole(ref)
-        except StoreUnavailableError:
-            # Nothing is known of the artifact, so nothing is wrong with it.
-            raise
+        except StoreUnavailableError as error:
+            return Entry(uri, found, "", f"output {name!r}: {error}")
         except StoreError as error:
             return Entry(uri, found, f"output {name!r}: {error}")
     return Entry(uri, found, "")
@@ -137,7 +143,8 @@ def _plain(entry: Entry) -> dict[str, Any]:
     kept = entry.kept
     about = {} if kept is None else {"pipeline": kept.pipeline, "stage": kept.stage, "run": kept.dag_run}
     more = {} if kept is None else {"kept_at": _when(kept), "key": kept.key, "components": kept.components}
-    return {"uri": entry.uri, **about, **more, "flaw": entry.flaw}
+    doubt = {"doubt": entry.doubt} if entry.doubt else {}
+    return {"uri": entry.uri, **about, **more, "flaw": entry.flaw, **doubt}
 
 
 def _why(kept: KeptResult) -> dict[str, Any]:
