@@ -94,8 +94,8 @@ def print_why(store: str, *, pipeline: str, stages: list[str], as_json: bool) ->
         reused = kept.reason.startswith("reused from ")
         typer.echo(one_line(f"{stage}: {kept.reason if reused else f'ran because {kept.reason}'}", _LINE))
         for name, value in kept.components.items():
-            shown = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-            typer.echo(one_line(f"  {name}: {shown}", _LINE))
+            text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            typer.echo(one_line(f"  {name}: {text}", _LINE))
 
 
 def prune(store: str, *, older_than: dt.timedelta | None, dry_run: bool) -> None:
