@@ -106,6 +106,19 @@ def test_csv_has_the_same_limits(endpoint):
         assert endpoint.post(body, content_type="text/csv").status_code == status
 
 
+def test_a_mistake_ends_neither_the_connection_nor_takes_time(endpoint):
+    with endpoint.connected() as connection:
+        begun = time.monotonic()
+        for body, status in ((b"[[", 400), (b"{}", 400), (json.dumps(GOOD).encode(), 200)):
+            head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            connection.sendall(b"POST /invocations HTTP/1.1\r\nhost: x\r\n" + head.encode() + body)
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            assert (answer.status, answer.getheader("connection")) == (status, None)
+            answer.read()
+        assert time.monotonic() - begun < 4
+
+
 @pytest.mark.parametrize("content_type", ["application/x-parquet", "text/plain", "application/json; charset=latin-1"])
 def test_another_media_type_is_refused(endpoint, content_type):
     assert endpoint.post(b"{}", content_type=content_type).status_code == 415

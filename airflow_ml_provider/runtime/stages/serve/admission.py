@@ -57,6 +57,7 @@ class Admission:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        arrived = False
         try:
             self._require_admitted(scope, headers)
             if scope["path"] != INVOCATIONS:
@@ -71,6 +72,7 @@ class Admission:
             self._held += size
             try:
                 body = await self._body(receive)
+                arrived = True
                 if body is not None:
                     content_type = headers[b"content-type"].decode("latin-1")
                     await asyncio.to_thread(require_fitting, body, content_type, self._limits, names=self._names)
@@ -80,7 +82,11 @@ class Admission:
         except RefusedRequestError as refused:
             if scope["path"] == INVOCATIONS:
                 self._counters.count(status=refused.status, seconds=0.0)
-            await self._refuse(refused, headers, receive, send)
+            await send(_head(refused, closes=not arrived))
+            await send({"type": "http.response.body", "body": _said(refused), "more_body": not arrived})
+            if not arrived:
+                await self._linger(headers, receive)
+                await send({"type": "http.response.body", "body": b""})
 
     def _require_admitted(self, scope: Message, headers: dict[bytes, bytes]) -> None:
         if scope["path"] not in PUBLIC_PATHS:
@@ -112,25 +118,26 @@ class Admission:
         except asyncio.TimeoutError:  # noqa: UP041 - Python 3.10
             raise RefusedRequestError(408, f"the request took more than {limits.seconds:g} s to arrive") from None
 
-    async def _refuse(
-        self, refused: RefusedRequestError, headers: dict[bytes, bytes], receive: Receive, send: Send
-    ) -> None:
-        body = json.dumps({"error_code": "REFUSED", "message": str(refused)}).encode()
-        answer = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        if refused.status == 401:
-            answer.append((b"www-authenticate", b"Bearer"))
-        if refused.status == 503:
-            answer.append((b"retry-after", b"1"))
-        await send({"type": "http.response.start", "status": refused.status, "headers": answer})
-        await send({"type": "http.response.body", "body": body, "more_body": True})
+    async def _linger(self, headers: dict[bytes, bytes], receive: Receive) -> None:
+        """Take what a client still sends, for a moment: one that cannot send does not read its answer."""
         if b"expect" not in headers:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(_thrown_away(receive, _AT_ONCE * self._limits.body), _LINGER_SECONDS)
-        await send({"type": "http.response.body", "body": b""})
+
+
+def _head(refused: RefusedRequestError, *, closes: bool) -> Message:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(_said(refused))).encode())]
+    if closes:
+        headers.append((b"connection", b"close"))
+    if refused.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if refused.status == 503:
+        headers.append((b"retry-after", b"1"))
+    return {"type": "http.response.start", "status": refused.status, "headers": headers}
+
+
+def _said(refused: RefusedRequestError) -> bytes:
+    return json.dumps({"error_code": "REFUSED", "message": str(refused)}).encode()
 
 
 async def _whole(receive: Receive, limit: int) -> bytes | None:
