@@ -22,6 +22,9 @@ from airflow_ml_provider.protocol.manifest import NUMBER, SourceObject
 from airflow_ml_provider.protocol.plain_text import one_line
 from airflow_ml_provider.sources.origins import SqlRows
 
+_URI_LENGTH, _PARTITION_LENGTH = 8000, 1000
+"""What a line of a manifest has room for; a longer one would stand in the way of the run that it is given to."""
+_SHOWN_LENGTH = 120
 _SHOWN = 5
 log = logging.getLogger(__name__)
 
@@ -62,18 +65,21 @@ def list_rows(origin: SqlRows, ledger: Ledger) -> Iterator[SourceObject]:
             continue
         sound += 1
         partition = "" if origin.partition is None else str(row[-1])
+        if len(uri) > _URI_LENGTH or len(partition) > _PARTITION_LENGTH:
+            odd.append(uri)
+            continue
         yield SourceObject(uri, version, 0, changed, partition)
     if first is not None and not sound:
         # Of a column in which no row has a time or a number, another one was meant.
         raise first
     if odd:
         log.warning(
-            "%s rows of connection %s are left out: their key distinguishes no rows, or their watermark %s is neither "
-            "a time nor a number: %s",
+            "%s rows of connection %s are left out: their key distinguishes no rows, their watermark %s is neither a "
+            "time nor a number, or their key or partition is too long: %s",
             len(odd),
             origin.conn_id,
             origin.watermark,
-            ", ".join(odd[:_SHOWN]),
+            ", ".join(one_line(uri, _SHOWN_LENGTH) for uri in odd[:_SHOWN]),
         )
 
 

@@ -14,6 +14,7 @@ from airflow_ml_provider.artifacts.ledger import Claim, End, Ledger
 from airflow_ml_provider.decisions.data.new_data import Looking
 from airflow_ml_provider.decisions.data.settling import Quiet
 from airflow_ml_provider.errors import SourceUnavailableError, StageConfigurationError
+from airflow_ml_provider.protocol.manifest import to_lines
 from airflow_ml_provider.sources import sql_rows
 from airflow_ml_provider.sources.origins import SqlRows
 from airflow_ml_provider.sources.sql_rows import list_rows, read_rows
@@ -236,13 +237,24 @@ def test_a_row_without_a_readable_watermark_is_named_and_the_others_go_on(table,
     found = list(list_rows(ROWS, Ledger()))
     assert sorted(keys(found)) == ["x", "y"]
     assert (
-        "2 rows of connection db are left out: their key distinguishes no rows, or their watermark at is neither"
+        "2 rows of connection db are left out: their key distinguishes no rows, their watermark at is neither"
         in caplog.text
     )
     assert all(f"/{key}" in caplog.text for key in ("empty", "odd"))
     content, kept = read_rows(ROWS, found)
     assert [row["k"] for row in csv.DictReader(io.StringIO(content.decode()))] == ["x", "y"]
     assert len(kept) == 2
+
+
+def test_a_key_that_no_manifest_has_room_for_is_named_and_the_others_go_on(table, caplog):
+    for key in ("x", "k" * 9000, "y"):
+        table("INSERT INTO t VALUES (?, ?, 1)", key, "2013-01-02")
+    found = list(list_rows(ROWS, Ledger()))
+    assert sorted(keys(found)) == ["x", "y"]
+    assert "1 rows of connection db are left out" in caplog.text
+    assert "or their key or partition is too long: row://db/kkk" in caplog.text
+    assert "k" * 200 not in caplog.text
+    assert to_lines(found)
 
 
 def test_a_column_without_any_watermark_is_refused(table):
