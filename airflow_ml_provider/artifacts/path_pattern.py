@@ -89,7 +89,7 @@ class PathPattern:
         object.__setattr__(self, "_compiled", compiled)
 
     def match(self, path: str) -> str | None:
-        """Return the partition of a path, empty when the pattern has no placeholders; ``None`` when it is no match."""
+        """Return the partition of a path, empty without placeholders; ``None`` where it does not match."""
         found = self._compiled.match(path)  # type: ignore[attr-defined]
         if found is None:
             return None

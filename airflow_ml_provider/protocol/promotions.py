@@ -24,7 +24,7 @@ def with_promotion(tags: Mapping[str, str], *, at: str, by: str) -> str:
 
 
 def promotions(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return a version's promotions, the oldest first, each with ``at`` and ``by``; what is no such list is none."""
+    """Return a version's promotions, the oldest first, each with ``at`` and ``by``; anything else counts as none."""
     try:
         # Whoever may write tags wrote it.
         found = json.loads(str(tags.get(PROMOTIONS_TAG, "[]"))[:TAG_LIMIT])

@@ -45,7 +45,7 @@ def _secret_use(value: Any) -> str | dict[str, str]:
     if isinstance(value, dict) and value:
         return {str(key): _variable(variable) for key, variable in value.items()}
     raise ValueError(
-        f"{value!r} is no use of a Secret: write env for all its keys as variables, a path to mount it, or "
+        f"{value!r} does not say how a Secret is used: write env for all its keys as variables, a path to mount it, or "
         f"{{key: VARIABLE}}"
     )
 

@@ -115,7 +115,7 @@ class CheckedTemplates(_Base):
 
 
 def _written(value: Any, rendered_already: set[int]) -> Any:
-    """Return a field's value before it is rendered, without what came from another task and is no template."""
+    """Return a field's value before it is rendered, without what came from another task, which is not a template."""
     return None if id(value) in rendered_already else _plain(value)
 
 

@@ -67,7 +67,7 @@ REFUSED = {
     "no JSON": (b"{", 400, "the request is not JSON"),
     "nested": (b"[" * 20_000, 400, "nested more than 32 deep|not JSON"),
     "nested, and closed": (b"[" * 900 + b"]" * 900, 400, "nested more than 32 deep"),
-    "a list": (b"[1]", 400, "is no object"),
+    "a list": (b"[1]", 400, "is not a JSON object"),
     "a long name": (split(["x" * 1_000, "k"], [[1, "a"]]), 400, "a name has 1000 characters: 256 are taken"),
     "a long key": (json.dumps({"y" * 300: 1}).encode(), 400, "a name has 300 characters"),
     "many rows": (split(["x", "k"], [[1, "a"]] * 15_000), 413, "15000 rows: 10000 are taken at most"),

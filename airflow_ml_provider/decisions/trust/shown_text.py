@@ -1,4 +1,4 @@
-"""Text of others on pages and in messages: it is no link, picture, HTML or log line of its own."""
+"""Text of others on pages and in messages: it makes no links, pictures, HTML or log lines."""
 
 from __future__ import annotations
 

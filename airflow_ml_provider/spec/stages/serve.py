@@ -42,7 +42,7 @@ def _autoscale(value: Any) -> dict[str, int]:
 
 def _limits(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{value!r} are no limits: write a mapping such as {{body: 4Mi, rows: 10000}}")
+        raise ValueError(f"limits is {value!r}: write a mapping such as {{body: 4Mi, rows: 10000}}")
     request_limits(value)
     return dict(value)
 

@@ -61,7 +61,7 @@ def _require_json(body: bytes, limits: RequestLimits, names: Collection[str]) ->
     _require_shallow(asked, names)
     if not isinstance(asked, dict):
         raise RefusedRequestError(
-            400, "the request is no object: send dataframe_split, dataframe_records, instances or inputs"
+            400, "the request is not a JSON object: send dataframe_split, dataframe_records, instances or inputs"
         )
     for key in ("dataframe_split", "dataframe_records", "instances", "inputs"):
         if key in asked:
