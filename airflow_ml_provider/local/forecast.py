@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from airflow_ml_provider.artifacts.errors import StoreAwayError, StoreError
 from airflow_ml_provider.attempts.identity import StageIdentity
 from airflow_ml_provider.attempts.run_context import Connections, RunContext
 from airflow_ml_provider.errors import StageConfigurationError
@@ -103,6 +104,11 @@ class Planning:
             return StageForecast("unknown", str(error))
         except StageConfigurationError as error:
             return StageForecast("runs", f"and would fail: {error}")
+        except StoreAwayError:
+            # Every other stage would wait for the same store.
+            raise
+        except StoreError as error:
+            return StageForecast("unknown", str(error))
 
     def _rendered(self, kind: type[Stage], arguments: Mapping[str, Any], identity: StageIdentity) -> dict[str, Any]:
         rendered = {

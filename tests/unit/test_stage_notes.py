@@ -177,6 +177,15 @@ def test_mapped_stages_are_known_in_a_run():
     }
 
 
+def test_an_input_out_of_reach_does_not_end_the_plan(folder):
+    plain = json.loads(parsed(folder).to_json())
+    plain["notes"]["features"]["arguments"]["inputs"] = {"flights": "gopher://x/y"}
+    found = verdicts(NotedPipeline.from_json(json.dumps(plain)))
+    assert found["features"]["verdict"] == "unknown"
+    assert "gopher://x/_commits/y.json" in found["features"]["reason"]
+    assert found["check"]["reason"] == "it depends on 'ingest', which runs"
+
+
 def test_a_kind_that_is_not_installed(folder):
     noted = parsed(folder)
     plain = json.loads(noted.to_json())
