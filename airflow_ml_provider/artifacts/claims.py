@@ -187,6 +187,17 @@ class SourceClaims:
         note = Claim(ledger.last + 1, "", now, given, kind=kind, resets=True, reason=reason)
         return note if self._created(note) else None
 
+    def pass_over(self) -> None:
+        """Count all that there is as read, where it cannot be read: nothing was given to anybody then.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+        stems = [name.partition(".")[0] for name in names_after(join(self.uri, _LOG), "")]
+        last = max((int(stem) for stem in stems if _NUMBER.fullmatch(stem)), default=0)
+        # Of a number that no claim has: a snapshot of the last one may be what cannot be read.
+        create_object(self._part(_SNAPSHOT, last + 1), Ledger().as_snapshot(lookback=None))
+
     def of_run(self, ledger: Ledger, dag_run: str) -> tuple[Claim, End | None] | None:
         """Return the claim of a run and how it ended, ``None`` when it has none.
 

@@ -184,6 +184,25 @@ def test_a_reset_makes_all_new_or_none_of_what_is_there(store):
     assert (ledger.handed_out, ledger.is_handed_out(found("a")), ledger.open()) == (2, True, [])
 
 
+@pytest.mark.parametrize("damage", ["0000000001.claim.json", "0000000003.claim.json", "0000000002.snapshot.bin"])
+def test_what_cannot_be_read_is_passed_over_by_who_says_so(store, damage):
+    claims = SourceClaims(store, pipeline="p", source="s")
+    for number in (1, 2, 3):
+        claims.claim(claims.read(), dag_run=f"r{number}", objects=(found(f"o{number}"),), now=1.0)
+        claims.end(number, outcome="committed", reason="", now=2.0)
+        if number == 2 and "snapshot" in damage:
+            claims.keep_snapshot(claims.read())
+    write_object(f"{claims.uri}/log/{damage}", b'{"claimed_at": 1e20')
+    with pytest.raises(ArtifactCorruptError):
+        claims.read()
+    claims.pass_over()
+    assert not claims.read().is_handed_out(found("o1"))
+    assert claims.reset(claims.read(), given=(found("o2"),), reason="by me", now=3.0).number == 5
+    assert claims.claim(claims.read(), dag_run="r6", objects=(found("o1"),), now=4.0).number == 6
+    ledger = claims.read()
+    assert [ledger.is_handed_out(found(name)) for name in ("o1", "o2", "o3")] == [True, True, False]
+
+
 def test_a_snapshot_forgets_what_is_before_the_lookback(store):
     claims = SourceClaims(store, pipeline="p", source="s")
 

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from airflow.sdk.exceptions import AirflowException
 
-from airflow_ml_provider.artifacts.errors import StoreError
+from airflow_ml_provider.artifacts.errors import ArtifactCorruptError, StoreError
 from airflow_ml_provider.artifacts.ledger import Claim, Ledger
 from airflow_ml_provider.cli.pipelines.files import fail
 from airflow_ml_provider.decisions.data.new_data import Look
@@ -149,7 +149,12 @@ def reset(loaded: LoadedPipeline, name: str, *, skip_existing: bool, sure: bool,
         typer.confirm(f"Forget which runs were given what of {name!r}, so that {what}?", abort=True)
     try:
         while True:
-            ledger = source.claims.read()
+            try:
+                ledger = source.claims.read()
+            except ArtifactCorruptError as error:
+                typer.echo(f"what {name!r} gave to runs cannot be read, and is passed over: {error}", err=True)
+                source.claims.pass_over()
+                continue
             given = _all_there(source) if skip_existing else ()
             if len(given) > MOST_SKIPPED:
                 fail(
