@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -216,9 +216,10 @@ def upload_file(fs: Any, path: Path, target: str) -> None:
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     try:
         fs.put_file(str(path), target)
-    except OSError:
-        # What a full disk took of it would keep the disk full.
-        Path(target).unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            # What a full disk took of it would keep the disk full.
+            Path(target).unlink(missing_ok=True)
         raise
 
 
@@ -231,7 +232,6 @@ def is_local(fs: Any) -> bool:
 
 def _write_beside(path: Path, content: bytes) -> Path:
     _make_folder(path.parent)
-    _remove_left_behind(path.parent)
     # Not tempfile's: its files can be read by their owner alone, and on a shared volume pods are other users.
     temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
     try:
@@ -240,6 +240,7 @@ def _write_beside(path: Path, content: bytes) -> Path:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+    _remove_left_behind(path.parent, before=temporary.stat().st_mtime - _LEFT_BEHIND_SECONDS)
     return temporary
 
 
@@ -250,11 +251,11 @@ def _make_folder(folder: Path) -> None:
         raise NotADirectoryError(f"{folder} is not a folder") from error
 
 
-def _remove_left_behind(folder: Path) -> None:
-    """Remove what writers that were killed left in a folder."""
+def _remove_left_behind(folder: Path, *, before: float) -> None:
+    """Remove what writers that were killed left in a folder before a time by the folder's own clock."""
     for path in folder.glob(".*.tmp"):
         with suppress(OSError):
-            if path.stat().st_mtime < time.time() - _LEFT_BEHIND_SECONDS:
+            if path.stat().st_mtime < before:
                 path.unlink()
 
 

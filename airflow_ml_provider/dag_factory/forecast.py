@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from airflow_ml_provider.artifacts.errors import StoreError
@@ -13,6 +15,8 @@ from airflow_ml_provider.configuration import ml_settings
 from airflow_ml_provider.errors import MlError, StageConfigurationError
 from airflow_ml_provider.kind_registry import BUILT_IN
 from airflow_ml_provider.kinds.lookup import stage_class
+from airflow_ml_provider.kinds.source import SourceStage
+from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.local.forecast import Planning
 from airflow_ml_provider.local.tasks import LocalTask
 from airflow_ml_provider.reuse.forecast import StageForecast
@@ -58,7 +62,8 @@ class NotedPipeline:
             dag: The DAG.
             params: Its params' defaults.
         """
-        noted = {task.task_id: note for task in dag.tasks if (note := _note(task)) is not None}
+        folder = Path(dag.fileloc).parent
+        noted = {task.task_id: _placed(note, folder) for task in dag.tasks if (note := _note(task)) is not None}
         after = {name: tuple(sorted(noted.keys() & dag.get_task(name).upstream_task_ids)) for name in noted}
         notes = {name: noted[name] for name in upstream_first(after)}
         return cls(pipeline=dag.dag_id, params=params, notes=notes, after=after)
@@ -67,11 +72,23 @@ class NotedPipeline:
 def _note(task: Any) -> StageNote | None:
     """Return the note of a task, ``None`` of one that is not a stage."""
     if text := getattr(task, NOTE, None):
-        return StageNote.from_plain(json.loads(text))
-    kinds = [kind for kind, found in BUILT_IN.items() if found.operator.endswith(f":{task.task_type}")]
-    if not (kinds and task._task_module.startswith("airflow_ml_provider.operators.")):
+        note = StageNote.from_plain(json.loads(text))
+        # What a run is given of a source is not a stage of its pipeline.
+        return None if note.kind == SourceStage.kind else note
+    name = str(task.task_type).removeprefix("Decorated")
+    kinds = [kind for kind, found in BUILT_IN.items() if found.operator.endswith(f":{name}")]
+    ours = str(task._task_module).startswith(("airflow_ml_provider.operators.", "airflow_ml_provider.decorators."))
+    if not (kinds and ours and getattr(task, "is_mapped", False)):
         return None
     return StageNote(kind=kinds[0], cached=True, unknown="it is mapped: its elements are known only in a run")
+
+
+def _placed(note: StageNote, folder: Path) -> StageNote:
+    """Return a note whose paths start where the DAG's file lies."""
+    if "base_folder" not in note.arguments:
+        return note
+    there = os.path.normpath(folder / note.arguments["base_folder"])
+    return replace(note, arguments={**note.arguments, "base_folder": there})
 
 
 def forecast(pipeline: NotedPipeline) -> dict[str, StageForecast]:
@@ -111,7 +128,8 @@ def plan(pipeline: NotedPipeline) -> dict[str, Any]:
 
 def _task(name: str, note: StageNote, after: tuple[str, ...]) -> LocalTask:
     try:
-        kind = stage_class(note.kind)
+        # Of a kind that its operator alone knows, it is a stage like any other.
+        kind = Stage if note.kind == Stage.kind else stage_class(note.kind)
     except StageConfigurationError:
         kind = None
     files = {path: found.ref(note.store) for path, found in note.files.items()}
@@ -127,7 +145,7 @@ def _stage(name: str, note: StageNote, planning: Planning) -> StageForecast:
     if note.cached and note.problem:
         return StageForecast("runs", f"and would fail: {note.problem}")
     settings = replace(ml_settings(), store=note.store, runner=note.runner)
-    return planning.of(name, settings, image=note.image if note.runner == "kubernetes" else "")
+    return planning.of(name, settings, image=note.image if note.runner == "kubernetes" else "", own=note.params)
 
 
 def main() -> None:

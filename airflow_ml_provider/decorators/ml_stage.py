@@ -17,6 +17,7 @@ from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.operators.kinds import operator_of
 from airflow_ml_provider.operators.stage import StageOperator
+from airflow_ml_provider.reuse.stage_note import StageNote
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -114,6 +115,16 @@ class DecoratedStage(DecoratedOperator):
         parameters = inspect.signature(self.python_callable).parameters
         given = dict(zip(parameters, value, strict=False)) if field == "op_args" else value
         return {name: item for name, item in given.items() if _takes_path(parameters, name)}
+
+    def stage_note(self) -> StageNote:
+        """Return what a plan says of the stage where its DAG's files are not."""
+        return StageNote(
+            kind=self.stage_class.kind,
+            runs=self.python_callable.__name__,
+            outputs=dict(self.outputs),  # type: ignore[attr-defined]
+            cached=bool(self.cache),  # type: ignore[attr-defined]
+            unknown="what its function is called with is known only in a run",
+        )
 
     def stage_settings(self, context: Context) -> dict[str, Any]:
         """Return the fields of the stage by name, with the packed source of the function."""

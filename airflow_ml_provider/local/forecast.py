@@ -71,20 +71,22 @@ class Planning:
         self._params = params
         self._connections = connections
         self._flow = StageFlow({name: task.upstream for name, task in tasks.items()})
-        self._templates = Templates(params=params, logical_date=None, environment=os.environ)
         self._known = Forecast()
 
     def knows(self, name: str) -> bool:
         """Whether the kind of a stage is known here."""
         return self._tasks[name].stage is not None
 
-    def of(self, name: str, settings: MlSettings, *, image: str = "") -> StageForecast:
+    def of(
+        self, name: str, settings: MlSettings, *, image: str = "", own: Mapping[str, Any] | None = None
+    ) -> StageForecast:
         """Return what would become of a stage.
 
         Args:
             name: The stage.
             settings: The section ``[ml]``, with what the stage says itself.
             image: The image of its pod, empty where none is named and for a process.
+            own: Params that are the stage's own.
 
         Raises:
             StoreAwayError: The artifact store did not answer.
@@ -94,10 +96,12 @@ class Planning:
             return StageForecast("runs", "it has no result to reuse")
         if not task.arguments.get("cache"):
             return StageForecast("runs", "its cache is off")
-        run = self._run(name, settings)
+        params = {**self._params, **(own or {})}
+        run = self._run(name, settings, params)
+        templates = Templates(params=params, logical_date=None, environment=os.environ)
         try:
-            stage = task.stage.from_rendered(self._rendered(task.stage, task.arguments, run.identity))
-            image = str(self._value("image", image, run.identity))
+            stage = task.stage.from_rendered(self._rendered(task.stage, task.arguments, run.identity, templates))
+            image = str(self._value("image", image, run.identity, templates))
             reuse = StageReuse(stage, run, image=lambda: image)
             return self._known.of(name, reuse, lambda: stage_request(stage, run, store=ReadingStore()))
         except UnknownUntilRunError as error:
@@ -110,17 +114,19 @@ class Planning:
         except StoreError as error:
             return StageForecast("unknown", str(error))
 
-    def _rendered(self, kind: type[Stage], arguments: Mapping[str, Any], identity: StageIdentity) -> dict[str, Any]:
+    def _rendered(
+        self, kind: type[Stage], arguments: Mapping[str, Any], identity: StageIdentity, templates: Templates
+    ) -> dict[str, Any]:
         rendered = {
-            field: self._value(field, arguments[field], identity)
+            field: self._value(field, arguments[field], identity, templates)
             for field in kind.template_fields
             if field in arguments
         }
         return {**arguments, **rendered}
 
-    def _value(self, field: str, value: Any, identity: StageIdentity) -> Any:
+    def _value(self, field: str, value: Any, identity: StageIdentity, templates: Templates) -> Any:
         try:
-            return self._templates.render(field, value, identity=identity, resolve=self._resolved)
+            return templates.render(field, value, identity=identity, resolve=self._resolved)
         except TemplateFailedError as error:
             raise UnknownUntilRunError(f"its {field} is known only in a run: {error.__cause__}") from error
 
@@ -131,7 +137,7 @@ class Planning:
             raise UnknownUntilRunError(f"it depends on {str(value)!r}, which runs")
         return self._known.output(value.stage, value.output)
 
-    def _run(self, stage: str, settings: MlSettings) -> RunContext:
+    def _run(self, stage: str, settings: MlSettings, params: Mapping[str, Any]) -> RunContext:
         return RunContext(
             identity=StageIdentity(
                 store=settings.store, pipeline=self._pipeline, dag_run=NO_RUN, stage=stage, map_index=-1, try_number=1
@@ -144,5 +150,5 @@ class Planning:
             events=LoggedEvents(log),
             runs=NoRuns(),
             flow=LocalFlow(self._flow, stage, take=lambda branch: None),
-            params=self._params,
+            params=params,
         )

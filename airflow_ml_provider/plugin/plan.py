@@ -41,7 +41,7 @@ class NoPlanError(Exception):
         self.retry_after = retry_after
 
 
-_PLANS: SharedWork[dict[str, Any]] = SharedWork(at_once=2, waiting=8, seconds=_KEPT_SECONDS, kept=64)
+_PLANS: SharedWork[dict[str, Any] | NoPlanError] = SharedWork(at_once=2, waiting=8, seconds=_KEPT_SECONDS, kept=64)
 
 
 async def plan_of(dag_id: str) -> dict[str, Any]:
@@ -52,17 +52,23 @@ async def plan_of(dag_id: str) -> dict[str, Any]:
     Raises:
         NoPlanError: There is no such DAG, it has no stage, its file has mistakes, or too many plans are asked for.
     """
-    noted, version = await asyncio.to_thread(_noted, dag_id)
+    version = await asyncio.to_thread(_version, dag_id)
 
-    async def work() -> dict[str, Any]:
-        return await _made(dag_id, noted)
+    async def work() -> dict[str, Any] | NoPlanError:
+        try:
+            return await _made(dag_id, await asyncio.to_thread(_noted, dag_id))
+        except NoPlanError as error:
+            return error
 
     try:
-        return await _PLANS.result((dag_id, version), work)
+        found = await _PLANS.result((dag_id, version), work)
     except BusyError:
         raise NoPlanError(
             "too many plans are asked for; ask again in some seconds", status=429, retry_after=_RETRY_SECONDS
         ) from None
+    if isinstance(found, NoPlanError):
+        raise found
+    return found
 
 
 async def _made(dag_id: str, noted: str) -> dict[str, Any]:
@@ -91,8 +97,22 @@ async def _made(dag_id: str, noted: str) -> dict[str, Any]:
     return found
 
 
-def _noted(dag_id: str) -> tuple[str, str]:
-    """Return what is noted of a DAG's stages, and the version of the DAG."""
+def _version(dag_id: str) -> str:
+    """Return what tells one parse of a DAG from another, without reading the DAG."""
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    newest = select(SerializedDagModel.dag_hash).where(SerializedDagModel.dag_id == dag_id)
+    with create_session() as session:
+        found = session.scalar(newest.order_by(SerializedDagModel.created_at.desc()).limit(1))
+    if found is None:
+        raise NoPlanError(f"there is no DAG {dag_id!r}", status=404)
+    return str(found)
+
+
+def _noted(dag_id: str) -> str:
+    """Return what is noted of a DAG's stages, as JSON."""
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.utils.session import create_session
 
@@ -100,7 +120,7 @@ def _noted(dag_id: str) -> tuple[str, str]:
         model = SerializedDagModel.get(dag_id, session=session)
         if model is None:
             raise NoPlanError(f"there is no DAG {dag_id!r}", status=404)
-        dag, version = model.dag, str(model.dag_hash)
+        dag = model.dag
     if problems := next((found for task in dag.tasks if (found := getattr(task, MISTAKES, None))), None):
         raise NoPlanError(printable(problems)[:_MOST_TOLD], status=409)
     noted = NotedPipeline.of(dag, params=dag.params.dump())
@@ -110,4 +130,4 @@ def _noted(dag_id: str) -> tuple[str, str]:
             f"parsed again",
             status=409,
         )
-    return noted.to_json(), version
+    return noted.to_json()

@@ -49,6 +49,7 @@ class StageNote:
         arguments: Its arguments; references stand for outputs of other stages. Empty without a cache.
         files: What goes with it, by the path that its arguments name.
         defaults: What its function takes by default, by argument.
+        params: The params that are its own.
         unknown: Why nothing can be said before a run, empty where it can.
         problem: Why it would fail, empty where nothing is known.
     """
@@ -64,6 +65,7 @@ class StageNote:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, KeptFile] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
     unknown: str = ""
     problem: str = ""
 

@@ -27,8 +27,19 @@ class NotedStage(_Base):
     @property
     def ml_stage(self) -> str:
         """The note, as JSON."""
-        return json.dumps(self.stage_note().to_plain(), sort_keys=True, separators=(",", ":"))
+        try:
+            return _as_json(self.stage_note())
+        except Exception as error:  # noqa: BLE001 - whatever is odd about a stage, Airflow is to take its DAG
+            from airflow_ml_provider.reuse.stage_note import StageNote
+
+            kind = getattr(getattr(self, "stage_class", None), "kind", "stage")
+            why = f"it cannot be noted where its DAG is parsed ({type(error).__name__})"
+            return _as_json(StageNote(kind=kind, cached=bool(getattr(self, "cache", False)), unknown=why))
 
     def stage_note(self) -> StageNote:
         """Return what a plan says of the stage where its DAG's files are not."""
         raise AssertionError(f"{type(self).__name__} has no note")
+
+
+def _as_json(note: StageNote) -> str:
+    return json.dumps(note.to_plain(), sort_keys=True, separators=(",", ":"))

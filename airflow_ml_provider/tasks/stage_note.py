@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -12,11 +13,13 @@ from weakref import ref
 
 import yaml
 from airflow.sdk import XComArg
+from airflow.sdk.definitions.param import DagParam
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
 from airflow_ml_provider.artifacts.code_packing import folder_bytes
 from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.errors import StageConfigurationError
+from airflow_ml_provider.kinds.source import SourceStage
 from airflow_ml_provider.reuse.forecast import UnknownUntilRunError
 from airflow_ml_provider.reuse.stage_note import KeptFile, StageNote
 from airflow_ml_provider.spec.references import Reference
@@ -60,11 +63,12 @@ def stage_note(operator: Any, *, settings: Callable[[], MlSettings], base_folder
     """
     ours: MlSettings = _READ.once(operator.dag, ("settings", str(operator.store), str(operator.runner)), settings)
     inputs = operator.inputs if isinstance(operator.inputs, Mapping) else {}
+    command = operator.command if isinstance(operator.command, list | tuple) else ()
     said: dict[str, Any] = {
         "kind": operator.stage_class.kind,
-        "runs": operator.run or " ".join(map(str, operator.command or ())),
+        "runs": _shown(operator.run) if operator.run else " ".join(map(_shown, command)),
         "runner": ours.runner,
-        "image": str(operator.image or ""),
+        "image": _shown(operator.image) if operator.image else "",
         "store": ours.store,
         "inputs": {str(name): _shown(value) for name, value in inputs.items()},
         "outputs": dict(operator.outputs),
@@ -79,15 +83,25 @@ def stage_note(operator: Any, *, settings: Callable[[], MlSettings], base_folder
         stage = operator.stage_class(**{**_given(operator), "base_folder": base_folder})
         files = {path: _kept(operator.dag, stage, path, suffix) for path, suffix in stage.shipped_files().items()}
         defaults = _READ.once(operator.dag, (base_folder, str(stage.code), str(stage.run)), stage.code_defaults)
-        return StageNote(**said, arguments=arguments, files=files, defaults=defaults)
+        of_dag = operator.dag.params.dump()
+        own = {name: value for name, value in operator.params.dump().items() if of_dag.get(name, ...) != value}
+        return StageNote(**said, arguments=arguments, files=files, defaults=defaults, params=own)
     except UnknownUntilRunError as error:
         return StageNote(**said, unknown=str(error))
     except (StageConfigurationError, StoreError, OSError) as error:
-        return StageNote(**said, problem=str(error))
+        # Where the folder lies says nothing, and is not the same for each DAG processor.
+        return StageNote(**said, problem=str(error).replace(f"{base_folder}/", ""))
 
 
 def _shown(value: Any) -> str:
-    return f"{value.operator.task_id}.{value.key}" if isinstance(value, PlainXComArg) else str(value)
+    """Return a value for people; the same in each parse, which the ``repr`` of an object is not."""
+    match value:
+        case PlainXComArg():
+            kind = getattr(getattr(value.operator, "stage_class", None), "kind", "")
+            return value.operator.task_id if kind == SourceStage.kind else f"{value.operator.task_id}.{value.key}"
+        case str() | int() | float():
+            return str(value)
+    return f"({type(value).__name__})"
 
 
 def _given(operator: Any) -> dict[str, Any]:
@@ -110,8 +124,8 @@ def _arguments(operator: Any, base_folder: str) -> dict[str, Any]:
         try:
             json.dumps(value, default=_is_noted)
         except TypeError as error:
-            raise UnknownUntilRunError(f"its {name} is no JSON value: {error}") from error
-    return {**given, "base_folder": base_folder}
+            raise UnknownUntilRunError(f"its {name} holds what is not a JSON value: {error}") from error
+    return {**given, "base_folder": os.path.relpath(base_folder, Path(operator.dag.fileloc).parent)}
 
 
 def _is_noted(value: Any) -> str:
@@ -119,23 +133,27 @@ def _is_noted(value: Any) -> str:
 
     if isinstance(value, Reference | timedelta):
         return ""
-    raise TypeError(f"{type(value).__name__} {str(value)[:80]!r}")
+    raise TypeError(type(value).__name__)
 
 
 def _noted(value: Any) -> Any:
     match value:
         case PlainXComArg():
             return Reference(value.operator.task_id, value.key)
-        case XComArg():
+        case XComArg() | DagParam():
             raise UnknownUntilRunError("it depends on a value that is computed in a run")
         case Mapping():
             return {key: _noted(item) for key, item in value.items()}
-        case list() | tuple() | frozenset() | set():
+        case frozenset() | set():
+            return sorted(map(_noted, value), key=repr)
+        case list() | tuple():
             return [_noted(item) for item in value]
     return value
 
 
-def _kept(dag: DAG, stage: Stage, path: str, suffix: str) -> KeptFile:
+def _kept(dag: DAG, stage: Stage, path: Any, suffix: str) -> KeptFile:
+    if not isinstance(path, str):
+        raise UnknownUntilRunError("which files go with it is known only in a run")
     if "{{" in path or "{%" in path:
         raise UnknownUntilRunError(f"{path!r} is known only in a run")
     folder = Path(stage.path_beside(path))
@@ -154,17 +172,18 @@ def _kept(dag: DAG, stage: Stage, path: str, suffix: str) -> KeptFile:
 
 def _image(operator: Any, settings: MlSettings) -> str:
     """Return the image of a stage that names none itself, as far as that is known without the cluster's connection."""
-    if operator.full_pod_spec:
-        found = operator.full_pod_spec.to_dict()
-    elif operator.pod_template_dict:
-        found = operator.pod_template_dict
-    elif file := operator.pod_template_file or settings.pod_template:
+    pods = [operator.full_pod_spec.to_dict()] if operator.full_pod_spec else []
+    file = operator.pod_template_file or ("" if operator.pod_template_dict or pods else settings.pod_template)
+    if file:
         try:
-            found = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+            pods.append(yaml.safe_load(Path(file).read_text(encoding="utf-8")))
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise UnknownUntilRunError(f"its image is in pod template {file}, which cannot be read: {error}") from error
-    else:
-        return settings.image
-    containers = ((found or {}).get("spec") or {}).get("containers") or []
-    named = [one.get("image") for one in containers if one.get("name") == operator.base_container_name]
-    return str((named and named[0]) or settings.image)
+            name = Path(file).name
+            raise UnknownUntilRunError(f"its image is in pod template {name}, which cannot be read") from error
+    elif operator.pod_template_dict:
+        pods.append(operator.pod_template_dict)
+    for pod in pods:
+        for container in ((pod or {}).get("spec") or {}).get("containers") or []:
+            if container.get("name") == operator.base_container_name and container.get("image"):
+                return str(container["image"])
+    return settings.image

@@ -115,6 +115,10 @@ def test_secrets_of_the_process_are_in_no_failure(attempts, monkeypatch):
     told = result.to_json() + errors
     assert "API request to http://ada:***@mlflow/api and http://ada:***@mlflow/ failed" in result.failure.message
     assert "open-sesame" not in told
+    monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "true")
+    monkeypatch.setenv("OTHER_TOKEN", "help")
+    _, result, _ = attempts.run(run="mycode.stages:raises", code=attempts.code(CODE))
+    assert "in helper" in result.failure.traceback, "a part of a word is not a secret"
     assert "other-one@" not in told
 
 

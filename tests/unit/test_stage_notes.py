@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_ml_provider.dag_factory.builder import build
@@ -192,3 +192,79 @@ def test_a_kind_that_is_not_installed(folder):
     plain["notes"]["ingest"]["kind"] = "elsewhere"
     found = verdicts(NotedPipeline.from_json(json.dumps(plain)))["ingest"]
     assert found == {"verdict": "unknown", "reason": "no package that is installed here brings the kind 'elsewhere'"}
+
+
+def noted(dag):
+    """Return the notes of a DAG's stages, as they are in the serialized DAG."""
+    return NotedPipeline.of(DagSerialization.from_dict(DagSerialization.to_dict(dag)), params=dag.params.dump()).notes
+
+
+def odd_dag(rows, folder):
+    """Return a DAG whose stages have arguments that are no JSON values."""
+    with DAG("odd", schedule=None, params={"rows": 1}) as dag:
+        dag.fileloc = str(folder / "odd.py")
+        more = {"cache": True, "code": "steps", "run": "steps.stages:odd"}
+        TrainOperator(task_id="path", hyperparameters={"where": Path("/x")}, **more)
+        TrainOperator(task_id="object", hyperparameters={"rows": object()}, **more)
+        TrainOperator(
+            task_id="param", hyperparameters={"rows": dag.param("rows")}, inputs={"x": dag.param("rows")}, **more
+        )
+        TrainOperator(task_id="ignores", **{**more, "cache": {"ignore": rows}})
+        other = ContainerOperator(task_id="other", command=["true"])
+        ContainerOperator(task_id="computed", command=other.output["argv"])
+    return dag
+
+
+def test_whatever_the_arguments_are_the_dag_is_there_and_its_notes_do_not_change(tmp_path):
+    steps = tmp_path / "steps"
+    steps.mkdir()
+    (steps / "stages.py").write_text("def odd(model, *, columns={'a', 'b'}, more=..., kept=(1, 2)): ...\n")
+    first = noted(odd_dag({"params.seed", "params.day", "params.x"}, tmp_path))
+    assert first == noted(odd_dag({"params.x", "params.day", "params.seed"}, tmp_path))
+    assert first["ignores"].defaults == {"kept": [1, 2]}
+    assert first["ignores"].arguments["cache"] == {"ignore": ["params.day", "params.seed", "params.x"]}
+    assert first["path"].unknown == "its hyperparameters holds what is not a JSON value: PosixPath"
+    assert first["param"].unknown == "it depends on a value that is computed in a run"
+    assert first["param"].inputs == {"x": "(DagParam)"}
+    assert first["computed"].runs == ""
+    assert "0x" not in str(first)
+
+
+def test_a_stage_that_cannot_be_noted_does_not_break_its_dag(monkeypatch):
+    def broken(self):
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(ContainerOperator, "stage_note", broken)
+    assert note_of(image="a:1").unknown == "it cannot be noted where its DAG is parsed (RuntimeError)"
+
+
+def test_params_of_the_stage_come_before_those_of_the_dag(tmp_path):
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "stages.py").write_text("def train(model, *, rows: int): ...\n")
+    with DAG("own", schedule=None, params={"rows": 1, "day": 2}) as dag:
+        dag.fileloc = str(tmp_path / "own.py")
+        TrainOperator(task_id="a", code="steps", run="steps.stages:train", cache=True, params={"rows": 10})
+    assert noted(dag)["a"].params == {"rows": 10}
+
+
+def test_a_decorated_stage_is_known_in_a_run():
+    with DAG("decorated", schedule=None) as dag:
+
+        @task.ml_stage(kind="train", cache=True)
+        def fit(*, depth: int): ...
+
+        fit(depth=3)
+        fit.override(task_id="many").expand(depth=[1, 2])
+    found = noted(dag)
+    assert found["fit"].unknown == "what its function is called with is known only in a run"
+    assert found["many"].unknown == "it is mapped: its elements are known only in a run"
+
+
+def test_notes_do_not_say_where_the_dags_lie(folder):
+    dag = build(load(folder / "pipeline.yaml").spec, base_folder=folder)
+    dag.fileloc = str(folder.parent / "load.py")
+    notes = "".join(getattr(one, "ml_stage", "") for one in dag.tasks)
+    assert '"base_folder":"noted"' in notes
+    assert f'"{folder.parent}' not in notes.replace(os.environ["NOTED_DATA"], "")
+    noted_here = parsed(folder)
+    assert noted_here.notes["features"].arguments["base_folder"] == str(folder)

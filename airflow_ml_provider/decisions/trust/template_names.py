@@ -67,7 +67,7 @@ def names_in(text: str, environment: Environment | None = None) -> TemplateNames
     tree = syntax_tree(text, environment)
     if tree is None:
         return NOTHING
-    found = list(_chosen(tree, _assigned(tree)))
+    found = list(_chosen(tree, assigned_names(tree) - {"params"}))
     return TemplateNames(
         frozenset(name for kind, name in found if kind == "param"),
         frozenset(name for kind, name in found if kind == "other"),
@@ -115,11 +115,11 @@ def _environment() -> Environment:
     return jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)  # noqa: S701
 
 
-def _assigned(tree: nodes.Node) -> frozenset[str]:
+def assigned_names(tree: nodes.Node) -> frozenset[str]:
     """Return the names that a template gives to what it reads by other names."""
     from jinja2 import nodes
 
-    return frozenset(name.name for name in tree.find_all(nodes.Name) if name.ctx != "load") - {"params"}
+    return frozenset(name.name for name in tree.find_all(nodes.Name) if name.ctx != "load")
 
 
 def _chosen(node: nodes.Node, safe: frozenset[str]) -> Iterator[tuple[str, str]]:

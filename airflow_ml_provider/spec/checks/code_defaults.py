@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -48,5 +49,7 @@ def _defaults(arguments: ast.arguments) -> dict[str, Any]:
     for argument, default in written:
         if default is not None:
             with suppress(ValueError, TypeError):
-                found[argument.arg] = ast.literal_eval(default)
+                value = ast.literal_eval(default)
+                json.dumps(value)
+                found[argument.arg] = value
     return found
