@@ -4,10 +4,15 @@ import os
 import sys
 import uuid
 
+import hypothesis
 import pytest
 
 from airflow_ml_provider.testing.mlflow_server import MlflowServer
 from airflow_ml_provider.testing.server_process import ServerProcess, free_port
+
+# A busy machine draws examples slowly; what hangs has its own limit.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.hookimpl(optionalhook=True)
