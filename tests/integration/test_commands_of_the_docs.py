@@ -67,6 +67,7 @@ def test_make_constraints(tmp_path):
     (tmp_path / "README.md").touch()
     typed("make", "--old-file=env", "constraints", cwd=tmp_path)
     assert "apache-airflow==3." in (tmp_path / "constraints.txt").read_text()
+    assert "--hash=sha256:" in (tmp_path / "constraints-hashed.txt").read_text()
 
 
 @pytest.mark.parametrize(

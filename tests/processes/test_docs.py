@@ -60,6 +60,7 @@ ELSEWHERE = {
     "make ui": f"{COMMANDS}::test_make_ui",
     "make generated": f"{COMMANDS}::test_make_generated_finds_nothing_to_do",
     "make constraints": f"{COMMANDS}::test_make_constraints",
+    "make sbom": "processes/test_supply_chain.py::test_make_sbom",
     "make bench": f"{COMMANDS}::test_what_make_bench_runs",
     "python example_dags/flight_delays/get_data.py full-data": f"{COMMANDS}::test_all_flights",
     "pip install 'airflow-ml-provider[s3]'": "integration/test_installed_wheel.py::test_the_wheel_brings_its_extras",

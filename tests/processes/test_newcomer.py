@@ -19,7 +19,7 @@ def clone(tmp_path):
     """The part of a clone that the bootstrap reads."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "bootstrap.sh", tmp_path / "scripts")
-    for name in ("constraints.txt", "pyproject.toml"):
+    for name in ("constraints.txt", "constraints-hashed.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "bin").mkdir()
 
