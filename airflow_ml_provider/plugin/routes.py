@@ -18,7 +18,6 @@ from airflow_ml_provider.plugin.plan import NoPlanError, plan_of
 app = FastAPI(title="Machine learning", openapi_url=None, docs_url=None, redoc_url=None)
 
 T = TypeVar("T")
-_LOOK_SECONDS = 0.5
 _CLIENT_CLOSED = 499
 _PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
 # What a plan says is read from the pipeline's code.
@@ -52,11 +51,21 @@ def _headers(error: NoPlanError) -> dict[str, str]:
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Return what work gives; it is cancelled when the client goes away."""
-    asking = asyncio.create_task(work)
+    asking, leaving = asyncio.create_task(work), asyncio.create_task(_left(request))
     try:
-        while not (await asyncio.wait({asking}, timeout=_LOOK_SECONDS))[0]:
-            if await request.is_disconnected():
-                raise NoPlanError("the client is gone", status=_CLIENT_CLOSED)
-        return asking.result()
+        await asyncio.wait({asking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if asking.done():
+            return asking.result()
+        raise NoPlanError("the client is gone", status=_CLIENT_CLOSED)
     finally:
         asking.cancel()
+        leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Return when the client is gone.
+
+    ``Request.is_disconnected`` does not wait, and so sees nothing behind Airflow's middleware.
+    """
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
