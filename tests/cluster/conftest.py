@@ -170,6 +170,12 @@ def pod_mlflow(cluster, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def mlflow_password():
+    """What Airflow's connection holds; this MLflow asks for no login, so pods need none."""
+    return f"hidden-{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
 def mlflow(pod_mlflow):
     return Mlflow(pod_mlflow.uri)
 
@@ -273,7 +279,17 @@ def kubernetes_connection(kubeconfig):
 
 @pytest.fixture(scope="session")
 def airflow(
-    cluster, kubernetes, s3, bucket, pod_mlflow, pod_template, nobody, api_proxy, shared_volume, tmp_path_factory
+    cluster,
+    kubernetes,
+    s3,
+    bucket,
+    pod_mlflow,
+    mlflow_password,
+    pod_template,
+    nobody,
+    api_proxy,
+    shared_volume,
+    tmp_path_factory,
 ):
     """A real Airflow that runs stages as pods, with the rights of the manifests and no others."""
     folder = tmp_path_factory.mktemp("dags")
@@ -314,7 +330,12 @@ def airflow(
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW_CONN_MLFLOW_DEFAULT": json.dumps(
-                {"conn_type": "mlflow", "host": f"http://{cluster.host}:{pod_mlflow.port}"}
+                {
+                    "conn_type": "mlflow",
+                    "host": f"http://{cluster.host}:{pod_mlflow.port}",
+                    "login": "ada",
+                    "password": mlflow_password,
+                }
             ),
         },
     )
