@@ -1,5 +1,6 @@
 #!/bin/sh
-# Create .venv with everything pinned in constraints.txt, checked by the hashes of constraints-hashed.txt. Does nothing when it is up to date.
+# Create .venv with everything pinned in constraints.txt, checked by the hashes of constraints-hashed.txt.
+# Does nothing when it is up to date.
 set -eu
 cd "$(dirname "$0")/.."
 

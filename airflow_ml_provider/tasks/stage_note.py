@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -129,8 +130,6 @@ def _arguments(operator: Any, base_folder: str) -> dict[str, Any]:
 
 
 def _is_noted(value: Any) -> str:
-    from datetime import timedelta
-
     if isinstance(value, Reference | timedelta):
         return ""
     raise TypeError(type(value).__name__)

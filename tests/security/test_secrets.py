@@ -56,6 +56,8 @@ def pipelines(hidden, s3_endpoint, mlflow_server, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("dags")
     shutil.copytree(HERE / "secret_dags", folder, dirs_exist_ok=True)
+    # The model that the tests of serving serve.
+    shutil.copytree(HERE.parent / "integration" / "dags" / "served" / "steps", folder / "steps", dirs_exist_ok=True)
     bucket = f"b{uuid.uuid4().hex}"
     fsspec.filesystem("s3").mkdir(bucket)
     proxy = LoginProxy(mlflow_server.uri, login="ada", password=hidden["MLflow password"], token=hidden["MLflow token"])
@@ -119,7 +121,7 @@ def test_files_of_airflow_hold_none(pipelines, hidden):
             looked[str(path.relative_to(server.home))] = path.read_bytes().decode("utf-8", "replace")
     assert {name: found for name, text in looked.items() if (found := found_in(text, hidden))} == {}
     # What is looked for would be found there: these hold what the pipelines said.
-    assert "steps.work:quotes" in looked["airflow.db"]
+    assert "steps.quoting:quotes" in looked["airflow.db"]
     assert any("401 for Bearer ***" in text for name, text in looked.items() if name.startswith("logs"))
     assert any(name.startswith("ml-serving") for name in looked)
 

@@ -1,5 +1,6 @@
 """Somebody who may only trigger a run reads no file of the worker, and chooses what its author left open alone."""
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.integration
@@ -58,6 +59,13 @@ def test_a_value_that_the_schema_does_not_take_is_refused_before_the_run_begins(
     trigger.wait_for_dag("bounded")
     with pytest.raises(ValueError, match=f"(?s)400.*{says}"):
         trigger.post("/dags/bounded/dagRuns", {"logical_date": None, "conf": conf})
+
+
+def test_a_viewer_reads_the_plan(server):
+    viewer = server.api("viewer")
+    viewer.wait_for_dag("bounded")
+    answer = httpx.get(f"{server.url}/ml/api/dags/bounded/plan", headers=viewer.headers, timeout=90)
+    assert (answer.status_code, answer.json()["pipeline"]) == (200, "bounded")
 
 
 def test_the_form_shows_title_description_and_schema(trigger):

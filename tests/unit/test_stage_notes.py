@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk import DAG, task
 from airflow.serialization.serialized_objects import DagSerialization
 
+from airflow_ml_provider.cli.pipelines.plan import plan as plan_of_spec
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.dag_factory.forecast import NotedPipeline, plan
 from airflow_ml_provider.operators import ContainerOperator, TrainOperator
@@ -92,6 +93,13 @@ def test_a_plan_needs_neither_files_nor_environment(folder, monkeypatch):
     assert found["ingest"] == {"verdict": "runs", "reason": "no result of it was kept yet"}
     assert found["check"]["verdict"] == "unknown"
     assert "its hyperparameters is known only in a run: 'ds' is undefined" in found["later"]["reason"]
+
+
+def test_the_rows_are_those_of_the_command(folder):
+    spec = load(folder / "pipeline.yaml").spec
+    said = {"stage", "kind", "runs", "after", "inputs", "outputs"}
+    ours = {row["stage"]: {key: row[key] for key in said} for row in plan(parsed(folder))["stages"]}
+    assert ours == {row["stage"]: {key: row[key] for key in said} for row in plan_of_spec(spec)}
 
 
 def test_the_process_prints_the_same(folder):
@@ -200,7 +208,7 @@ def noted(dag):
 
 
 def odd_dag(rows, folder):
-    """Return a DAG whose stages have arguments that are no JSON values."""
+    """Return a DAG whose stages have arguments that are not JSON values."""
     with DAG("odd", schedule=None, params={"rows": 1}) as dag:
         dag.fileloc = str(folder / "odd.py")
         more = {"cache": True, "code": "steps", "run": "steps.stages:odd"}

@@ -149,12 +149,7 @@ def reset(loaded: LoadedPipeline, name: str, *, skip_existing: bool, sure: bool,
         typer.confirm(f"Forget which runs were given what of {name!r}, so that {what}?", abort=True)
     try:
         while True:
-            try:
-                ledger = source.claims.read()
-            except ArtifactCorruptError as error:
-                typer.echo(f"what {name!r} gave to runs cannot be read, and is passed over: {error}", err=True)
-                source.claims.pass_over()
-                continue
+            ledger = _readable(source)
             given = _all_there(source) if skip_existing else ()
             if len(given) > MOST_SKIPPED:
                 fail(
@@ -167,6 +162,15 @@ def reset(loaded: LoadedPipeline, name: str, *, skip_existing: bool, sure: bool,
     except (StoreError, ProtocolError, AirflowException, MlError) as error:
         fail(str(error))
     typer.echo(f"{name}: {len(given)} objects count as given" if skip_existing else f"{name}: all of it is new again")
+
+
+def _readable(source: WatchedSource) -> Ledger:
+    try:
+        return source.claims.read()
+    except ArtifactCorruptError as error:
+        typer.echo(f"what {source.name!r} gave to runs cannot be read, and is passed over: {error}", err=True)
+        source.claims.pass_over()
+        return source.claims.read()
 
 
 def _all_there(source: WatchedSource) -> tuple[SourceObject, ...]:
