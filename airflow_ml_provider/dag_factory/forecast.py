@@ -75,10 +75,12 @@ def _note(task: Any) -> StageNote | None:
         note = StageNote.from_plain(json.loads(text))
         # What a run is given of a source is not a stage of its pipeline.
         return None if note.kind == SourceStage.kind else note
+    if not getattr(task, "is_mapped", False):
+        return None
     name = str(task.task_type).removeprefix("Decorated")
     kinds = [kind for kind, found in BUILT_IN.items() if found.operator.endswith(f":{name}")]
     ours = str(task._task_module).startswith(("airflow_ml_provider.operators.", "airflow_ml_provider.decorators."))
-    if not (kinds and ours and getattr(task, "is_mapped", False)):
+    if not (kinds and ours):
         return None
     return StageNote(kind=kinds[0], cached=True, unknown="it is mapped: its elements are known only in a run")
 

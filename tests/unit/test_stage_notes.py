@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, task
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_ml_provider.cli.pipelines.plan import plan as plan_of_spec
 from airflow_ml_provider.dag_factory.builder import build
 from airflow_ml_provider.dag_factory.forecast import NotedPipeline, plan
-from airflow_ml_provider.operators import ContainerOperator, TrainOperator
+from airflow_ml_provider.operators import ContainerOperator, FinishOperator, TrainOperator
 from airflow_ml_provider.spec.loading.load import load
 from airflow_ml_provider.tasks.stage_note import CODE_LIMIT_BYTES
 
@@ -74,6 +75,19 @@ def verdicts(noted):
 def test_the_way_through_json_changes_nothing(folder):
     noted = parsed(folder)
     assert NotedPipeline.from_json(noted.to_json()) == noted
+
+
+def test_a_dag_of_the_sdk_notes_what_a_serialized_one_does(tmp_path):
+    with DAG("whole", schedule=None) as dag:
+        TrainOperator(task_id="train", run="steps:train", params={"by": 1})
+        TrainOperator.partial(task_id="mapped", run="steps:train").expand(hyperparameters=[{"by": 1}])
+        FinishOperator(task_id="finish")
+        EmptyOperator(task_id="of_airflow")
+        EmptyOperator.partial(task_id="mapped_of_airflow").expand(doc=["a"])
+    serialized = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
+    found = NotedPipeline.of(dag, params={})
+    assert found == NotedPipeline.of(serialized, params={})
+    assert set(found.notes) == {"train", "mapped"}
 
 
 def test_a_plan_needs_neither_files_nor_environment(folder, monkeypatch):
