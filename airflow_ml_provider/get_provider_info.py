@@ -139,6 +139,14 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "KAGGLE_*, OPENAI_API_KEY",
                         "default": "",
                     },
+                    "isolate_stages": {
+                        "description": "Whether stages on the local runner are kept from looking into other processes "
+                        "of the worker's user (Landlock, Linux 5.13 and later); then they cannot use sudo or mount.",
+                        "type": "boolean",
+                        "version_added": "0.1.0",
+                        "example": None,
+                        "default": "True",
+                    },
                     "log_streams": {
                         "description": "Logs that a triggerer follows at once in a namespace, 90 at most; others are "
                         "reported when their stage ends.",

@@ -33,6 +33,7 @@ class MlSettings:
         service_account: ServiceAccount of pods that name none, empty for the namespace's default.
         allowed_uris: Below which URIs data may come from that whoever triggers a run chooses.
         stage_environment: Which further environment variables of a worker reach stages on the local runner.
+        isolate_stages: Whether stages on the local runner are kept from looking into other processes of their user.
         home: The folder of what belongs to this machine alone, such as endpoints on it.
         defer_after: For how long a deferrable stage is followed in its task before it defers, in seconds.
     """
@@ -47,6 +48,7 @@ class MlSettings:
     defer_after: float
     allowed_uris: tuple[str, ...]
     stage_environment: tuple[str, ...]
+    isolate_stages: bool
     home: Path
 
     @classmethod
@@ -76,6 +78,7 @@ class MlSettings:
             service_account=option("service_account") or "",
             allowed_uris=_several(option("allowed_uris")),
             stage_environment=_several(option("stage_environment")),
+            isolate_stages=_yes("isolate_stages", option("isolate_stages") or "True"),
             defer_after=_seconds("defer_after", option("defer_after")),
             home=home,
         )
@@ -111,6 +114,14 @@ def _seconds(option: str, given: str | None) -> float:
         if 0 <= float(value) < math.inf:
             return float(value)
     raise StageConfigurationError(f"[{SECTION}] {option} is {value!r}; write a number of seconds, 0 or more")
+
+
+def _yes(option: str, given: str) -> bool:
+    # The words that Airflow's configuration takes.
+    word = given.strip().lower()
+    if word not in {"t", "true", "1", "f", "false", "0"}:
+        raise StageConfigurationError(f"[{SECTION}] {option} is {given!r}; allowed are True and False")
+    return word in {"t", "true", "1"}
 
 
 def _one_of(value: str, allowed: tuple[str, ...], option: str) -> str:

@@ -156,8 +156,8 @@ def local_settings(home: Path) -> MlSettings:
         StageConfigurationError: A value is not one of those allowed.
     """
     store = os.environ.get("AIRFLOW__ML__STORE") or f"file://{home / 'artifacts'}"
-    # On a laptop who runs a pipeline is who wrote it: its stages get what this process has.
-    usual = {"stage_environment": "*"}
+    # On a laptop who runs a pipeline is who wrote it: its stages get what this process has, and may do what it may.
+    usual = {"stage_environment": "*", "isolate_stages": "False"}
     return MlSettings.of(
         lambda option: os.environ.get(f"AIRFLOW__ML__{option.upper()}", usual.get(option)),
         home=home / "airflow",

@@ -180,9 +180,7 @@ class LocalTaskRun:
             else value
             for name, value in self._task.arguments.items()
         }
-        runner = LocalRunner(
-            self._log, passed=world.settings.stage_environment, variables=world.variables, listener=world.listener
-        )
+        runner = LocalRunner.of(world.settings, log=self._log, variables=world.variables, listener=world.listener)
         StageExecution(kind.from_rendered(rendered), run, runner).run()
 
     def _ask(self, run: RunContext) -> None:

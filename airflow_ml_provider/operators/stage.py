@@ -284,7 +284,7 @@ class StageOperator(NotedStage, CheckedTemplates, JsonTemplates, KubernetesPodOp
         if run.settings.runner == "local":
             from airflow_ml_provider.runners.local_runner import LocalRunner
 
-            return StageExecution(stage, run, LocalRunner(run.log, passed=run.settings.stage_environment))
+            return StageExecution(stage, run, LocalRunner.of(run.settings, log=run.log))
         from airflow_ml_provider.runners.pod_runner import PodRunner
 
         return StageExecution(stage, run, PodRunner(self.pod_settings(context, staged=stage.is_staged), stage, run))

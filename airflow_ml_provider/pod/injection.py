@@ -21,8 +21,11 @@ RUNTIME_LIMIT_BYTES = 32 * 1024
 
 _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = ("protocol", "artifacts", "runtime")
-# What of the store only Airflow's side uses.
-_AIRFLOW_SIDE = {"claims.py", "code_packing.py", "ledger.py", "moment.py", "results.py", "source_files.py"}
+# What of the store only Airflow's side uses, and what of the runtime only processes of the local runner do.
+_NOT_IN_PODS = {
+    *("claims.py", "code_packing.py", "ledger.py", "moment.py", "results.py", "source_files.py"),
+    *("isolation.py", "lifeline.py"),
+}
 
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -107,5 +110,5 @@ def _without_annotations(source: str) -> str:
 def _shipped_files() -> Iterator[Path]:
     yield _PACKAGE / "__init__.py"
     for folder in _SHIPPED:
-        yield from sorted(path for path in (_PACKAGE / folder).glob("*.py") if path.name not in _AIRFLOW_SIDE)
+        yield from sorted(path for path in (_PACKAGE / folder).glob("*.py") if path.name not in _NOT_IN_PODS)
     yield _PACKAGE / "runtime" / "stages" / "__init__.py"

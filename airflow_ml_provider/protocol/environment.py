@@ -24,6 +24,9 @@ WITHHELD = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "_AIRFLOW_")
 LIFELINE_VARIABLE = "AIRFLOW_ML_LIFELINE"
 """Names a file descriptor: the read end of a pipe whose write end only the worker holds."""
 
+ISOLATED_VARIABLE = "AIRFLOW_ML_ISOLATED"
+"""Says that this process is not to see into others of its user."""
+
 
 def command_variables(
     *, inputs: Mapping[str, str], outputs: Mapping[str, str], params: Mapping[str, Any], result: str

@@ -12,17 +12,20 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from logging import Logger
-from typing import IO, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 
 from airflow_ml_provider.attempts.attempt import Attempt
 from airflow_ml_provider.decisions.outcome import read_outcome
 from airflow_ml_provider.errors import StageFailedError, StageKilledError
-from airflow_ml_provider.protocol.environment import LIFELINE_VARIABLE, REQUEST_VARIABLE
+from airflow_ml_provider.protocol.environment import ISOLATED_VARIABLE, LIFELINE_VARIABLE, REQUEST_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.protocol.tune import LOCAL_VARIABLE
 from airflow_ml_provider.runners.runner import Ended, read_result
 from airflow_ml_provider.runners.stage_environment import stage_environment
+
+if TYPE_CHECKING:
+    from airflow_ml_provider.settings import MlSettings
 
 TAIL_LINES = 20
 LINE_LIMIT = 64 * 1024
@@ -37,6 +40,7 @@ class LocalRunner:
     Args:
         log: Where the stage's lines go.
         passed: Further patterns of this process's environment variables that the stage's process gets.
+        isolated: Whether it is kept from looking into other processes of its user, where the system can.
         variables: Environment variables that it gets next to those.
         listener: Is called with each line too.
 
@@ -52,17 +56,37 @@ class LocalRunner:
         log: Any | Logger,
         *,
         passed: Sequence[str] = (),
+        isolated: bool = True,
         variables: Mapping[str, str] | None = None,
         listener: Callable[[str], None] | None = None,
     ) -> None:
         self._log = log
         self._passed = passed
+        self._isolated = isolated
         self._variables = variables or {}
         self._listeners = [*self.listeners, *([listener] if listener else [])]
         self._process: subprocess.Popen[str] | None = None
         self._prepared: tuple[StageRequest, Mapping[str, str]] | None = None
         self._stopped = False
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    @classmethod
+    def of(
+        cls,
+        settings: MlSettings,
+        *,
+        log: Any | Logger,
+        variables: Mapping[str, str] | None = None,
+        listener: Callable[[str], None] | None = None,
+    ) -> Self:
+        """Return the runner that the section ``[ml]`` asks for."""
+        return cls(
+            log,
+            passed=settings.stage_environment,
+            isolated=settings.isolate_stages,
+            variables=variables,
+            listener=listener,
+        )
 
     def prepare(self, request: StageRequest, *, secrets: Mapping[str, str], memory: int) -> None:
         """Keep what is to run."""
@@ -128,6 +152,7 @@ class LocalRunner:
             request=request,
             secrets=secrets,
             lifeline=read_end,
+            isolated=self._isolated,
         )
         try:
             self._process = subprocess.Popen(
@@ -205,7 +230,12 @@ class LocalRunner:
 
 
 def child_environment(
-    environment: Mapping[str, str], *, request: StageRequest, secrets: Mapping[str, str], lifeline: int
+    environment: Mapping[str, str],
+    *,
+    request: StageRequest,
+    secrets: Mapping[str, str],
+    lifeline: int,
+    isolated: bool,
 ) -> dict[str, str]:
     """Return the stage's environment: what of the worker's reaches it, the request, the secrets."""
     return {
@@ -215,6 +245,7 @@ def child_environment(
         REQUEST_VARIABLE: request.to_json(),
         LIFELINE_VARIABLE: str(lifeline),
         LOCAL_VARIABLE: "1",
+        **({ISOLATED_VARIABLE: "1"} if isolated else {}),
     }
 
 

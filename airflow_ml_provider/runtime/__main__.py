@@ -10,7 +10,12 @@ from pathlib import Path
 
 from airflow_ml_provider.artifacts.errors import StoreError
 from airflow_ml_provider.protocol.batch import BATCH_WORKER
-from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE, TERMINATION_VARIABLE
+from airflow_ml_provider.protocol.environment import (
+    ISOLATED_VARIABLE,
+    LIFELINE_VARIABLE,
+    REQUEST_VARIABLE,
+    TERMINATION_VARIABLE,
+)
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.request import StageRequest
 from airflow_ml_provider.protocol.result import EXIT_CODES, FailureCategory, StageFailure, StageResult
@@ -19,7 +24,6 @@ from airflow_ml_provider.protocol.staged import COMMIT, ROOT_VARIABLE, STEP_VARI
 from airflow_ml_provider.protocol.termination import failure_message, termination_message
 from airflow_ml_provider.protocol.tune import WORKER
 from airflow_ml_provider.runtime.first_process import end_on_sigterm
-from airflow_ml_provider.runtime.lifeline import hold_lifeline
 from airflow_ml_provider.runtime.stage import run_stage
 
 _BESIDE = {WORKER: "tune.worker", SERVER: "serve.server", BATCH_WORKER: "batch_predict.worker"}
@@ -27,7 +31,7 @@ _BESIDE = {WORKER: "tune.worker", SERVER: "serve.server", BATCH_WORKER: "batch_p
 
 def main() -> int:
     """Run the stage and return the process's exit code."""
-    hold_lifeline()
+    _begin_on_this_machine()
     end_on_sigterm()
     step = os.environ.pop(STEP_VARIABLE, None)
     root = os.environ.pop(ROOT_VARIABLE, None)
@@ -55,6 +59,18 @@ def main() -> int:
         message = termination_message(result) if whole else failure_message(result)
         Path(termination_log).write_text(message, encoding="utf-8")
     return _exit_code(result)
+
+
+def _begin_on_this_machine() -> None:
+    # Pods are sent neither module.
+    if LIFELINE_VARIABLE in os.environ:
+        from airflow_ml_provider.runtime.lifeline import hold_lifeline
+
+        hold_lifeline()
+    if os.environ.pop(ISOLATED_VARIABLE, None):
+        from airflow_ml_provider.runtime.isolation import isolate
+
+        isolate()
 
 
 def _run_beside(step: str, request: StageRequest) -> int:

@@ -9,17 +9,15 @@ from airflow_ml_provider.protocol.environment import LIFELINE_VARIABLE
 
 
 def hold_lifeline() -> None:
-    """Kill this process group when the worker's end of the pipe closes; without the variable do nothing.
+    """Kill this process group when the worker's end of the pipe closes.
 
     A process of its own waits for that, so it happens also while C code holds this interpreter, and when this
     process is killed alone and leaves children behind.
     """
-    descriptor = os.environ.pop(LIFELINE_VARIABLE, None)
-    if descriptor is None:
-        return
+    descriptor = int(os.environ.pop(LIFELINE_VARIABLE))
     if os.fork() == 0:
-        _watch(int(descriptor))
-    os.close(int(descriptor))
+        _watch(descriptor)
+    os.close(descriptor)
 
 
 def _watch(descriptor: int) -> None:

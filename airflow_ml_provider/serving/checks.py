@@ -101,7 +101,7 @@ class ServeChecks:
     def _new_runner(self) -> Runner:
         pods = self._stage.pods
         if pods is None:
-            return LocalRunner(self._run.log, passed=self._run.settings.stage_environment)
+            return LocalRunner.of(self._run.settings, log=self._run.log)
         from airflow_ml_provider.runners.pod_runner import PodRunner
         from airflow_ml_provider.serving.check_pods import check_pods
 

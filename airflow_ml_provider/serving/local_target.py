@@ -130,7 +130,6 @@ class LocalTarget:
             mark = {"TMPDIR": str(temporary), _FOLDER_VARIABLE: str(self._folder), _REVISION_VARIABLE: revision.name}
             log = self._folder / _SERVERS / f"{name}.log"
             process = _started(replace(command, environment={**command.environment, **mark}), log)
-            _await_environment(process)
             about = {"revision": revision.name, "port": port, "pid": process.pid}
             _replace(self._folder / _SERVERS / f"{name}.json", json.dumps(about))
 
@@ -214,7 +213,7 @@ class LocalTarget:
     def _lives(self, server: Mapping[str, Any]) -> bool:
         """Whether a server's process lives, and is not another one of its number."""
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            marked = psutil.Process(server["pid"]).environ()
+            marked = _environment(psutil.Process(server["pid"]))
             return bool(marked.get(_FOLDER_VARIABLE) == str(self._folder))
         return False
 
@@ -283,14 +282,18 @@ def _started(command: ServerCommand, log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _await_environment(process: subprocess.Popen[bytes]) -> None:
-    """Return once the process shows its environment, by which it is found: Linux shows none for the time of an exec."""
+def _environment(process: psutil.Process) -> dict[str, str]:
+    """Return the environment of a process, by which it is found: Linux shows none for the time of an exec.
+
+    Raises:
+        psutil.NoSuchProcess: It has ended.
+    """
     deadline = time.monotonic() + _EXEC_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        with suppress(psutil.Error):
-            if psutil.Process(process.pid).environ():
-                return
+    found: dict[str, str] = process.environ()
+    while not found and process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.01)
+        found = process.environ()
+    return found
 
 
 def _answers(port: int) -> bool:

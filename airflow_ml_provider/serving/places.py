@@ -15,7 +15,7 @@ from airflow_ml_provider.decisions.serving.request_limits import request_limits
 from airflow_ml_provider.decisions.serving.rollout import Revision
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.kinds.code import packed_built_in, packed_folder
-from airflow_ml_provider.protocol.environment import REQUEST_VARIABLE
+from airflow_ml_provider.protocol.environment import ISOLATED_VARIABLE, REQUEST_VARIABLE
 from airflow_ml_provider.protocol.request import StageRequest, Tracking
 from airflow_ml_provider.protocol.serving import ENDPOINT_VARIABLE, PORT, SERVER
 from airflow_ml_provider.protocol.staged import STEP_VARIABLE
@@ -68,6 +68,10 @@ def serving_place(
 
 def _on_this_machine(stage: ServeSettings, run: RunContext, request: StageRequest, endpoint: str) -> LocalTarget:
     secrets = run.connections.mlflow(str(stage.mlflow_conn_id)).client_environment()
+    isolated = run.settings.isolate_stages
+    # A server of the user's own does not begin in our runtime, which isolates itself.
+    isolation = {ISOLATED_VARIABLE: "1"} if isolated else {}
+    first = (sys.executable, "-P", "-m", "airflow_ml_provider.runtime.isolation") if isolated else ()
 
     def command(revision: Revision, port: int) -> ServerCommand:
         shared = {
@@ -78,9 +82,10 @@ def _on_this_machine(stage: ServeSettings, run: RunContext, request: StageReques
         }
         folder = stage.base_folder
         if request.command:
-            return ServerCommand(request.command, {**shared, **command_server_variables(request, port=port)}, folder)
+            variables = {**shared, **command_server_variables(request, port=port)}
+            return ServerCommand((*first, *request.command), variables, folder)
         own = replace(request, options={**request.options, "host": LOCAL_HOST, "port": port})
-        variables = {**shared, REQUEST_VARIABLE: own.to_json(), STEP_VARIABLE: SERVER}
+        variables = {**shared, REQUEST_VARIABLE: own.to_json(), STEP_VARIABLE: SERVER, **isolation}
         return ServerCommand((sys.executable, "-P", "-m", "airflow_ml_provider.runtime"), variables, folder)
 
     return LocalTarget(run.settings.endpoints / endpoint, port=stage.port, command=command)

@@ -65,7 +65,7 @@ def test_a_stage_gets_what_is_listed_and_its_secrets(tmp_path):
     }
     environment = stage_environment(worker, passed=["KAGGLE_*"])
     found = child_environment(
-        environment, request=request(tmp_path, "x"), secrets={"MLFLOW_TRACKING_TOKEN": "t"}, lifeline=3
+        environment, request=request(tmp_path, "x"), secrets={"MLFLOW_TRACKING_TOKEN": "t"}, lifeline=3, isolated=True
     )
     assert (found["KAGGLE_KEY"], found["MLFLOW_HTTP_REQUEST_TIMEOUT"]) == ("k", "9")
     assert not {"STRIPE_KEY", "MLFLOW_TRACKING_PASSWORD"} & found.keys()

@@ -20,3 +20,20 @@ def test_what_is_no_number_of_seconds_is_refused(monkeypatch, given):
         StageConfigurationError, match=r"\[ml\] defer_after is .*; write a number of seconds, 0 or more"
     ):
         ml_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "isolated"), [(None, True), ("True", True), ("1", True), ("False", False), ("f", False), ("0", False)]
+)
+def test_stages_on_the_local_runner_are_isolated_unless_it_says_otherwise(monkeypatch, given, isolated):
+    if given is not None:
+        monkeypatch.setenv("AIRFLOW__ML__ISOLATE_STAGES", given)
+    assert ml_settings().isolate_stages is isolated
+
+
+def test_another_word_is_refused(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__ML__ISOLATE_STAGES", "landlock")
+    with pytest.raises(
+        StageConfigurationError, match=r"\[ml\] isolate_stages is 'landlock'; allowed are True and False"
+    ):
+        ml_settings()

@@ -1,0 +1,152 @@
+"""A stage on the local runner does not see into its worker's other processes; a server on this machine neither.
+
+The worker of the test is a process of its own: one without the rights by which root may look into all processes.
+"""
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from airflow_ml_provider.operators import ServeOperator
+from airflow_ml_provider.runtime.isolation import isolate
+from airflow_ml_provider.serving.places import serving_place
+from airflow_ml_provider.testing.airflow_api import wait_until
+
+# CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON of capabilities(7), and PR_CAPBSET_DROP of prctl(2).
+ABOVE_ALL = (19, 21, 38)
+DROP = 24
+
+LOOK = """
+import os, sys
+seen = {}
+for kind in ("environ", "maps"):
+    try:
+        with open(f"/proc/{sys.argv[1]}/{kind}", "rb") as file:
+            seen[kind] = file.read(1) and "read"
+    except OSError as error:
+        seen[kind] = error.strerror
+for kind in ("cwd", "exe"):
+    try:
+        seen[kind] = os.readlink(f"/proc/{sys.argv[1]}/{kind}") and "read"
+    except OSError as error:
+        seen[kind] = error.strerror
+own = open(f"/proc/{os.getpid()}/environ", "rb").read()
+children = os.popen(f"cat /proc/{os.getpid()}/environ | wc -c").read()
+print("SEEN", __import__("json").dumps({**seen, "own": len(own) > 0, "child looks at stage": int(children) > 0}))
+"""
+
+STAGE = """
+import logging, os, sys
+from airflow_ml_provider.configuration import ml_settings
+from airflow_ml_provider.protocol.request import StageRequest
+from airflow_ml_provider.runners.local_runner import LocalRunner
+
+folder, code = sys.argv[1:]
+log = logging.getLogger("stage")
+log.setLevel("INFO")
+log.propagate = False
+log.addHandler(logging.StreamHandler(sys.stdout))
+request = StageRequest(
+    kind="container", pipeline="p", stage="s", dag_run="r", attempt="1.1", attempt_uri=f"file://{folder}/1.1",
+    command=(sys.executable, "-c", code, str(os.getpid())),
+)
+LocalRunner.of(ml_settings(), log=log).run(request, secrets={})
+"""
+
+WRAPPED = """
+import os, subprocess, sys
+folder, code = sys.argv[1:]
+isolated = os.environ["AIRFLOW__ML__ISOLATE_STAGES"] == "True"
+first = [sys.executable, "-P", "-m", "airflow_ml_provider.runtime.isolation"] if isolated else []
+print(subprocess.run([*first, sys.executable, "-c", code, str(os.getpid())], capture_output=True, text=True).stdout)
+"""
+
+
+def drop_rights():
+    """Let root be a user as any other, where /proc is concerned."""
+    for capability in ABOVE_ALL:
+        ctypes.CDLL(None).prctl(DROP, capability, 0, 0, 0)
+
+
+def seen(worker, folder, *, isolated):
+    run = subprocess.run(
+        [sys.executable, "-c", worker, str(folder), LOOK],
+        env={**os.environ, "AIRFLOW__ML__ISOLATE_STAGES": str(isolated)},
+        preexec_fn=drop_rights,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = [line for line in run.stdout.splitlines() if "SEEN" in line]
+    return json.loads(line.partition("SEEN")[2])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def landlock():
+    there = subprocess.run(
+        [sys.executable, "-c", f"import sys; from {isolate.__module__} import isolate; sys.exit(not isolate())"],
+        check=False,
+    )
+    if there.returncode:
+        pytest.skip("this kernel has no Landlock")
+
+
+@pytest.mark.parametrize("worker", [STAGE, WRAPPED], ids=["stage", "server of the user's own"])
+def test_the_worker_cannot_be_looked_into(worker, tmp_path):
+    kinds = ("environ", "maps", "cwd", "exe")
+    own = {"own": True, "child looks at stage": True}
+    assert seen(worker, tmp_path, isolated=False) == {**dict.fromkeys(kinds, "read"), **own}
+    assert seen(worker, tmp_path, isolated=True) == {**dict.fromkeys(kinds, "Permission denied"), **own}
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.parametrize("server", [None, ["sleep", "60"]], ids=["of the model", "of the user"])
+def test_servers_on_this_machine_are_isolated(server, isolated, tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", '{"conn_type": "mlflow", "host": "http://127.0.0.1:9"}')
+    monkeypatch.setenv("AIRFLOW__ML__ISOLATE_STAGES", str(isolated))
+    operator = ServeOperator(
+        task_id="serve",
+        model={"name": "line", "version": "3"},
+        server=server,
+        store=f"file://{tmp_path}/store",
+        runner="local",
+        mlflow_conn_id="mlflow_default",
+        base_folder=str(tmp_path),
+    )
+    instance = SimpleNamespace(dag_id="flights", task_id="serve", run_id="r", map_index=-1, try_number=1)
+    context = {"ti": instance, "dag": SimpleNamespace(tasks=[])}
+    stage, run = operator.stage(context), operator.run_context(context)
+    here = replace(run, settings=replace(run.settings, home=tmp_path))
+    target, revision = serving_place(stage, here, endpoint="line", model="line", version="3")
+    (here.settings.endpoints / "line").mkdir(parents=True)
+    target.start(revision, 1)
+    servers = psutil.Process().children(recursive=True)
+    try:
+        (process,) = [found for found in servers if found.environ().get("AIRFLOW_ML_ENDPOINT") == "line"]
+        wait_until(
+            lambda: ("NoNewPrivs:\t1" in Path(f"/proc/{process.pid}/status").read_text()) is isolated,
+            what="a server in its domain",
+            seconds=20,
+            every=0.02,
+        )
+    finally:
+        for found in servers:
+            found.kill()
+
+
+def test_what_is_missing_is_said_of_the_command():
+    run = subprocess.run(
+        [sys.executable, "-P", "-m", "airflow_ml_provider.runtime.isolation", "no-such-server"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (1, "no-such-server: No such file or directory\n")
