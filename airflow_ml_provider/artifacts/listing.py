@@ -7,6 +7,8 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,12 @@ from airflow_ml_provider.artifacts.path_pattern import glob_expression, literal_
 
 log = logging.getLogger(__name__)
 
+_Within = tuple[str, "_Within | None"]
+"""Where a folder really lies, and the folder that it was found in."""
+_Folder = tuple[str, int | None, _Within]
+"""The path of a folder, how many levels of folders below it count, and where it lies."""
 _ETAGS = ("ETag", "etag", "md5Hash", "content_md5")
-_TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
+_TIMES = ("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "created")
 
 
 def paths_of(pattern: str, fs: Any = None) -> list[str]:
@@ -64,19 +70,44 @@ def depth_of(pattern: str) -> int | None:
     return None if "**" in pattern else pattern.removeprefix(source_folder(pattern)).count("/")
 
 
-def local_files(
-    folder: str, *, depth: int | None, root: str | None = None, above: frozenset[str] = frozenset()
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the files below a folder.
+def local_files(folder: str, *, depth: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the files below a folder, in no order.
 
     What cannot be read, leads out of the folder by a link, or holds itself by links, is logged and left out: whoever
     may write into a folder of data may not choose what else is read.
     """
-    here = os.path.realpath(folder)
-    root = here if root is None else root
-    within = above | {here}
+    root = os.path.realpath(folder)
+    # Neither by recursion nor by following each path: folders may lie deeper than Python's stack.
+    left: list[_Folder] = [(folder, depth, (root.rstrip("/"), None))]
+    while left:
+        here, levels, within = left.pop()
+        for entry, status in _entries(here, root):
+            if stat.S_ISREG(status.st_mode):
+                if os.access(entry.path, os.R_OK):
+                    yield entry.path, _status(status)
+                else:
+                    log.warning("%r is left out: it may not be read", entry.path)
+            elif stat.S_ISDIR(status.st_mode) and levels != 0:
+                linked = entry.is_symlink()
+                real = os.path.realpath(entry.path) if linked else f"{within[0]}/{entry.name}"
+                if linked and _holds(real, within):
+                    log.warning("%r is left out: it is a link to a folder that holds it", entry.path)
+                    continue
+                left.append((entry.path, None if levels is None else levels - 1, (real, within)))
+
+
+def _holds(folder: str, within: _Within) -> bool:
+    above: _Within | None = within
+    while above is not None:
+        if f"{above[0]}/".startswith(f"{folder}/"):
+            return True
+        above = above[1]
+    return False
+
+
+def _entries(folder: str, root: str) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
     try:
-        found = sorted(os.scandir(folder or "/"), key=lambda entry: entry.name)
+        found = list(os.scandir(folder or "/"))
     except FileNotFoundError:
         return
     except OSError as error:
@@ -95,17 +126,7 @@ def local_files(
         if entry.is_symlink() and not lies_in(entry.path, root):
             log.warning("%r is left out: it is a link that leads out of %r; copy what it leads to", entry.path, root)
             continue
-        if stat.S_ISREG(status.st_mode):
-            if os.access(entry.path, os.R_OK):
-                yield entry.path, _status(status)
-            else:
-                log.warning("%r is left out: it may not be read", entry.path)
-        elif stat.S_ISDIR(status.st_mode) and depth != 0:
-            real = os.path.realpath(entry.path)
-            if entry.is_symlink() and any(f"{each}/".startswith(f"{real}/") for each in within):
-                log.warning("%r is left out: it is a link to a folder that holds it", entry.path)
-                continue
-            yield from local_files(entry.path, depth=None if depth is None else depth - 1, root=root, above=within)
+        yield entry, status
 
 
 def lies_in(path: str, folder: str) -> bool:
@@ -132,8 +153,7 @@ def time_of(entry: dict[str, Any]) -> float:
         if isinstance(found, int | float):
             return float(found)
         if isinstance(found, str):
-            try:
-                return dt.datetime.fromisoformat(found.replace("Z", "+00:00")).timestamp()
-            except ValueError:
-                continue
+            for read in (dt.datetime.fromisoformat, parsedate_to_datetime):
+                with suppress(ValueError):
+                    return read(found.replace("Z", "+00:00")).timestamp()
     return 0.0

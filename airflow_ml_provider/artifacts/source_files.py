@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from airflow_ml_provider.artifacts.digest import require_relative
-from airflow_ml_provider.artifacts.errors import InvalidArtifactError
+from airflow_ml_provider.artifacts.errors import InvalidArtifactError, StoreUnavailableError
 from airflow_ml_provider.artifacts.listing import depth_of, etag_of, local_files, time_of, version_of
 from airflow_ml_provider.artifacts.objects import filesystem, is_local, store_errors
 from airflow_ml_provider.artifacts.path_pattern import PathPattern, glob_expression, literal_prefix, source_folder
@@ -17,22 +17,29 @@ from airflow_ml_provider.protocol.manifest import SourceObject
 
 log = logging.getLogger(__name__)
 
+_NO_VERSION = "shows neither an ETag nor a size and a time of change"
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_=-][A-Za-z0-9_.=-]*/)*[A-Za-z0-9_=-][A-Za-z0-9_.=-]*")
 
 
-def fingerprint(pattern: str) -> str:
+def fingerprint(pattern: str, *, redirects: bool = True) -> str:
     """Return a digest over the names and versions of all files of a pattern, empty when there is none.
 
     A version is the ETag; without one the size, the time of change and the inode.
 
+    Args:
+        pattern: An fsspec URI.
+        redirects: Whether a web server may send its client elsewhere.
+
     Raises:
-        StoreError: They cannot be listed.
+        StoreError: They cannot be listed, or one of them has no version.
     """
-    fs, path = filesystem(pattern)
+    fs, path = filesystem(pattern, redirects=redirects)
     wanted = glob_expression(path)
     lines = []
     for name, entry in _listed(fs, literal_prefix(path), uri=pattern, depth=depth_of(path)):
         if wanted.match(name):
+            if not _has_version(entry):
+                raise StoreUnavailableError(f"{name} {_NO_VERSION}")
             version = etag_of(entry) or f"{entry['size']} {time_of(entry)!r} {entry.get('ino', '')}"
             lines.append(f"{name}\n{version}\n".encode(errors="surrogateescape"))
     return f"sha256:{hashlib.sha256(b''.join(sorted(lines))).hexdigest()}" if lines else ""
@@ -41,7 +48,8 @@ def fingerprint(pattern: str) -> str:
 def objects(pattern: str, *, partition: str | None = None, marker: str | None = None) -> Iterator[SourceObject]:
     """Return the files of a URI pattern (``*``, ``?``, ``[a-z]``, ``**`` over folders, ``{year}``), in no order.
 
-    Names that cannot be kept in a dataset (``..``, a backslash, control characters, no UTF-8) are logged and left out.
+    Names that cannot be kept in a dataset (``..``, a backslash, control characters, no UTF-8) are logged and left out,
+    as is what shows neither an ETag nor a size and a time of change.
 
     Args:
         pattern: An fsspec URI.
@@ -70,8 +78,11 @@ def objects(pattern: str, *, partition: str | None = None, marker: str | None = 
             except InvalidArtifactError as error:
                 log.warning("%r is left out of %s: %s", name, pattern, error)
                 continue
+        if not _has_version(entry):
+            log.warning("%r is left out of %s: it %s", name, pattern, _NO_VERSION)
+            continue
         uri = fs.unstrip_protocol(name)
-        yield SourceObject(uri, version_of(entry), int(entry["size"]), time_of(entry), part)
+        yield SourceObject(uri, version_of(entry), int(entry["size"] or 0), time_of(entry), part)
 
 
 def names_after(folder: str, start: str) -> list[str]:
@@ -111,8 +122,28 @@ def _listed(fs: Any, prefix: str, *, uri: str, depth: int | None) -> Iterator[tu
         elif is_local(fs):
             yield from local_files(prefix.rpartition("/")[0], depth=depth)
         else:
-            found = fs.find(prefix.rpartition("/")[0], detail=True)
-            yield from ((name, entry) for name, entry in found.items() if entry["type"] == "file")
+            yield from _elsewhere(fs, prefix)
+
+
+def _has_version(entry: dict[str, Any]) -> bool:
+    """Whether a listed file shows that it changed: by its ETag, or by size and time of change."""
+    return bool(etag_of(entry)) or (entry.get("size") is not None and time_of(entry) > 0)
+
+
+def _elsewhere(fs: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        listed = fs.find(prefix.rpartition("/")[0], detail=True)
+    except FileNotFoundError:
+        listed = {}
+    found = {name: entry for name, entry in listed.items() if name.startswith(prefix)}
+    # A web server may show a file and not the folder that it is in; a folder that it shows has names alone.
+    for name, entry in (found or {prefix: {}}).items():
+        try:
+            known = entry if _has_version(entry) else {**entry, **fs.info(name)}
+        except FileNotFoundError:
+            continue
+        if known["type"] == "file":
+            yield name, known
 
 
 def _s3_entries(fs: Any, prefix: str, **more: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,7 +7,7 @@ sees to the rest.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
@@ -37,8 +37,9 @@ def remove_left_pods(context: Context) -> None:
         if cluster is None:
             continue
         pushed = instance.xcom_pull(task_ids=task.task_id, key="pod_namespace")
-        # A mapped task pushed one each.
-        for namespace in {pushed} if isinstance(pushed, str) else set(pushed or ()):
+        # A mapped task pushed one each; who may write XComs may have written others.
+        several = pushed if isinstance(pushed, Sequence) and not isinstance(pushed, str) else (pushed,)
+        for namespace in {each for each in several if isinstance(each, str)}:
             if (cluster, namespace) not in seen:
                 seen.add((cluster, namespace))
                 _remove(cluster, namespace, labels)

@@ -57,7 +57,7 @@ class IngestStage(Stage):
         if "://" not in uri and run.settings.runner == "kubernetes":
             return "its files are in the pod, where they are not seen before it runs"
         try:
-            files = fingerprint(uri)
+            files = fingerprint(uri, redirects=request.options.get("redirects", True))
         except StoreError as error:
-            return f"its files cannot be listed from here: {error}"
+            return f"whether its files changed is not seen from here: {error}"
         return {"uri": self.uri, "files": files} if files else "no file of it is seen from here"

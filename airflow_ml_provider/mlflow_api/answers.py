@@ -105,7 +105,16 @@ def version_of(found: Mapping[str, Any]) -> dict[str, Any]:
     number = str(found.get("version", ""))
     if not re.fullmatch(r"[0-9]{1,18}", number):
         raise OddAnswerError(f"its answer has version: {one_line(repr(found.get('version')), 80)}, not a number")
-    return {**found, "name": member(found, "name", str), "version": number, "tags": items(found, "tags", _pair)}
+    created = str(found.get("creation_timestamp", 0))
+    if not re.fullmatch(r"[0-9]{1,18}", created):
+        raise OddAnswerError(f"its answer has creation_timestamp: {one_line(created, 80)}, not a number")
+    return {
+        **found,
+        "name": member(found, "name", str),
+        "version": number,
+        "creation_timestamp": int(created),
+        "tags": items(found, "tags", _pair),
+    }
 
 
 def registered_model(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The runtime travels into the pod in an environment variable, so any image with Python >= 3.10 can run a stage.
 
 What travels is the source of ``protocol``, ``artifacts`` and ``runtime`` of this very version, without docstrings,
-comments and annotations of functions, in one compressed piece: every list and watch of the pod carries it, so it is
-kept small.
+comments and annotations but those of a class's fields, in one compressed piece: every list and watch of the pod
+carries it, so it is kept small.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def packed_runtime() -> str:
 
 
 def shortened(source: str) -> str:
-    """Return a module's source without docstrings, comments and annotations of functions; lines keep their numbers."""
+    """Return a module's source without docstrings, comments and annotations but fields'; lines keep their numbers."""
     lines = _without_annotations(source).splitlines(keepends=True)
     source = "".join(lines)
     for node in ast.walk(ast.parse(source)):
@@ -91,13 +91,17 @@ def _without_annotations(source: str) -> str:
     # Positions are of bytes.
     lines = source.encode().splitlines(keepends=True)
     spans = []
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    fields = {each for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for each in node.body}
+    for node in ast.walk(tree):
         if isinstance(node, _FUNCTION) and node.returns is not None:
             line = node.returns.lineno - 1
             start = lines[line].rindex(b"->", 0, node.returns.col_offset)
             spans.append((line, len(lines[line][:start].rstrip()), node.returns))
         elif isinstance(node, ast.arg) and node.annotation is not None:
             spans.append((node.lineno - 1, node.col_offset + len(node.arg.encode()), node.annotation))
+        elif isinstance(node, ast.AnnAssign) and node.value is not None and node not in fields:
+            spans.append(((node.target.end_lineno or 1) - 1, node.target.end_col_offset or 0, node.annotation))
     for line, start, cut in sorted(spans, key=lambda span: span[:2], reverse=True):
         last, end = (cut.end_lineno or cut.lineno) - 1, cut.end_col_offset or 0
         rest = lines[last][end:]

@@ -32,7 +32,7 @@ def list_model_versions(origin: ModelVersions, ledger: Ledger, *, now: float) ->
     registry = ModelRegistry(MlflowHook(origin.conn_id).get_conn())
     if origin.alias is None:
         for found in registry.versions(origin.model):
-            changed = int(found["creation_timestamp"]) / 1000
+            changed = found["creation_timestamp"] / 1000
             # A model that was deleted and registered anew begins at version 1 again.
             version = f"{found['creation_timestamp']} {found['version']}"
             yield SourceObject(f"models:/{origin.model}/{found['version']}", version, 0, changed)

@@ -1,12 +1,14 @@
-"""Airflow's API server with the users and roles of the FAB auth manager, as many installations have it.
+"""Airflow with the users and roles of the FAB auth manager, as many installations have it.
 
 ``airflow standalone`` takes the simple auth manager whatever is configured, so the parts are started one by one.
 """
 
 import json
 import os
+import secrets
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -20,7 +22,7 @@ MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 
 
 class FabAirflow:
-    """The API server of an Airflow that has parsed its DAGs once.
+    """An Airflow of API server, DAG processor and scheduler.
 
     ``users`` are roles by user, whose password is the name; ``rights`` are (action, resource) by role, FAB's or a new
     one.
@@ -32,30 +34,51 @@ class FabAirflow:
         self._environment = {
             **airflow_environment(home=home, dags_folder=dags_folder, url=self.url, port=port),
             "AIRFLOW__CORE__AUTH_MANAGER": MANAGER,
+            # Standalone makes one for all its parts.
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
             **environment,
         }
         self._users = users
         self._rights = rights
         self._home = home
-        command = [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)]
-        self._server = ServerProcess(
-            name="Airflow's API server", command=command, environment=self._environment, log=home / "api-server.log"
-        )
+        self._api_server = self._part("api-server", "--host", "127.0.0.1", "--port", str(port))
+        self._others = [self._part("dag-processor"), self._part("scheduler")]
 
     def __enter__(self):
         self._home.mkdir(parents=True, exist_ok=True)
         self._run("airflow", "db", "migrate")
         self._run("airflow", "dags", "reserialize")
         self._run("tests.live.fab_users", given=json.dumps({"users": self._users, "rights": self._rights}))
-        self._server.start()
-        self._server.wait_until(lambda: httpx.get(f"{self.url}/api/v2/version").status_code == 200, seconds=120)
+        with ExitStack() as on_failure:
+            on_failure.callback(self.__exit__)
+            for part in (self._api_server, *self._others):
+                part.start()
+            self._api_server.wait_until(self._healthy, seconds=120)
+            on_failure.pop_all()
         return self
 
     def __exit__(self, *error):
-        self._server.stop(seconds=20)
+        for part in (*self._others, self._api_server):
+            part.stop(seconds=20)
 
     def api(self, user):
         return AirflowApi.login(self.url, user=user, password=user)
+
+    def _part(self, name, *arguments):
+        return ServerProcess(
+            name=f"Airflow's {name}",
+            command=[sys.executable, "-m", "airflow", name, *arguments],
+            environment=self._environment,
+            log=self._home / f"{name}.log",
+        )
+
+    def _healthy(self):
+        response = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=10)
+        parts = response.json() if response.status_code == 200 else {}
+        return all(
+            (parts.get(part) or {}).get("status") == "healthy"
+            for part in ("metadatabase", "scheduler", "dag_processor")
+        )
 
     def _run(self, module, *arguments, given=""):
         command = [sys.executable, "-m", module, *arguments]

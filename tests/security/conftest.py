@@ -1,4 +1,4 @@
-"""A real Airflow with a user who may trigger and look, and no more."""
+"""A real Airflow with a user who may trigger and look, and no more; with each auth manager."""
 
 import shutil
 from pathlib import Path
@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 
 from airflow_ml_provider.testing.airflow_server import AirflowServer
+from tests.live.fab_airflow import FabAirflow
 
 HERE = Path(__file__).parent
 
 
+READ_ONE = [("can_read", "DAG:bounded"), ("can_read", "DAG Code"), ("can_read", "Plugins")]
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """Airflow with the pipelines of ``dags/``."""
+def arguments(tmp_path_factory):
+    """The pipelines of ``dags/``, and a worker with secrets."""
     folder = tmp_path_factory.mktemp("dags")
     shutil.copytree(HERE / "dags", folder, dirs_exist_ok=True)
     environment = {
@@ -21,14 +25,31 @@ def server(tmp_path_factory):
         "STRIPE_KEY": "worker-key",
         "MLFLOW_TRACKING_PASSWORD": "mlflow-password",
     }
-    found = AirflowServer(
-        home=tmp_path_factory.mktemp("airflow"),
-        dags_folder=folder,
-        environment=environment,
-        users={"trigger": "user", "viewer": "viewer"},
-    )
-    with found:
-        yield found
+    return {"home": tmp_path_factory.mktemp("airflow"), "dags_folder": folder, "environment": environment}
+
+
+@pytest.fixture(scope="session")
+def simple(arguments):
+    """Airflow with the simple auth manager."""
+    home = arguments["home"] / "simple"
+    server = AirflowServer(**{**arguments, "home": home}, users={"trigger": "user", "viewer": "viewer"})
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def fab(arguments):
+    """Airflow with the FAB auth manager; of its roles User is the least that may trigger."""
+    users = {"trigger": "User", "viewer": "Viewer", "user": "User", "op": "Op", "one": "One", "nobody": "Public"}
+    rights = {"One": READ_ONE, "Viewer": [("can_read", "Plugins")]}
+    with FabAirflow(**{**arguments, "home": arguments["home"] / "fab"}, users=users, rights=rights) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["simple", "fab"])
+def server(request):
+    """Airflow with each auth manager."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -1,32 +1,9 @@
 """Who sees what of a pipeline with the roles of the FAB auth manager."""
 
-import shutil
-from pathlib import Path
-
 import httpx
 import pytest
 
-from tests.live.fab_airflow import FabAirflow
-
 pytestmark = pytest.mark.integration
-
-HERE = Path(__file__).parent
-READ_ONE = [("can_read", "DAG:bounded"), ("can_read", "DAG Code"), ("can_read", "Plugins")]
-
-
-@pytest.fixture(scope="module")
-def airflow(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dags")
-    shutil.copytree(HERE / "dags", folder, dirs_exist_ok=True)
-    server = FabAirflow(
-        home=tmp_path_factory.mktemp("airflow"),
-        dags_folder=folder,
-        environment={"AIRFLOW__ML__STORE": f"file://{tmp_path_factory.mktemp('store')}"},
-        users={"viewer": "Viewer", "user": "User", "op": "Op", "one": "One", "nobody": "Public"},
-        rights={"One": READ_ONE, "Viewer": [("can_read", "Plugins")]},
-    )
-    with server:
-        yield server
 
 
 def statuses(airflow, user, *paths):
@@ -48,18 +25,17 @@ PLAN, PAGE = "/ml/api/dags/bounded/plan", "/ml/dags/bounded/plan"
         ("nobody", 403, 403),
     ],
 )
-def test_who_may_read_a_dag_and_its_code_sees_its_plan(airflow, user, plan, tab):
-    assert statuses(airflow, user, PLAN, PAGE, "/api/v2/plugins") == [plan, plan, tab]
+def test_who_may_read_a_dag_and_its_code_sees_its_plan(fab, user, plan, tab):
+    assert statuses(fab, user, PLAN, PAGE, "/api/v2/plugins") == [plan, plan, tab]
 
 
-def test_unknown_and_forbidden_dags_answer_alike(airflow):
-    headers = airflow.api("one").headers
+def test_unknown_and_forbidden_dags_answer_alike(fab):
+    headers = fab.api("one").headers
     known, unknown = (
-        httpx.get(f"{airflow.url}/ml/api/dags/{name}/plan", headers=headers, timeout=90)
-        for name in ("anybody", "nowhere")
+        httpx.get(f"{fab.url}/ml/api/dags/{name}/plan", headers=headers, timeout=90) for name in ("anybody", "nowhere")
     )
     assert (known.status_code, known.json()) == (unknown.status_code, unknown.json()) == (403, {"detail": "Forbidden"})
 
 
-def test_without_a_login_there_is_nothing(airflow):
-    assert [httpx.get(f"{airflow.url}{path}").status_code for path in (PLAN, PAGE)] == [401, 401]
+def test_without_a_login_there_is_nothing(fab):
+    assert [httpx.get(f"{fab.url}{path}").status_code for path in (PLAN, PAGE)] == [401, 401]

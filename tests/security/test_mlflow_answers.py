@@ -104,6 +104,8 @@ def test_what_is_not_json_is_not_mlflow(mlflow, body):
         {"name": "m", "version": "../1"},
         {"name": 1, "version": "1"},
         {"name": "m", "version": "1", "tags": 3},
+        {"name": "m", "version": "1", "creation_timestamp": "yesterday"},
+        {"name": "m", "version": "1", "creation_timestamp": -1},
     ],
 )
 def test_a_version_of_another_shape(mlflow, version):

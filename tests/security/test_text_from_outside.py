@@ -17,6 +17,7 @@ from airflow_ml_provider.artifacts.digest import FileEntry
 from airflow_ml_provider.artifacts.errors import ArtifactCorruptError
 from airflow_ml_provider.artifacts.ledger import Ledger
 from airflow_ml_provider.artifacts.source_files import SourceObject
+from airflow_ml_provider.cleanup import leftovers
 from airflow_ml_provider.cleanup.reaper import Reaper
 from airflow_ml_provider.cli.inventory import data as data_command
 from airflow_ml_provider.cli.inventory import model as model_command
@@ -30,9 +31,11 @@ from airflow_ml_provider.hooks.cluster_errors import cluster_error
 from airflow_ml_provider.local.results import LastRun, LocalResults
 from airflow_ml_provider.local.run_log import PACKAGE, logged_to
 from airflow_ml_provider.protocol.artifact import ArtifactRef
+from airflow_ml_provider.protocol.codec import from_json
 from airflow_ml_provider.protocol.errors import ProtocolError
 from airflow_ml_provider.protocol.plain_text import one_line, printable
 from airflow_ml_provider.protocol.promotions import PROMOTIONS_TAG, promotions, with_promotion
+from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.runtime.errors import BadDataError, UserCodeError
 from airflow_ml_provider.runtime.stage import attempt
 from airflow_ml_provider.runtime.stages.evaluate import _slice
@@ -249,3 +252,28 @@ def test_a_source_that_cannot_be_read_does_not_hide_the_others(monkeypatch, caps
     printed = capsys.readouterr()
     assert "good: 2 new" in printed.out
     assert "bad: s3://x/log/1.claim.json cannot be read" in printed.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a\\n2026 ERROR forged\\u001b[2J": 1}', '{"status": "success", "attempt": "1", "metrics": {"a\\nforged": "x"}}'],
+)
+def test_keys_of_a_message_forge_no_line(text):
+    with pytest.raises(ProtocolError) as refused:
+        from_json(StageResult, text, limit=10_000)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("pushed", "namespaces"),
+    [("ml", ["ml"]), (["ml", {"a": 1}, 3, "gpu"], ["gpu", "ml"]), (None, []), (7, []), ({"ml": 1}, [])],
+)
+def test_an_odd_namespace_in_an_xcom_does_not_end_the_search_for_pods(monkeypatch, pushed, namespaces):
+    asked = []
+    monkeypatch.setattr(leftovers, "_remove", lambda cluster, namespace, labels: asked.append(namespace))
+    stage = SimpleNamespace(
+        task_id="train", runs_pods=True, kubernetes_conn_id="k", config_file=None, cluster_context=None, in_cluster=None
+    )
+    instance = SimpleNamespace(dag_id="d", run_id="r", xcom_pull=lambda **_: pushed)
+    leftovers.remove_left_pods({"ti": instance, "dag": SimpleNamespace(tasks=[stage])})
+    assert sorted(asked) == namespaces

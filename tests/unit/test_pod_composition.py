@@ -153,13 +153,14 @@ def test_names_and_labels_are_valid_however_odd_the_ids():
 def test_what_a_runtime_does_not_need_goes_and_lines_stay():
     source = (
         'def first(given: str = "ä: b", *more: int, only: M[\n    str, int\n] = {}, **rest: Any) -> A[int, ...]:\n'
-        '    """Said."""\n    kept: int = 1  # why\n    return lambda x: {1: kept}\n'
-        "class Kept:\n    field: int\n    async def run(self: Self) -> None: ...\n"
+        '    """Said."""\n    kept: int = 1  # why\n'
+        "    self.a: list[\n        int\n    ] = []\n    b: int\n    return lambda x: {1: kept}\n"
+        "class Kept:\n    field: int\n    other: int = 1\n    async def run(self: Self) -> None: ...\n"
     )
     assert shortened(source) == (
         'def first(given = "ä: b", *more, only = {}, **rest):\n\n\n'
-        "    ''\n    kept: int = 1\n    return lambda x: {1: kept}\n"
-        "class Kept:\n    field: int\n    async def run(self): ...\n"
+        "    ''\n    kept = 1\n    self.a = []\n\n\n    b: int\n    return lambda x: {1: kept}\n"
+        "class Kept:\n    field: int\n    other: int = 1\n    async def run(self): ...\n"
     )
 
 

@@ -1,6 +1,9 @@
 """The objects of a manifest into a dataset: exactly these versions, whatever their names are."""
 
 import os
+import subprocess
+from contextlib import chdir
+from pathlib import Path
 
 import pytest
 
@@ -170,3 +173,19 @@ def test_a_name_that_no_dataset_takes_is_reported_and_left_out(raw, caplog):
 def test_no_file_has_no_fingerprint(raw):
     assert fingerprint(f"{raw}/*.csv") == ""
     assert fingerprint(f"{raw}/none/*.csv") == ""
+
+
+def test_folders_may_lie_deeper_than_the_stack_of_python(tmp_path):
+    deepest = tmp_path
+    # By descriptors: a path of that length is slow to follow.
+    with chdir(tmp_path):
+        for _ in range(1500):
+            Path("d").mkdir()
+            os.chdir("d")
+            deepest /= "d"
+        Path("a.csv").write_text("1")
+    try:
+        assert [found.uri for found in objects(f"{tmp_path}/**/*.csv")] == [f"file://{deepest}/a.csv"]
+    finally:
+        # What pytest does is a recursion.
+        subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
