@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow.configuration import conf
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
 
+from airflow_ml_provider.decisions.trust.approvers import approver, require_known
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.exceptions import raised_as_airflow
 from airflow_ml_provider.kinds.approval import Answer, question, record, version_to_approve, what_to_know
@@ -34,7 +36,8 @@ class ApproveOperator(NotedStage, CheckedTemplates, ApprovalOperator):
 
     Args:
         model: What a register stage put out (``register.output["model"]``).
-        approvers: Users of Airflow who may answer, by name; anybody who may edit the run by default.
+        approvers: Users of Airflow who may answer, by the id that its auth manager knows them by, or as
+            ``{"id": ..., "name": ...}``; anybody who may edit the run by default.
         on_timeout: What is taken for the answer after ``response_timeout``.
         on_reject: Whether what follows is skipped, or the task fails.
         promote: Whether an approved version becomes ``champion`` here, or something that follows sees to that.
@@ -51,7 +54,7 @@ class ApproveOperator(NotedStage, CheckedTemplates, ApprovalOperator):
         self,
         *,
         model: Any,
-        approvers: Sequence[str] = (),
+        approvers: Sequence[str | Mapping[str, Any]] = (),
         on_timeout: Literal["reject", "approve", "fail"] = "reject",
         on_reject: Literal["skip", "fail"] = "skip",
         promote: bool = True,
@@ -65,6 +68,11 @@ class ApproveOperator(NotedStage, CheckedTemplates, ApprovalOperator):
         ):
             if value not in allowed:
                 raise StageConfigurationError(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
+        try:
+            users = [approver(each) for each in approvers]
+            require_known(users, auth_manager=conf.get("core", "auth_manager", fallback=""))
+        except ValueError as error:
+            raise StageConfigurationError(f"approvers: {error}") from error
         # Airflow hands every operator its DAG's params; the form of the answer has its own.
         kwargs.pop("params", None)
         super().__init__(
@@ -72,7 +80,7 @@ class ApproveOperator(NotedStage, CheckedTemplates, ApprovalOperator):
             body="",
             defaults={"reject": self.REJECT, "approve": self.APPROVE, "fail": None}[on_timeout],
             fail_on_reject=on_reject == "fail",
-            assigned_users=[{"id": name, "name": name} for name in approvers] or None,
+            assigned_users=users or None,
             response_timeout=response_timeout,
             params={REASON: Param("", type="string", title="Reason", description="Kept with the version")},
             **kwargs,

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from airflow_ml_provider.testing.airflow_api import wait_until
+from tests.live.questions import wait_for_question
 
 DAG = "approved"
 
@@ -15,22 +15,10 @@ def asked(airflow):
     def ask(dag, **conf):
         airflow.api.wait_for_dag(dag)
         run = airflow.api.trigger(dag, conf=conf)
-
-        def waits():
-            return airflow.api.tasks(dag, run).get("approve", {}).get("state") == "awaiting_input"
-
-        wait_until(waits, what="the question", seconds=120)
-        # Airflow fails a task that is answered before its scheduler saw the end of the process that asked.
-        seen = f"task_id='approve', run_id='{run}'"
-        wait_until(lambda: has_ended(airflow, seen), what="the scheduler to see the question", seconds=60)
+        wait_for_question(airflow.api, airflow.server.log, dag=dag, run=run)
         return run, f"/dags/{dag}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
 
     return ask
-
-
-def has_ended(airflow, seen):
-    lines = airflow.server.log.read_text(errors="replace").splitlines()
-    return any("Received executor event" in line and seen in line for line in lines)
 
 
 def answer(airflow, address, option, reason):

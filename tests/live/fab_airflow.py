@@ -61,6 +61,11 @@ class FabAirflow:
         for part in (*self._others, self._api_server):
             part.stop(seconds=20)
 
+    @property
+    def log(self):
+        """The scheduler's."""
+        return self._home / "scheduler.log"
+
     def api(self, user):
         return AirflowApi.login(self.url, user=user, password=user)
 

@@ -1,5 +1,6 @@
 """A real Airflow with a user who may trigger and look, and no more; with each auth manager."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,12 +16,13 @@ READ_ONE = [("can_read", "DAG:bounded"), ("can_read", "DAG Code"), ("can_read", 
 
 
 @pytest.fixture(scope="session")
-def arguments(tmp_path_factory):
+def arguments(tmp_path_factory, mlflow_server):
     """The pipelines of ``dags/``, and a worker with secrets."""
     folder = tmp_path_factory.mktemp("dags")
     shutil.copytree(HERE / "dags", folder, dirs_exist_ok=True)
     environment = {
         "AIRFLOW__ML__STORE": f"file://{tmp_path_factory.mktemp('store')}",
+        "AIRFLOW_CONN_MLFLOW_DEFAULT": json.dumps({"conn_type": "mlflow", "host": mlflow_server.uri}),
         "AIRFLOW_CONN_SECRET": "http://user:connection-password@host",
         "STRIPE_KEY": "worker-key",
         "MLFLOW_TRACKING_PASSWORD": "mlflow-password",
@@ -31,8 +33,8 @@ def arguments(tmp_path_factory):
 @pytest.fixture(scope="session")
 def simple(arguments):
     """Airflow with the simple auth manager."""
-    home = arguments["home"] / "simple"
-    server = AirflowServer(**{**arguments, "home": home}, users={"trigger": "user", "viewer": "viewer"})
+    users = {"trigger": "user", "viewer": "viewer", "user": "user"}
+    server = AirflowServer(**at(arguments, "simple", approver="trigger"), users=users)
     with server:
         yield server
 
@@ -42,8 +44,13 @@ def fab(arguments):
     """Airflow with the FAB auth manager; of its roles User is the least that may trigger."""
     users = {"trigger": "User", "viewer": "Viewer", "user": "User", "op": "Op", "one": "One", "nobody": "Public"}
     rights = {"One": READ_ONE, "Viewer": [("can_read", "Plugins")]}
-    with FabAirflow(**{**arguments, "home": arguments["home"] / "fab"}, users=users, rights=rights) as server:
+    with FabAirflow(**at(arguments, "fab", approver="1"), users=users, rights=rights) as server:
         yield server
+
+
+def at(arguments, name, *, approver):
+    environment = {**arguments["environment"], "APPROVER": approver}
+    return {**arguments, "home": arguments["home"] / name, "environment": environment}
 
 
 @pytest.fixture(scope="session", params=["simple", "fab"])

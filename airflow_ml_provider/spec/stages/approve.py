@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from airflow_ml_provider.decisions.trust.approvers import approver
+from airflow_ml_provider.spec.checked import Checked
 from airflow_ml_provider.spec.fields import StageReference
 from airflow_ml_provider.spec.references import Reference
 from airflow_ml_provider.spec.stages import StageSpec, Surroundings
+
+_USER = {"type": ["string", "integer"], "minLength": 1}
+Approver = Annotated[
+    Any,
+    Checked(
+        approver,
+        {
+            "anyOf": [
+                _USER,
+                {
+                    "type": "object",
+                    "properties": {"id": _USER, "name": _USER},
+                    "required": ["id"],
+                    "additionalProperties": False,
+                },
+            ]
+        },
+    ),
+]
 
 
 class ApproveSpec(StageSpec):
@@ -17,10 +38,10 @@ class ApproveSpec(StageSpec):
 
     kind: Literal["approve"] = Field(description="What the stage does", examples=["approve"])
     model: StageReference = Field(description="The registered model", examples=["register.model"])
-    approvers: list[str] = Field(
+    approvers: list[Approver] = Field(
         default=[],
-        description="Users of Airflow who may answer; anybody who may edit the run by default",
-        examples=[["ada"]],
+        description="Users of Airflow who may answer, by id; anybody who may edit the run by default",
+        examples=[["ada"], [{"id": 7, "name": "ada"}]],
     )
     on_timeout: Literal["reject", "approve", "fail"] = Field(
         default="reject", description="What is taken for the answer after timeout", examples=["fail"]
