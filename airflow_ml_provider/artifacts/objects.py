@@ -203,9 +203,24 @@ def write_object(uri: str, content: bytes) -> None:
     fs, path = filesystem(uri)
     with store_errors("write", uri):
         if is_local(fs):
-            _write_beside(Path(path), content).replace(path)
+            _replace_local(Path(path), content)
         else:
             fs.pipe_file(path, content)
+
+
+def _replace_local(path: Path, content: bytes) -> None:
+    # All writers of an object take one name, so what one left who was killed goes with the next.
+    waiting = path.with_name(f".{path.name}.tmp")
+    while True:
+        try:
+            _create_local(waiting, content)
+        except FileExistsError:
+            waiting.unlink(missing_ok=True)
+            continue
+        # Another writer may have taken it for left behind.
+        with suppress(FileNotFoundError):
+            waiting.replace(path)
+            return
 
 
 def upload_file(fs: Any, path: Path, target: str) -> None:

@@ -75,11 +75,13 @@ def shortened(source: str) -> str:
     lines = _without_annotations(source).splitlines(keepends=True)
     source = "".join(lines)
     for node in ast.walk(ast.parse(source)):
-        for statement in getattr(node, "body", ()) if isinstance(node, ast.Module | ast.ClassDef | _FUNCTION) else ():
+        body = node.body if isinstance(node, ast.Module | ast.ClassDef | _FUNCTION) else []
+        for statement in body:
             said = statement.value if isinstance(statement, ast.Expr) else None
             if isinstance(said, ast.Constant) and isinstance(said.value, str):
                 start, end = statement.lineno - 1, statement.end_lineno or statement.lineno
-                lines[start:end] = [f"{' ' * statement.col_offset}''\n", *["\n"] * (end - start - 1)]
+                kept = f"{' ' * statement.col_offset}''\n" if body == [statement] else "\n"
+                lines[start:end] = [kept, *["\n"] * (end - start - 1)]
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             (row, column), line = token.start, lines[token.start[0] - 1]

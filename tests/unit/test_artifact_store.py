@@ -1,6 +1,7 @@
 """The store's contract on a folder, in memory and on a real S3 endpoint."""
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -204,3 +205,25 @@ def test_files_of_a_store_are_as_readable_as_the_umask_says(tmp_path):
     finally:
         os.umask(before)
     assert {(tmp_path / name).stat().st_mode & 0o777 for name in "ab"} == {0o644}
+
+
+def test_many_writers_of_one_object_leave_the_whole_of_one(tmp_path):
+    uri = f"file://{tmp_path}/folder/latest.json"
+    contents = [bytes([65 + writer]) * 50_000 for writer in range(8)]
+    ends = threading.Barrier(len(contents))
+
+    def write(content):
+        ends.wait()
+        for _ in range(40):
+            write_object(uri, content)
+            assert read_object(uri) in contents
+
+    with ThreadPoolExecutor(len(contents)) as writers:
+        list(writers.map(write, contents))
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["latest.json"]
+
+
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path):
+    (tmp_path / ".latest.json.tmp").write_bytes(b"of one that was killed")
+    write_object(f"file://{tmp_path}/latest.json", b"1")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"latest.json": b"1"}

@@ -156,11 +156,13 @@ def test_what_a_runtime_does_not_need_goes_and_lines_stay():
         '    """Said."""\n    kept: int = 1  # why\n'
         "    self.a: list[\n        int\n    ] = []\n    b: int\n    return lambda x: {1: kept}\n"
         "class Kept:\n    field: int\n    other: int = 1\n    async def run(self: Self) -> None: ...\n"
+        'def empty() -> None:\n    """Said.\n\n    Twice.\n    """\n'
     )
     assert shortened(source) == (
         'def first(given = "ä: b", *more, only = {}, **rest):\n\n\n'
-        "    ''\n    kept = 1\n    self.a = []\n\n\n    b: int\n    return lambda x: {1: kept}\n"
+        "\n    kept = 1\n    self.a = []\n\n\n    b: int\n    return lambda x: {1: kept}\n"
         "class Kept:\n    field: int\n    other: int = 1\n    async def run(self): ...\n"
+        "def empty():\n    ''\n\n\n\n"
     )
 
 
