@@ -141,7 +141,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "isolate_stages": {
                         "description": "Whether stages on the local runner are kept from looking into other processes "
-                        "of the worker's user (Landlock, Linux 5.13 and later); then they cannot use sudo or mount.",
+                        "of the worker's user (Landlock, Linux 5.19 and later); then they cannot use sudo or mount.",
                         "type": "boolean",
                         "version_added": "0.1.0",
                         "example": None,

@@ -146,6 +146,11 @@ def etag_of(entry: dict[str, Any]) -> str:
 
 def time_of(entry: dict[str, Any]) -> float:
     """Return when a listed file was changed, in seconds since the epoch; 0 where nothing says it."""
+    return known_time(entry) or 0.0
+
+
+def known_time(entry: dict[str, Any]) -> float | None:
+    """Return the same, ``None`` where nothing says it."""
     for key in _TIMES:
         found = entry.get(key)
         if isinstance(found, dt.datetime):
@@ -154,6 +159,6 @@ def time_of(entry: dict[str, Any]) -> float:
             return float(found)
         if isinstance(found, str):
             for read in (dt.datetime.fromisoformat, parsedate_to_datetime):
-                with suppress(ValueError):
+                with suppress(ValueError, OverflowError):
                     return read(found.replace("Z", "+00:00")).timestamp()
-    return 0.0
+    return None

@@ -209,6 +209,9 @@ def write_object(uri: str, content: bytes) -> None:
 
 
 def _replace_local(path: Path, content: bytes) -> None:
+    with suppress(FileExistsError):
+        _create_local(path, content)
+        return
     # All writers of an object take one name, so what one left who was killed goes with the next.
     waiting = path.with_name(f".{path.name}.tmp")
     while True:
@@ -275,7 +278,11 @@ def _remove_left_behind(folder: Path, *, before: float) -> None:
 
 
 # Connection errors of the clients are not OSErrors; their modules are loaded exactly when they are in use.
-_BACKEND_ERRORS = (("botocore.exceptions", "BotoCoreError"), ("botocore.exceptions", "ClientError"))
+_BACKEND_ERRORS = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("aiohttp", "ClientError"),
+)
 _CONNECTION_ERRORS = (("botocore.exceptions", "HTTPClientError"), ("aiohttp", "ClientConnectionError"))
 _AWAY_CODES = ("500", "502", "503", "504", "InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown")
 

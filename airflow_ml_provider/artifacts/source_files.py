@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from airflow_ml_provider.artifacts.digest import require_relative
 from airflow_ml_provider.artifacts.errors import InvalidArtifactError, StoreUnavailableError
-from airflow_ml_provider.artifacts.listing import depth_of, etag_of, local_files, time_of, version_of
+from airflow_ml_provider.artifacts.listing import depth_of, etag_of, known_time, local_files, time_of, version_of
 from airflow_ml_provider.artifacts.objects import filesystem, is_local, store_errors
 from airflow_ml_provider.artifacts.path_pattern import PathPattern, glob_expression, literal_prefix, source_folder
 from airflow_ml_provider.protocol.manifest import SourceObject
 
 log = logging.getLogger(__name__)
 
-_NO_VERSION = "shows neither an ETag nor a size and a time of change"
+_GONE = (404, 410)
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_=-][A-Za-z0-9_.=-]*/)*[A-Za-z0-9_=-][A-Za-z0-9_.=-]*")
 
 
@@ -34,14 +34,13 @@ def fingerprint(pattern: str, *, redirects: bool = True) -> str:
         StoreError: They cannot be listed, or one of them has no version.
     """
     fs, path = filesystem(pattern, redirects=redirects)
-    wanted = glob_expression(path)
     lines = []
-    for name, entry in _listed(fs, literal_prefix(path), uri=pattern, depth=depth_of(path)):
-        if wanted.match(name):
-            if not _has_version(entry):
-                raise StoreUnavailableError(f"{name} {_NO_VERSION}")
-            version = etag_of(entry) or f"{entry['size']} {time_of(entry)!r} {entry.get('ino', '')}"
-            lines.append(f"{name}\n{version}\n".encode(errors="surrogateescape"))
+    for name, entry in _listed(fs, path, glob_expression(path).match, uri=pattern):
+        version = etag_of(entry)
+        if not version and (entry.get("size") is None or known_time(entry) is None):
+            raise StoreUnavailableError(f"{name!r} shows neither an ETag nor a size and a time of change")
+        version = version or f"{entry['size']} {time_of(entry)!r} {entry.get('ino', '')}"
+        lines.append(f"{name}\n{version}\n".encode(errors="surrogateescape"))
     return f"sha256:{hashlib.sha256(b''.join(sorted(lines))).hexdigest()}" if lines else ""
 
 
@@ -49,7 +48,7 @@ def objects(pattern: str, *, partition: str | None = None, marker: str | None = 
     """Return the files of a URI pattern (``*``, ``?``, ``[a-z]``, ``**`` over folders, ``{year}``), in no order.
 
     Names that cannot be kept in a dataset (``..``, a backslash, control characters, no UTF-8) are logged and left out,
-    as is what shows neither an ETag nor a size and a time of change.
+    and files that show neither an ETag nor a size. Without ETag and time of change, another size is another version.
 
     Args:
         pattern: An fsspec URI.
@@ -62,14 +61,7 @@ def objects(pattern: str, *, partition: str | None = None, marker: str | None = 
     fs, path = filesystem(pattern)
     folder = source_folder(path)
     wanted = PathPattern(path, partition)
-    # A marker need not begin as the files do.
-    depth = None if marker else depth_of(path)
-    for name, entry in _listed(fs, folder if marker else literal_prefix(path), uri=pattern, depth=depth):
-        part = wanted.match(name)
-        if part is None:
-            if marker is None or name.rpartition("/")[2] != marker:
-                continue
-            part = ""
+    for name, entry in _listed(fs, path, wanted.match, uri=pattern, marker=marker):
         inside = name.removeprefix(folder)
         # Nearly all names are plain, and a look may have a million of them.
         if not _PLAIN.fullmatch(inside):
@@ -78,11 +70,12 @@ def objects(pattern: str, *, partition: str | None = None, marker: str | None = 
             except InvalidArtifactError as error:
                 log.warning("%r is left out of %s: %s", name, pattern, error)
                 continue
-        if not _has_version(entry):
-            log.warning("%r is left out of %s: it %s", name, pattern, _NO_VERSION)
+        if not etag_of(entry) and entry.get("size") is None:
+            log.warning("%r is left out of %s: it shows neither an ETag nor a size", name, pattern)
             continue
         uri = fs.unstrip_protocol(name)
-        yield SourceObject(uri, version_of(entry), int(entry["size"] or 0), time_of(entry), part)
+        part = wanted.match(name) or ""
+        yield SourceObject(uri, version_of(entry), int(entry.get("size") or 0), time_of(entry), part)
 
 
 def names_after(folder: str, start: str) -> list[str]:
@@ -109,41 +102,48 @@ def names_after(folder: str, start: str) -> list[str]:
     return sorted(name for name in names if name > start)
 
 
-def _listed(fs: Any, prefix: str, *, uri: str, depth: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return all files whose names begin with a prefix, local ones not below a depth.
+def _listed(
+    fs: Any, path: str, match: Callable[[str], object], *, uri: str, marker: str | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return the files of a pattern, and those below its folder that have a marker's name.
+
+    ``match`` returns ``None`` for the names of others.
 
     On S3 a page of 1000 is held at a time
     (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html); other stores are listed at once.
     """
     fs.invalidate_cache()
+    # A marker need not begin as the files do, nor lie as deep.
+    prefix = source_folder(path) if marker else literal_prefix(path)
     with store_errors("list", uri):
+        found: Iterable[tuple[str, dict[str, Any]]]
         if hasattr(fs, "call_s3"):
-            yield from _s3_entries(fs, prefix)
+            found = _s3_entries(fs, prefix)
         elif is_local(fs):
-            yield from local_files(prefix.rpartition("/")[0], depth=depth)
+            found = local_files(prefix.rpartition("/")[0], depth=None if marker else depth_of(path))
+        elif prefix == path:
+            # A web server may show a file and not the folder that it is in.
+            found = [(path, {})]
         else:
-            yield from _elsewhere(fs, prefix)
+            found = fs.find(prefix.rpartition("/")[0], detail=True).items()
+        for name, entry in found:
+            if match(name) is not None or (marker is not None and name.rpartition("/")[2] == marker):
+                known = entry if etag_of(entry) or entry.get("size") is not None else _asked(fs, name)
+                if known is not None and known.get("type") in (None, "file"):
+                    yield name, known
 
 
-def _has_version(entry: dict[str, Any]) -> bool:
-    """Whether a listed file shows that it changed: by its ETag, or by size and time of change."""
-    return bool(etag_of(entry)) or (entry.get("size") is not None and time_of(entry) > 0)
-
-
-def _elsewhere(fs: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _asked(fs: Any, name: str) -> dict[str, Any] | None:
+    """Return what a file system says of a file that its listing only names, as a web server's does."""
     try:
-        listed = fs.find(prefix.rpartition("/")[0], detail=True)
-    except FileNotFoundError:
-        listed = {}
-    found = {name: entry for name, entry in listed.items() if name.startswith(prefix)}
-    # A web server may show a file and not the folder that it is in; a folder that it shows has names alone.
-    for name, entry in (found or {prefix: {}}).items():
-        try:
-            known = entry if _has_version(entry) else {**entry, **fs.info(name)}
-        except FileNotFoundError:
-            continue
-        if known["type"] == "file":
-            yield name, known
+        found: dict[str, Any] = fs.info(name)
+    except FileNotFoundError as error:
+        # fsspec says this of whatever a web server answers.
+        cause = error.__cause__
+        if cause is None or isinstance(cause, FileNotFoundError) or getattr(cause, "status", 0) in _GONE:
+            return None
+        raise OSError(f"{name!r}: {cause}") from error
+    return found
 
 
 def _s3_entries(fs: Any, prefix: str, **more: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -64,6 +64,8 @@ def build(
         params={**_params(spec), **_switches(spec)},
         tags=sorted({"ml", *spec.tags}),
         doc_md=fenced(source, language="yaml") if source else None,
+        # Else Airflow lists it also where one of its operators is refused, and takes it or what shows the mistake.
+        auto_register=False,
         **limits,
     ) as dag:
         runs = [name for name in in_order(spec) if name not in done]

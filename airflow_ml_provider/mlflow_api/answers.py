@@ -105,7 +105,7 @@ def version_of(found: Mapping[str, Any]) -> dict[str, Any]:
     number = str(found.get("version", ""))
     if not re.fullmatch(r"[0-9]{1,18}", number):
         raise OddAnswerError(f"its answer has version: {one_line(repr(found.get('version')), 80)}, not a number")
-    created = str(found.get("creation_timestamp", 0))
+    created = str(found.get("creation_timestamp") or 0)
     if not re.fullmatch(r"[0-9]{1,18}", created):
         raise OddAnswerError(f"its answer has creation_timestamp: {one_line(created, 80)}, not a number")
     return {

@@ -14,6 +14,7 @@ from airflow_ml_provider.decisions.trust.approvers import approver, require_know
 from airflow_ml_provider.errors import StageConfigurationError
 from airflow_ml_provider.exceptions import raised_as_airflow
 from airflow_ml_provider.kinds.approval import Answer, question, record, version_to_approve, what_to_know
+from airflow_ml_provider.protocol.plain_text import one_line
 from airflow_ml_provider.tasks.checked_templates import CheckedTemplates
 from airflow_ml_provider.tasks.noted_stage import NotedStage
 
@@ -68,6 +69,8 @@ class ApproveOperator(NotedStage, CheckedTemplates, ApprovalOperator):
         ):
             if value not in allowed:
                 raise StageConfigurationError(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
+        if isinstance(approvers, str | Mapping) or not isinstance(approvers, Sequence):
+            raise StageConfigurationError(f"approvers is {one_line(repr(approvers), 80)}: write a list of users")
         try:
             users = [approver(each) for each in approvers]
             require_known(users, auth_manager=conf.get("core", "auth_manager", fallback=""))

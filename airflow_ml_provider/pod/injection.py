@@ -76,12 +76,11 @@ def shortened(source: str) -> str:
     source = "".join(lines)
     for node in ast.walk(ast.parse(source)):
         body = node.body if isinstance(node, ast.Module | ast.ClassDef | _FUNCTION) else []
-        for statement in body:
-            said = statement.value if isinstance(statement, ast.Expr) else None
-            if isinstance(said, ast.Constant) and isinstance(said.value, str):
-                start, end = statement.lineno - 1, statement.end_lineno or statement.lineno
-                kept = f"{' ' * statement.col_offset}''\n" if body == [statement] else "\n"
-                lines[start:end] = [kept, *["\n"] * (end - start - 1)]
+        said = [statement for statement in body if _is_text(statement)]
+        for statement in said:
+            start, end = statement.lineno - 1, statement.end_lineno or statement.lineno
+            kept = f"{' ' * statement.col_offset}''\n" if said == body else "\n"
+            lines[start:end] = [kept, *["\n"] * (end - start - 1)]
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             (row, column), line = token.start, lines[token.start[0] - 1]
@@ -89,12 +88,19 @@ def shortened(source: str) -> str:
     return "".join(lines)
 
 
+def _is_text(statement: ast.stmt) -> bool:
+    said = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(said, ast.Constant) and isinstance(said.value, str)
+
+
 def _without_annotations(source: str) -> str:
     # Positions are of bytes.
     lines = source.encode().splitlines(keepends=True)
     spans = []
     tree = ast.parse(source)
-    fields = {each for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for each in node.body}
+    fields = {each for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for each in ast.walk(node)} - {
+        each for node in ast.walk(tree) if isinstance(node, _FUNCTION) for each in ast.walk(node)
+    }
     for node in ast.walk(tree):
         if isinstance(node, _FUNCTION) and node.returns is not None:
             line = node.returns.lineno - 1

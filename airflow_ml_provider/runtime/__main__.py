@@ -68,9 +68,9 @@ def _begin_on_this_machine() -> None:
 
         hold_lifeline()
     if os.environ.pop(ISOLATED_VARIABLE, None):
-        from airflow_ml_provider.runtime.isolation import isolate
+        from airflow_ml_provider.runtime.isolation import isolate_or_say
 
-        isolate()
+        isolate_or_say()
 
 
 def _run_beside(step: str, request: StageRequest) -> int:

@@ -288,9 +288,9 @@ def _environment(process: psutil.Process) -> dict[str, str]:
     Raises:
         psutil.NoSuchProcess: It has ended.
     """
-    deadline = time.monotonic() + _EXEC_SECONDS
+    deadline = process.create_time() + _EXEC_SECONDS
     found: dict[str, str] = process.environ()
-    while not found and process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+    while not found and process.status() != psutil.STATUS_ZOMBIE and time.time() < deadline:
         time.sleep(0.01)
         found = process.environ()
     return found

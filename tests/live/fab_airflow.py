@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -31,7 +32,7 @@ class FabAirflow:
     def __init__(self, *, home, dags_folder, environment, users, rights):
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self._environment = {
+        self.environment = {
             **airflow_environment(home=home, dags_folder=dags_folder, url=self.url, port=port),
             "AIRFLOW__CORE__AUTH_MANAGER": MANAGER,
             # Standalone makes one for all its parts.
@@ -53,7 +54,9 @@ class FabAirflow:
             on_failure.callback(self.__exit__)
             for part in (self._api_server, *self._others):
                 part.start()
-            self._api_server.wait_until(self._healthy, seconds=120)
+            # Each is waited for by itself, since one that ends shows its own log.
+            for part in (self._api_server, *self._others):
+                part.wait_until(partial(self._healthy, part.name), seconds=120)
             on_failure.pop_all()
         return self
 
@@ -71,23 +74,21 @@ class FabAirflow:
 
     def _part(self, name, *arguments):
         return ServerProcess(
-            name=f"Airflow's {name}",
+            name=name,
             command=[sys.executable, "-m", "airflow", name, *arguments],
-            environment=self._environment,
+            environment=self.environment,
             log=self._home / f"{name}.log",
         )
 
-    def _healthy(self):
+    def _healthy(self, name):
         response = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=10)
         parts = response.json() if response.status_code == 200 else {}
-        return all(
-            (parts.get(part) or {}).get("status") == "healthy"
-            for part in ("metadatabase", "scheduler", "dag_processor")
-        )
+        key = {"api-server": "metadatabase"}.get(name, name.replace("-", "_"))
+        return (parts.get(key) or {}).get("status") == "healthy"
 
     def _run(self, module, *arguments, given=""):
         command = [sys.executable, "-m", module, *arguments]
-        environment = {**os.environ, **self._environment}
+        environment = {**os.environ, **self.environment}
         done = subprocess.run(
             command, env=environment, cwd=ROOT, input=given, capture_output=True, text=True, check=False
         )

@@ -25,7 +25,7 @@ ABOVE_ALL = (19, 21, 38)
 DROP = 24
 
 LOOK = """
-import os, sys
+import os, sys, tempfile
 seen = {}
 for kind in ("environ", "maps"):
     try:
@@ -39,6 +39,9 @@ for kind in ("cwd", "exe"):
     except OSError as error:
         seen[kind] = error.strerror
 own = open(f"/proc/{os.getpid()}/environ", "rb").read()
+os.chdir(tempfile.mkdtemp(dir=sys.argv[2]))
+os.makedirs("a/folder"), os.mkdir("b"), open("a/file", "w").close()
+os.rename("a/file", "b/file"), os.link("b/file", "a/link"), os.rename("a/folder", "b/folder")
 children = os.popen(f"cat /proc/{os.getpid()}/environ | wc -c").read()
 print("SEEN", __import__("json").dumps({**seen, "own": len(own) > 0, "child looks at stage": int(children) > 0}))
 """
@@ -56,7 +59,7 @@ log.propagate = False
 log.addHandler(logging.StreamHandler(sys.stdout))
 request = StageRequest(
     kind="container", pipeline="p", stage="s", dag_run="r", attempt="1.1", attempt_uri=f"file://{folder}/1.1",
-    command=(sys.executable, "-c", code, str(os.getpid())),
+    command=(sys.executable, "-c", code, str(os.getpid()), folder),
 )
 LocalRunner.of(ml_settings(), log=log).run(request, secrets={})
 """
@@ -66,7 +69,8 @@ import os, subprocess, sys
 folder, code = sys.argv[1:]
 isolated = os.environ["AIRFLOW__ML__ISOLATE_STAGES"] == "True"
 first = [sys.executable, "-P", "-m", "airflow_ml_provider.runtime.isolation"] if isolated else []
-print(subprocess.run([*first, sys.executable, "-c", code, str(os.getpid())], capture_output=True, text=True).stdout)
+command = [*first, sys.executable, "-c", code, str(os.getpid()), folder]
+print(subprocess.run(command, capture_output=True, text=True).stdout)
 """
 
 
@@ -107,9 +111,8 @@ def test_the_worker_cannot_be_looked_into(worker, tmp_path):
     assert seen(worker, tmp_path, isolated=True) == {**dict.fromkeys(kinds, "Permission denied"), **own}
 
 
-@pytest.mark.parametrize("isolated", [True, False])
-@pytest.mark.parametrize("server", [None, ["sleep", "60"]], ids=["of the model", "of the user"])
-def test_servers_on_this_machine_are_isolated(server, isolated, tmp_path, monkeypatch):
+def served(tmp_path, monkeypatch, *, isolated, server=None):
+    """Start a server on this machine as a serve stage does; returns its folder and what ends it."""
     monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", '{"conn_type": "mlflow", "host": "http://127.0.0.1:9"}')
     monkeypatch.setenv("AIRFLOW__ML__ISOLATE_STAGES", str(isolated))
     operator = ServeOperator(
@@ -128,23 +131,49 @@ def test_servers_on_this_machine_are_isolated(server, isolated, tmp_path, monkey
     target, revision = serving_place(stage, here, endpoint="line", model="line", version="3")
     (here.settings.endpoints / "line").mkdir(parents=True)
     target.start(revision, 1)
-    servers = psutil.Process().children(recursive=True)
+    return psutil.Process().children(recursive=True)
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_server_of_the_users_own_is_isolated(isolated, tmp_path, monkeypatch):
+    seen = tmp_path / "seen"
+    # Root with all its rights may read an environment, and follow no link.
+    look = f"readlink /proc/{os.getpid()}/cwd >{seen}.new; echo $? >>{seen}.new; mv {seen}.new {seen}; sleep 60"
+    servers = served(tmp_path, monkeypatch, isolated=isolated, server=["sh", "-c", look])
     try:
-        (process,) = [found for found in servers if found.environ().get("AIRFLOW_ML_ENDPOINT") == "line"]
-        wait_until(
-            lambda: ("NoNewPrivs:\t1" in Path(f"/proc/{process.pid}/status").read_text()) is isolated,
-            what="a server in its domain",
-            seconds=20,
-            every=0.02,
-        )
+        wait_until(seen.exists, what="what the server saw", seconds=20, every=0.02)
+    finally:
+        for found in servers:
+            found.kill()
+    assert seen.read_text() == ("1\n" if isolated else f"{Path.cwd()}\n0\n")
+
+
+def test_a_server_of_a_model_is_isolated(tmp_path, monkeypatch):
+    servers = served(tmp_path, monkeypatch, isolated=True)
+
+    def in_a_domain():
+        return any("NoNewPrivs:\t1" in Path(f"/proc/{found.pid}/status").read_text() for found in servers)
+
+    try:
+        wait_until(in_a_domain, what="a server in a domain of its own", seconds=20, every=0.02)
     finally:
         for found in servers:
             found.kill()
 
 
+def test_a_server_of_the_users_own_starts_with_the_signals_of_a_program():
+    run = subprocess.run(
+        [sys.executable, "-P", "-m", isolate.__module__, "grep", "SigIgn", "/proc/self/status"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == f"SigIgn:\t{0:016x}\n"
+
+
 def test_what_is_missing_is_said_of_the_command():
     run = subprocess.run(
-        [sys.executable, "-P", "-m", "airflow_ml_provider.runtime.isolation", "no-such-server"],
+        [sys.executable, "-P", "-m", isolate.__module__, "no-such-server"],
         capture_output=True,
         text=True,
         check=False,

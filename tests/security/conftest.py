@@ -49,7 +49,7 @@ def fab(arguments):
 
 
 def at(arguments, name, *, approver):
-    environment = {**arguments["environment"], "APPROVER": approver}
+    environment = {**arguments["environment"], "APPROVER": approver, "ASKED": f"asked_{name}"}
     return {**arguments, "home": arguments["home"] / name, "environment": environment}
 
 

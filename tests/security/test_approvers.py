@@ -2,11 +2,13 @@
 
 import httpx
 import pytest
+from airflow.sdk.exceptions import AirflowException
 
 from airflow_ml_provider.decisions.trust.approvers import approver, require_known
 from airflow_ml_provider.mlflow_api.client import MlflowClient
 from airflow_ml_provider.mlflow_api.registry import ModelRegistry
 from airflow_ml_provider.mlflow_api.server import MlflowServer
+from airflow_ml_provider.operators import ApproveOperator
 from tests.live.questions import wait_for_question
 
 ASKING = "asking"
@@ -14,19 +16,20 @@ FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 SIMPLE = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
 
-@pytest.fixture(scope="module")
-def registry(mlflow_server):
+@pytest.fixture
+def version(server, mlflow_server):
+    """Make the version that the DAG of a server asks about; returns what its tags are."""
     registry = ModelRegistry(MlflowClient(MlflowServer(connection="mlflow_default", uri=mlflow_server.uri)))
-    call = registry.client.call
+    name, call = server.environment["ASKED"], registry.client.call
     run = call("POST", "runs/create", json={"experiment_id": "0"})["run"]["info"]
-    call("POST", "registered-models/create", json={"name": "asked"})
-    version = {"name": "asked", "source": f"{run['artifact_uri']}/model", "run_id": run["run_id"]}
-    call("POST", "model-versions/create", json=version)
-    return registry
+    call("POST", "registered-models/create", json={"name": name})
+    made = {"name": name, "source": f"{run['artifact_uri']}/model", "run_id": run["run_id"]}
+    call("POST", "model-versions/create", json=made)
+    return lambda: {tag["key"]: tag["value"] for tag in registry.version(name, "1")["tags"]}
 
 
 @pytest.mark.integration
-def test_who_is_named_may_answer_and_nobody_else(server, registry):
+def test_who_is_named_may_answer_and_nobody_else(server, version):
     trigger = server.api("trigger")
     trigger.wait_for_dag(ASKING)
     run = trigger.trigger(ASKING)
@@ -40,7 +43,7 @@ def test_who_is_named_may_answer_and_nobody_else(server, registry):
     assert {user: answer(user) for user in ("viewer", "user")} == {"viewer": 403, "user": 403}
     assert answer("trigger") == 200
     assert trigger.wait_for_run(ASKING, run, seconds=120) == "success", trigger.log(ASKING, run, "approve")
-    tags = {tag["key"]: tag["value"] for tag in registry.version("asked", "1")["tags"]}
+    tags = version()
     assert (tags["airflow_ml.approval"], tags["airflow_ml.approval_by"]) == ("approved", "trigger")
 
 
@@ -48,7 +51,7 @@ def test_who_is_named_may_answer_and_nobody_else(server, registry):
 def test_a_name_that_nobody_could_answer_by_is_refused(fab):
     fab.api("trigger").wait_for_dag("asking_by_name")
     said = fab.api("trigger").get("/dags/asking_by_name/details")["doc_md"]
-    assert "approvers: 'trigger' is a name, and the FAB auth manager knows users by number" in said
+    assert "approvers: 'trigger' is no id of the FAB auth manager, which knows users by number" in said
     assert "{id: 7, name: trigger} with the id that 'airflow users list' says" in said
 
 
@@ -74,5 +77,12 @@ def test_what_is_no_user_is_refused(given):
 def test_names_are_ids_of_the_simple_auth_manager_alone():
     require_known([approver("ada")], auth_manager=SIMPLE)
     require_known([approver("7"), approver({"id": 8, "name": "ada"})], auth_manager=FAB)
-    with pytest.raises(ValueError, match="'ada' is a name"):
-        require_known([approver("ada")], auth_manager=FAB)
+    for wrong in ("ada", "007", "-1", "\u0667"):
+        with pytest.raises(ValueError, match="is no id of the FAB auth manager"):
+            require_known([approver(wrong)], auth_manager=FAB)
+
+
+@pytest.mark.parametrize("given", ["17", {"id": 7}, 7, None])
+def test_one_user_alone_is_no_list_of_users(given):
+    with pytest.raises(AirflowException, match="write a list of users"):
+        ApproveOperator(task_id="approve", model={}, approvers=given)

@@ -224,6 +224,7 @@ def test_many_writers_of_one_object_leave_the_whole_of_one(tmp_path):
 
 
 def test_what_a_killed_writer_left_goes_with_the_next(tmp_path):
+    write_object(f"file://{tmp_path}/latest.json", b"0")
     (tmp_path / ".latest.json.tmp").write_bytes(b"of one that was killed")
     write_object(f"file://{tmp_path}/latest.json", b"1")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"latest.json": b"1"}

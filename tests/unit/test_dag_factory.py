@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_ml_provider.dag_factory import build, load_dags, load_file
@@ -260,3 +261,21 @@ def test_airflows_own_variables_never_come_into_a_pipeline(folder, monkeypatch):
     dag = load_dags(str(folder / "load.py"))["two"]
     assert "is Airflow's own and may be secret" in dag.doc_md
     assert "very-secret" not in json.dumps(DagSerialization.to_dict(dag))
+
+
+def test_a_pipeline_that_an_operator_refuses_is_the_broken_one_alone(folder, monkeypatch):
+    # Airflow lists what a file holds and each DAG that registered itself; of two with one id it takes any.
+    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "airflow.providers.fab.auth_manager.FabAuthManager")
+    (folder / "refused.yaml").write_text(
+        "pipeline: refused\nstages:\n"
+        "  train: {kind: train, run: 'steps:train', outputs: {model: model}}\n"
+        "  register: {kind: register, model: train.model, name: m}\n"
+        "  approve: {kind: approve, model: register.model, approvers: [ada]}\n"
+    )
+    for _ in range(8):
+        dags = DagBag(dag_folder=str(folder)).dags
+        assert {name: "broken" in dag.tags for name, dag in dags.items()} == {
+            "one": False,
+            "two": False,
+            "refused": True,
+        }

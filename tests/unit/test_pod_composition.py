@@ -166,6 +166,52 @@ def test_what_a_runtime_does_not_need_goes_and_lines_stay():
     )
 
 
+class Meaning(ast.NodeTransformer):
+    """Takes out of a module what its shortened source need not have."""
+
+    def visit_FunctionDef(self, node):
+        node.returns, inside = None, self.inside
+        self.inside = True
+        self.generic_visit(node)
+        self.inside = inside
+        return self.without_texts(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+    inside = True
+
+    def visit_ClassDef(self, node):
+        inside, self.inside = self.inside, False
+        self.generic_visit(node)
+        self.inside = inside
+        return self.without_texts(node)
+
+    def visit_Module(self, node):
+        self.generic_visit(node)
+        return self.without_texts(node)
+
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node):
+        self.generic_visit(node)
+        if node.value is None or not self.inside:
+            return node
+        return ast.Assign(targets=[node.target], value=node.value, lineno=node.lineno)
+
+    def without_texts(self, node):
+        texts = [each for each in node.body if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)]
+        node.body = [each for each in node.body if each not in texts] or [ast.Pass()]
+        return node
+
+
+def test_what_travels_means_what_the_sources_do():
+    sources = Path(__file__).parents[2]
+    for name, text in json.loads(zlib.decompress(base64.b64decode(packed_runtime()))).items():
+        wanted, found = ((Meaning().visit(ast.parse(each))) for each in ((sources / name).read_text(), text))
+        assert ast.dump(found) == ast.dump(wanted), name
+
+
 def test_the_runtime_fits_and_speaks_python_3_10():
     packed = packed_runtime()
     assert len(packed) <= RUNTIME_LIMIT_BYTES

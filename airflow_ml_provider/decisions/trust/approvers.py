@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,10 +50,11 @@ def require_known(approvers: list[dict[str, str]], *, auth_manager: str) -> None
     if not auth_manager.endswith(".FabAuthManager"):
         return
     for found in approvers:
-        if not found["id"].isdecimal():
+        if not re.fullmatch("[1-9][0-9]*", found["id"]):
+            given, name = one_line(repr(found["id"]), _LENGTH), one_line(found["name"], _LENGTH)
             raise ValueError(
-                f"{one_line(repr(found['id']), _LENGTH)} is a name, and the FAB auth manager knows users by number: "
-                f"write {{id: 7, name: {one_line(found['name'], _LENGTH)}}} with the id that 'airflow users list' says"
+                f"{given} is no id of the FAB auth manager, which knows users by number: write {{id: 7, name: {name}}} "
+                f"with the id that 'airflow users list' says"
             )
 
 
