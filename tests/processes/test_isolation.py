@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,8 +112,9 @@ def test_the_worker_cannot_be_looked_into(worker, tmp_path):
     assert seen(worker, tmp_path, isolated=True) == {**dict.fromkeys(kinds, "Permission denied"), **own}
 
 
+@contextmanager
 def served(tmp_path, monkeypatch, *, isolated, server=None):
-    """Start a server on this machine as a serve stage does; returns its folder and what ends it."""
+    """Start a server on this machine as a serve stage does; gives its process, which ends with the block."""
     monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", '{"conn_type": "mlflow", "host": "http://127.0.0.1:9"}')
     monkeypatch.setenv("AIRFLOW__ML__ISOLATE_STAGES", str(isolated))
     operator = ServeOperator(
@@ -129,9 +131,18 @@ def served(tmp_path, monkeypatch, *, isolated, server=None):
     stage, run = operator.stage(context), operator.run_context(context)
     here = replace(run, settings=replace(run.settings, home=tmp_path))
     target, revision = serving_place(stage, here, endpoint="line", model="line", version="3")
-    (here.settings.endpoints / "line").mkdir(parents=True)
+    folder = here.settings.endpoints / "line"
+    folder.mkdir(parents=True)
     target.start(revision, 1)
-    return psutil.Process().children(recursive=True)
+    (about,) = (folder / "servers").glob("*.json")
+    process = psutil.Process(json.loads(about.read_text())["pid"])
+    try:
+        yield process
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            # Of the test's own children no other: the session's servers are among them.
+            for found in (*process.children(recursive=True), process):
+                found.kill()
 
 
 @pytest.mark.parametrize("isolated", [True, False])
@@ -139,26 +150,15 @@ def test_a_server_of_the_users_own_is_isolated(isolated, tmp_path, monkeypatch):
     seen = tmp_path / "seen"
     # Root with all its rights may read an environment, and follow no link.
     look = f"readlink /proc/{os.getpid()}/cwd >{seen}.new; echo $? >>{seen}.new; mv {seen}.new {seen}; sleep 60"
-    servers = served(tmp_path, monkeypatch, isolated=isolated, server=["sh", "-c", look])
-    try:
+    with served(tmp_path, monkeypatch, isolated=isolated, server=["sh", "-c", look]):
         wait_until(seen.exists, what="what the server saw", seconds=20, every=0.02)
-    finally:
-        for found in servers:
-            found.kill()
     assert seen.read_text() == ("1\n" if isolated else f"{Path.cwd()}\n0\n")
 
 
 def test_a_server_of_a_model_is_isolated(tmp_path, monkeypatch):
-    servers = served(tmp_path, monkeypatch, isolated=True)
-
-    def in_a_domain():
-        return any("NoNewPrivs:\t1" in Path(f"/proc/{found.pid}/status").read_text() for found in servers)
-
-    try:
-        wait_until(in_a_domain, what="a server in a domain of its own", seconds=20, every=0.02)
-    finally:
-        for found in servers:
-            found.kill()
+    with served(tmp_path, monkeypatch, isolated=True) as server:
+        status = Path(f"/proc/{server.pid}/status")
+        wait_until(lambda: "NoNewPrivs:\t1" in status.read_text(), what="a domain of its own", seconds=20, every=0.02)
 
 
 def test_a_server_of_the_users_own_starts_with_the_signals_of_a_program():
