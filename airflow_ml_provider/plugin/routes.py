@@ -5,23 +5,60 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
+from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import requires_access_dag
-from fastapi import Depends, FastAPI, Request
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
+from airflow_ml_provider.plugin.home import HomeQuery, home
+from airflow_ml_provider.plugin.home_answers import HomeAnswer
 from airflow_ml_provider.plugin.plan import NoPlanError, plan_of
 
-app = FastAPI(title="Machine learning", openapi_url=None, docs_url=None, redoc_url=None)
+app = FastAPI(title="Machine learning", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None)
+app.mount("/static", StaticFiles(directory=Path(__file__).parent / "www" / "dist"), name="static")
 
 T = TypeVar("T")
 _CLIENT_CLOSED = 499
 _PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
 # What a plan says is read from the pipeline's code.
 _MAY_SEE = [Depends(requires_access_dag("GET")), Depends(requires_access_dag("GET", DagAccessEntity.CODE))]
+
+
+def _may_list(user: GetUserDep) -> None:
+    """Ask for the rights that Airflow's own list of DAGs asks for, and those of tasks.
+
+    Airflow's own dependency takes a ``dag_id`` from the query, which would be asked about in place of all.
+    """
+    entities = (
+        *(None, DagAccessEntity.RUN, DagAccessEntity.TASK),
+        *(DagAccessEntity.TASK_INSTANCE, DagAccessEntity.HITL_DETAIL),
+    )
+    manager = get_auth_manager()
+    if not all(manager.is_authorized_dag(method="GET", access_entity=entity, user=user) for entity in entities):
+        raise HTTPException(403, "Forbidden")
+
+
+@app.get("/api/pipelines", dependencies=[Depends(_may_list)])
+def pipelines(
+    *,
+    session: SessionDep,
+    user: GetUserDep,
+    search: Annotated[str, Query(max_length=250, description="A part of the id or the name")] = "",
+    tag: Annotated[str, Query(max_length=250, description="A tag that they have")] = "",
+    owner: Annotated[str, Query(max_length=250, description="An owner that they have")] = "",
+    state: Annotated[Literal["", "queued", "running", "success", "failed"], Query(description="Of the last run")] = "",
+    limit: Annotated[int, Query(ge=1, le=100)] = 24,
+    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+) -> HomeAnswer:
+    """Return the cards of the pipelines that the user may see."""
+    query = HomeQuery(search=search, tag=tag, owner=owner, state=state, limit=limit, offset=offset)
+    return home(session, get_auth_manager().get_authorized_dag_ids(user=user, session=session), query)
 
 
 @app.get("/api/dags/{dag_id}/plan", dependencies=_MAY_SEE)

@@ -59,6 +59,7 @@ ELSEWHERE = {
     "make demo": f"{COMMANDS}::test_make_demo",
     "make ui": f"{COMMANDS}::test_make_ui",
     "make generated": f"{COMMANDS}::test_make_generated_finds_nothing_to_do",
+    "make page": "processes/test_page_bundle.py::test_make_page",
     "make constraints": f"{COMMANDS}::test_make_constraints",
     "make sbom": "processes/test_supply_chain.py::test_make_sbom",
     "make bench": f"{COMMANDS}::test_what_make_bench_runs",

@@ -14,6 +14,8 @@ HERE = Path(__file__).parent
 
 READ_ONE = [("can_read", "DAG:bounded"), ("can_read", "DAG Code"), ("can_read", "Plugins")]
 
+READ_RUNS = [("can_read", "DAG Runs"), ("can_read", "Task Instances"), ("can_read", "HITL Detail")]
+
 
 @pytest.fixture(scope="session")
 def arguments(tmp_path_factory, mlflow_server):
@@ -43,7 +45,8 @@ def simple(arguments):
 def fab(arguments):
     """Airflow with the FAB auth manager; of its roles User is the least that may trigger."""
     users = {"trigger": "User", "viewer": "Viewer", "user": "User", "op": "Op", "one": "One", "nobody": "Public"}
-    rights = {"One": READ_ONE, "Viewer": [("can_read", "Plugins")]}
+    users["reader"] = "Reader"
+    rights = {"One": READ_ONE, "Reader": [*READ_ONE, *READ_RUNS], "Viewer": [("can_read", "Plugins")]}
     with FabAirflow(**at(arguments, "fab", approver="1"), users=users, rights=rights) as server:
         yield server
 

@@ -1,0 +1,219 @@
+"""The cards of pipelines, from Airflow's database alone: neither MLflow nor a store is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.models.dag import DagModel, DagTag
+from airflow.models.dagrun import DagRun
+from airflow.models.hitl import HITLDetail
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils.state import TaskInstanceState
+from sqlalchemy import and_, func, literal, or_, select, union_all
+from sqlalchemy.orm import selectinload
+
+from airflow_ml_provider.plugin.home_answers import (
+    HomeAnswer,
+    PipelineAnswer,
+    QuestionAnswer,
+    RunAnswer,
+    StageAnswer,
+)
+from airflow_ml_provider.plugin.pipeline_index import PipelineIndex
+from airflow_ml_provider.protocol.plain_text import one_line
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from airflow_ml_provider.plugin.pipeline_index import Pipeline
+
+RUNS = 12
+_QUESTIONS = 5
+_SHOWN = 500
+# As Airflow says a schedule that there is not.
+_NEVER = "None"
+# Of mapped tasks the first of these that one of them has; what is not named comes last.
+_SAYS_MOST = (
+    *("failed", "upstream_failed", "awaiting_input", "running", "restarting", "up_for_retry", "up_for_reschedule"),
+    *("deferred", "queued", "scheduled", "removed", "skipped", "success"),
+)
+_INDEX = PipelineIndex()
+
+
+@dataclass(frozen=True, kw_only=True)
+class HomeQuery:
+    """Which cards are wanted.
+
+    Attributes:
+        search: A part of the id or the name, in any case.
+        tag: A tag that they have.
+        owner: An owner that they have.
+        state: The state of their last run.
+        limit: How many at most.
+        offset: How many come before.
+    """
+
+    search: str = ""
+    tag: str = ""
+    owner: str = ""
+    state: str = ""
+    limit: int = 24
+    offset: int = 0
+
+
+def home(session: Session, readable: Iterable[str], query: HomeQuery) -> HomeAnswer:
+    """Return a page of cards.
+
+    Args:
+        session: Of Airflow's database.
+        readable: The DAGs that the user may read.
+        query: Which cards.
+    """
+    pipelines = _INDEX.pipelines(session, readable)
+    waits = _waiting(session, pipelines)
+    matches = select(DagModel).where(DagModel.dag_id.in_(pipelines), *_filters(query))
+    total = session.scalar(select(func.count()).select_from(matches.subquery())) or 0
+    first = DagModel.dag_id.in_(waits).desc()
+    ordered = matches.order_by(first, DagModel.dag_id).limit(query.limit).offset(query.offset)
+    page = session.scalars(ordered.options(selectinload(DagModel.tags))).all()
+    shown = [dag.dag_id for dag in page]
+    runs, questions = _runs(session, shown), _questions(session, shown)
+    tags = select(DagTag.name).where(DagTag.dag_id.in_(pipelines)).distinct().order_by(DagTag.name)
+    owners = session.scalars(select(DagModel.owners).where(DagModel.dag_id.in_(pipelines)).distinct())
+    return HomeAnswer(
+        total=total,
+        offset=query.offset,
+        waiting=len(waits),
+        tags=list(session.scalars(tags)),
+        owners=sorted({owner for each in owners for owner in _names(each)}),
+        pipelines=[
+            _card(dag, pipelines[dag.dag_id], runs.get(dag.dag_id, []), questions.get(dag.dag_id, [])) for dag in page
+        ],
+    )
+
+
+def _filters(query: HomeQuery) -> list[Any]:
+    found: list[Any] = []
+    if query.search:
+        names: tuple[Any, ...] = (DagModel.dag_id, DagModel.dag_display_name)
+        found.append(or_(*(name.icontains(query.search, autoescape=True) for name in names)))
+    if query.tag:
+        found.append(DagModel.dag_id.in_(select(DagTag.dag_id).where(DagTag.name == query.tag)))
+    if query.owner:
+        # Airflow joins them by comma and space.
+        owners = literal(", ").concat(DagModel.owners).concat(",")
+        found.append(owners.contains(f", {query.owner},", autoescape=True))
+    if query.state:
+        # Of a subquery for each DAG, Postgres walks the index of all runs: seconds where some DAG did not run lately.
+        last = select(DagRun.dag_id, func.max(DagRun.run_after).label("at")).group_by(DagRun.dag_id).subquery()
+        is_last = and_(last.c.dag_id == DagRun.dag_id, last.c.at == DagRun.run_after)
+        found.append(DagModel.dag_id.in_(select(DagRun.dag_id).join(last, is_last).where(DagRun.state == query.state)))
+    return found
+
+
+def _unanswered() -> Any:
+    return and_(
+        HITLDetail.responded_at.is_(None),
+        TaskInstance.state.in_((TaskInstanceState.DEFERRED, TaskInstanceState.AWAITING_INPUT)),
+    )
+
+
+def _waiting(session: Session, pipelines: Iterable[str]) -> set[str]:
+    asked = select(TaskInstance.dag_id).join(HITLDetail, HITLDetail.ti_id == TaskInstance.id).where(_unanswered())
+    return set(session.scalars(asked.distinct())) & set(pipelines)
+
+
+def _questions(session: Session, pipelines: Iterable[str]) -> dict[str, list[QuestionAnswer]]:
+    found: dict[str, list[QuestionAnswer]] = {}
+    task = TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index
+    asked = (
+        select(*task, HITLDetail.subject, HITLDetail.created_at)
+        .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
+        .where(_unanswered(), TaskInstance.dag_id.in_(pipelines))
+        .order_by(HITLDetail.created_at)
+    )
+    for dag_id, run_id, task_id, map_index, subject, at in session.execute(asked):
+        questions = found.setdefault(dag_id, [])
+        if len(questions) < _QUESTIONS:
+            said = one_line(subject)
+            questions.append(
+                QuestionAnswer(run_id=run_id, task_id=task_id, map_index=map_index, subject=said, asked=at)
+            )
+    return found
+
+
+def _runs(session: Session, pipelines: Sequence[str]) -> dict[str, list[RunAnswer]]:
+    if not pipelines:
+        return {}
+    newest = [
+        select(DagRun.id)
+        .where(DagRun.dag_id == dag_id)
+        .order_by(DagRun.run_after.desc(), DagRun.id.desc())
+        .limit(RUNS)
+        .subquery()
+        for dag_id in pipelines
+    ]
+    ids = union_all(*(select(each.c.id) for each in newest)).subquery()
+    newest_first = DagRun.run_after.desc(), DagRun.id.desc()
+    runs = session.scalars(select(DagRun).join(ids, ids.c.id == DagRun.id).order_by(*newest_first)).all()
+    states = _stage_states(session, runs)
+    found: dict[str, list[RunAnswer]] = {}
+    for run in runs:
+        found.setdefault(run.dag_id, []).append(
+            RunAnswer(
+                run_id=run.run_id,
+                state=str(run.state),
+                run_after=run.run_after,
+                started=run.start_date,
+                ended=run.end_date,
+                stages=states.get((run.dag_id, run.run_id), {}),
+            )
+        )
+    return found
+
+
+def _stage_states(session: Session, runs: Sequence[DagRun]) -> dict[tuple[str, str], dict[str, str]]:
+    """Return a state for each task of each run; of mapped tasks the one that says most."""
+    by_dag: dict[str, list[str]] = {}
+    for run in runs:
+        by_dag.setdefault(run.dag_id, []).append(run.run_id)
+    if not by_dag:
+        return {}
+    columns = TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.state
+    wanted = or_(*(and_(TaskInstance.dag_id == dag, TaskInstance.run_id.in_(some)) for dag, some in by_dag.items()))
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for dag_id, run_id, task_id, state in session.execute(select(*columns).where(wanted).distinct()):
+        if state is not None:
+            states = found.setdefault((dag_id, run_id), {})
+            states[task_id] = min(states.get(task_id, str(state)), str(state), key=_rank)
+    return found
+
+
+def _rank(state: str) -> int:
+    return _SAYS_MOST.index(state) if state in _SAYS_MOST else len(_SAYS_MOST)
+
+
+def _card(dag: DagModel, pipeline: Pipeline, runs: list[RunAnswer], questions: list[QuestionAnswer]) -> PipelineAnswer:
+    shown = {stage.task_id for stage in pipeline.stages}
+    for run in runs:
+        run.stages = {task_id: state for task_id, state in run.stages.items() if task_id in shown}
+    return PipelineAnswer(
+        dag_id=dag.dag_id,
+        name=dag.dag_display_name,
+        description=one_line(dag.description or "", _SHOWN),
+        tags=sorted(tag.name for tag in dag.tags),
+        owners=_names(dag.owners),
+        paused=bool(dag.is_paused),
+        schedule=dag.timetable_summary if dag.timetable_summary not in (None, _NEVER) else "",
+        next_run=dag.next_dagrun_create_after,
+        problem=pipeline.problem,
+        stages=[StageAnswer(task_id=stage.task_id, kind=stage.kind) for stage in pipeline.stages],
+        runs=runs,
+        questions=questions,
+    )
+
+
+def _names(owners: str | None) -> list[str]:
+    return sorted({name for each in (owners or "").split(",") if (name := each.strip())})

@@ -1,0 +1,20 @@
+import type { components } from "./answers";
+
+type Question = components["schemas"]["QuestionAnswer"];
+
+/** Return the address of a pipeline in Airflow's page. */
+export function dagLink(dagId: string): string {
+  return `/dags/${encodeURIComponent(dagId)}`;
+}
+
+/** Return the address of a run in Airflow's page. */
+export function runLink(dagId: string, runId: string): string {
+  return `${dagLink(dagId)}/runs/${encodeURIComponent(runId)}`;
+}
+
+/** Return where in Airflow's page a question is answered. */
+export function questionLink(dagId: string, question: Question): string {
+  const task = `${runLink(dagId, question.run_id)}/tasks/${encodeURIComponent(question.task_id)}`;
+  const element = question.map_index < 0 ? "" : `/mapped/${String(question.map_index)}`;
+  return `${task}${element}/required_actions`;
+}

@@ -1,0 +1,132 @@
+import { ChakraProvider, createSystem, defaultConfig } from "@chakra-ui/react";
+import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { MemoryRouter } from "react-router-dom";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
+import type { components } from "../src/answers";
+import { Home } from "../src/Home";
+
+type Answer = components["schemas"]["HomeAnswer"];
+
+const asked: string[] = [];
+let answer: () => Response;
+
+const PIPELINE = {
+  dag_id: "flights",
+  name: "Flight delays",
+  description: "Predicts delays",
+  tags: ["ml"],
+  owners: ["ada"],
+  paused: false,
+  schedule: "0 0 * * *",
+  problem: "",
+  stages: [{ task_id: "train", kind: "train" }],
+  runs: [{ run_id: "r1", state: "success", run_after: "2026-11-30T11:00:00Z", stages: { train: "success" } }],
+  questions: [],
+};
+const HOME: Answer = { total: 1, offset: 0, waiting: 0, tags: ["ml"], owners: ["ada"], pipelines: [PIPELINE] };
+
+function json(found: unknown, status = 200) {
+  return () => new Response(JSON.stringify(found), { status });
+}
+
+function shown(address = "/") {
+  return render(
+    <ChakraProvider value={createSystem(defaultConfig)}>
+      <MemoryRouter initialEntries={[address]}>
+        <Home />
+      </MemoryRouter>
+    </ChakraProvider>,
+  );
+}
+
+beforeEach(() => {
+  asked.length = 0;
+  vi.stubGlobal("fetch", (address: string) => {
+    asked.push(address);
+    return Promise.resolve(answer());
+  });
+});
+
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+test("a pipeline is shown with its runs", async () => {
+  answer = json(HOME);
+  shown();
+  await screen.findByRole("link", { name: "Flight delays" });
+  expect(screen.getByRole("link", { name: "Run r1: success" }).getAttribute("href")).toBe("/dags/flights/runs/r1");
+  expect(asked).toEqual(["/ml/api/pipelines?limit=24"]);
+});
+
+test("what waits for an answer is said, with a link to answer it", async () => {
+  const question = { run_id: "r2", task_id: "approve", map_index: -1, subject: "Shall it?", asked: "2026-11-30T11:00:00Z" };
+  answer = json({ ...HOME, waiting: 1, pipelines: [{ ...PIPELINE, questions: [question] }] });
+  shown();
+  const link = await screen.findByRole("link", { name: "Shall it?" });
+  expect(link.getAttribute("href")).toBe("/dags/flights/runs/r2/tasks/approve/required_actions");
+  expect(screen.getByText("1 pipeline waits for an answer")).toBeTruthy();
+});
+
+test("a filter is asked for, and the page begins anew", async () => {
+  answer = json({ ...HOME, total: 60, offset: 24 });
+  shown("/?offset=24");
+  await screen.findByText("25 to 48 of 60");
+  fireEvent.change(screen.getByLabelText("Tag"), { target: { value: "ml" } });
+  await waitFor(() => {
+    expect(asked.at(-1)).toBe("/ml/api/pipelines?limit=24&tag=ml");
+  });
+});
+
+test.each([
+  [403, "You have no right to see pipelines: ask for the right to read DAGs, their runs and tasks."],
+  [401, "Your session has ended: reload the page to log in."],
+  [422, "This address asks for what cannot be: choose other filters."],
+  [500, "Airflow answered with status 500: its API server's log says why."],
+])("status %s is said in words", async (status, words) => {
+  answer = json({}, status);
+  shown();
+  await screen.findByText(words);
+});
+
+test("an empty page says what to do", async () => {
+  answer = json({ ...HOME, total: 0, pipelines: [] });
+  shown();
+  await screen.findByText(/There is no pipeline yet/);
+});
+
+test("markup in names is text", async () => {
+  answer = json({ ...HOME, pipelines: [{ ...PIPELINE, name: "<img src=x onerror=alert(1)>" }] });
+  const { container } = shown();
+  await screen.findByRole("link", { name: "<img src=x onerror=alert(1)>" });
+  expect(container.querySelector("img")).toBeNull();
+});
+
+test("a broken pipeline says what is wrong", async () => {
+  answer = json({ ...HOME, pipelines: [{ ...PIPELINE, stages: [], runs: [], problem: "flights.yaml:3:5: unknown kind" }] });
+  shown();
+  await screen.findByText("flights.yaml:3:5: unknown kind");
+  expect(screen.getByText("broken")).toBeTruthy();
+});
+
+test("a page past the end goes back to the first", async () => {
+  answer = json({ ...HOME, total: 24, offset: 24, pipelines: [] });
+  shown("/?offset=24");
+  await waitFor(() => {
+    expect(asked.at(-1)).toBe("/ml/api/pipelines?limit=24");
+  });
+});
+
+test("a word that is typed is asked for once", async () => {
+  answer = json(HOME);
+  shown();
+  await screen.findByRole("link", { name: "Flight delays" });
+  const field = screen.getByLabelText("Search pipelines");
+  for (const text of ["f", "fl", "fli"]) fireEvent.change(field, { target: { value: text } });
+  await waitFor(() => {
+    expect(asked.at(-1)).toBe("/ml/api/pipelines?limit=24&search=fli");
+  });
+  expect(asked.filter((address) => address.includes("search")).length).toBe(1);
+});
