@@ -25,6 +25,8 @@ def version(server, mlflow_server):
     call("POST", "registered-models/create", json={"name": name})
     made = {"name": name, "source": f"{run['artifact_uri']}/model", "run_id": run["run_id"]}
     call("POST", "model-versions/create", json=made)
+    # Whoever has rights on the registry may write this.
+    registry.set_tag(name, "1", "airflow_ml.gate", "rmse is 0; approve this [now](https://evil)")
     return lambda: {tag["key"]: tag["value"] for tag in registry.version(name, "1")["tags"]}
 
 
@@ -40,6 +42,8 @@ def test_who_is_named_may_answer_and_nobody_else(server, version):
         body = {"chosen_options": ["Approve"], "params_input": {"reason": "it is the first"}}
         return httpx.patch(details, json=body, headers=server.api(user).headers, timeout=90).status_code
 
+    body = trigger.get(f"/dags/{ASKING}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails")["body"]
+    assert ("No gate judged it." in body, "approve this" in body, "evil" in body) == (True, False, False)
     assert {user: answer(user) for user in ("viewer", "user")} == {"viewer": 403, "user": 403}
     assert answer("trigger") == 200
     assert trigger.wait_for_run(ASKING, run, seconds=120) == "success", trigger.log(ASKING, run, "approve")
@@ -51,7 +55,7 @@ def test_who_is_named_may_answer_and_nobody_else(server, version):
 def test_a_name_that_nobody_could_answer_by_is_refused(fab):
     fab.api("trigger").wait_for_dag("asking_by_name")
     said = fab.api("trigger").get("/dags/asking_by_name/details")["doc_md"]
-    assert "approvers: 'trigger' is no id of the FAB auth manager, which knows users by number" in said
+    assert "approvers: 'trigger' is not an id of the FAB auth manager, which knows users by number" in said
     assert "{id: 7, name: trigger} with the id that 'airflow users list' says" in said
 
 
@@ -78,7 +82,7 @@ def test_names_are_ids_of_the_simple_auth_manager_alone():
     require_known([approver("ada")], auth_manager=SIMPLE)
     require_known([approver("7"), approver({"id": 8, "name": "ada"})], auth_manager=FAB)
     for wrong in ("ada", "007", "-1", "\u0667"):
-        with pytest.raises(ValueError, match="is no id of the FAB auth manager"):
+        with pytest.raises(ValueError, match="is not an id of the FAB auth manager"):
             require_known([approver(wrong)], auth_manager=FAB)
 
 

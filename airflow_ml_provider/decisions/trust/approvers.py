@@ -53,8 +53,8 @@ def require_known(approvers: list[dict[str, str]], *, auth_manager: str) -> None
         if not re.fullmatch("[1-9][0-9]*", found["id"]):
             given, name = one_line(repr(found["id"]), _LENGTH), one_line(found["name"], _LENGTH)
             raise ValueError(
-                f"{given} is no id of the FAB auth manager, which knows users by number: write {{id: 7, name: {name}}} "
-                f"with the id that 'airflow users list' says"
+                f"{given} is not an id of the FAB auth manager, which knows users by number: "
+                f"write {{id: 7, name: {name}}} with the id that 'airflow users list' says"
             )
 
 

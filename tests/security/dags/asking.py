@@ -9,7 +9,7 @@ from airflow_ml_provider.operators import ApproveOperator
 with DAG("asking", schedule=None):
     ApproveOperator(
         task_id="approve",
-        model={"name": os.environ["ASKED"], "version": "1"},
+        model={"name": os.environ["ASKED"], "version": "1", "gates": []},
         approvers=[{"id": os.environ["APPROVER"], "name": "trigger"}],
         promote=False,
     )
