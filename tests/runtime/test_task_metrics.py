@@ -18,7 +18,7 @@ from airflow_ml_provider.runtime.stage import run_stage
 from airflow_ml_provider.runtime.stages.evaluate.predicting import predicted
 from airflow_ml_provider.runtime.stages.task_metrics import task_metrics
 from tests.cases.penguins.steps.stages import COLUMNS, cluster
-from tests.unit.test_evaluate_body import OPTIONS
+from tests.runtime.test_evaluate_body import OPTIONS
 
 PENGUINS = "tests/cases/penguins/data/penguins.csv"
 
