@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +22,20 @@ from airflow_ml_provider.plugin.home_answers import (
     StageAnswer,
 )
 from airflow_ml_provider.plugin.pipeline_index import PipelineIndex
+from airflow_ml_provider.plugin.pipeline_summary import KEYS, add_gates, summary_of
+from airflow_ml_provider.plugin.stage_facts import facts_of_runs, newest_facts
+from airflow_ml_provider.plugin.summary_answers import SummaryAnswer
 from airflow_ml_provider.protocol.plain_text import one_line
 
 if TYPE_CHECKING:
+    from sqlalchemy import Subquery
     from sqlalchemy.orm import Session
 
     from airflow_ml_provider.plugin.pipeline_index import Pipeline
+    from airflow_ml_provider.plugin.stage_facts import Fact
 
 RUNS = 12
+SUMMARY_RUNS = 50
 _QUESTIONS = 5
 _SHOWN = 500
 # As Airflow says a schedule that there is not.
@@ -63,13 +69,14 @@ class HomeQuery:
     offset: int = 0
 
 
-def home(session: Session, readable: Iterable[str], query: HomeQuery) -> HomeAnswer:
+def home(session: Session, readable: Iterable[str], query: HomeQuery, *, with_xcoms: bool) -> HomeAnswer:
     """Return a page of cards.
 
     Args:
         session: Of Airflow's database.
         readable: The DAGs that the user may read.
         query: Which cards.
+        with_xcoms: Whether the user may read XComs, of which summaries are made.
     """
     pipelines = _INDEX.pipelines(session, readable)
     waits = _waiting(session, pipelines)
@@ -80,6 +87,7 @@ def home(session: Session, readable: Iterable[str], query: HomeQuery) -> HomeAns
     page = session.scalars(ordered.options(selectinload(DagModel.tags))).all()
     shown = [dag.dag_id for dag in page]
     runs, questions = _runs(session, shown), _questions(session, shown)
+    summaries = _summaries(session, {dag_id: pipelines[dag_id] for dag_id in shown}) if with_xcoms else {}
     tags = select(DagTag.name).where(DagTag.dag_id.in_(pipelines)).distinct().order_by(DagTag.name)
     owners = session.scalars(select(DagModel.owners).where(DagModel.dag_id.in_(pipelines)).distinct())
     return HomeAnswer(
@@ -89,7 +97,14 @@ def home(session: Session, readable: Iterable[str], query: HomeQuery) -> HomeAns
         tags=list(session.scalars(tags)),
         owners=sorted({owner for each in owners for owner in _names(each)}),
         pipelines=[
-            _card(dag, pipelines[dag.dag_id], runs.get(dag.dag_id, []), questions.get(dag.dag_id, [])) for dag in page
+            _card(
+                dag,
+                pipelines[dag.dag_id],
+                runs=runs.get(dag.dag_id, []),
+                questions=questions.get(dag.dag_id, []),
+                summary=summaries.get(dag.dag_id),
+            )
+            for dag in page
         ],
     )
 
@@ -147,15 +162,7 @@ def _questions(session: Session, pipelines: Iterable[str]) -> dict[str, list[Que
 def _runs(session: Session, pipelines: Sequence[str]) -> dict[str, list[RunAnswer]]:
     if not pipelines:
         return {}
-    newest = [
-        select(DagRun.id)
-        .where(DagRun.dag_id == dag_id)
-        .order_by(DagRun.run_after.desc(), DagRun.id.desc())
-        .limit(RUNS)
-        .subquery()
-        for dag_id in pipelines
-    ]
-    ids = union_all(*(select(each.c.id) for each in newest)).subquery()
+    ids = _newest_runs(pipelines, RUNS)
     newest_first = DagRun.run_after.desc(), DagRun.id.desc()
     runs = session.scalars(select(DagRun).join(ids, ids.c.id == DagRun.id).order_by(*newest_first)).all()
     states = _stage_states(session, runs)
@@ -171,6 +178,42 @@ def _runs(session: Session, pipelines: Sequence[str]) -> dict[str, list[RunAnswe
                 stages=states.get((run.dag_id, run.run_id), {}),
             )
         )
+    return found
+
+
+def _newest_runs(pipelines: Iterable[str], count: int) -> Subquery:
+    """Return the ids of the rows of the last runs of each pipeline."""
+    newest = [
+        select(DagRun.id)
+        .where(DagRun.dag_id == dag_id)
+        .order_by(DagRun.run_after.desc(), DagRun.id.desc())
+        .limit(count)
+        .subquery()
+        for dag_id in pipelines
+    ]
+    return union_all(*(select(each.c.id) for each in newest)).subquery()
+
+
+def _summaries(session: Session, pipelines: Mapping[str, Pipeline]) -> dict[str, SummaryAnswer]:
+    keys = {
+        (dag_id, stage.task_id): KEYS[stage.kind]
+        for dag_id, pipeline in pipelines.items()
+        for stage in pipeline.stages
+        if stage.kind in KEYS
+    }
+    if not keys:
+        return {}
+    runs = _newest_runs({dag_id for dag_id, _ in keys}, SUMMARY_RUNS)
+    facts: dict[str, list[Fact]] = {}
+    for fact in newest_facts(session, runs=runs, keys_by_task=keys):
+        facts.setdefault(fact.dag_id, []).append(fact)
+    found = {dag_id: summary_of(each) for dag_id, each in facts.items()}
+    runs_of_champions = {(dag_id, each.run_id) for dag_id, summary in found.items() for each in summary.champions}
+    registered = facts_of_runs(session, runs_of_champions, key="model")
+    for dag_id, summary in found.items():
+        kinds = {stage.task_id: stage.kind for stage in pipelines[dag_id].stages}
+        own = [fact for fact in registered if fact.dag_id == dag_id and kinds.get(fact.task_id) == "register"]
+        add_gates(summary.champions, own)
     return found
 
 
@@ -195,7 +238,14 @@ def _rank(state: str) -> int:
     return _SAYS_MOST.index(state) if state in _SAYS_MOST else len(_SAYS_MOST)
 
 
-def _card(dag: DagModel, pipeline: Pipeline, runs: list[RunAnswer], questions: list[QuestionAnswer]) -> PipelineAnswer:
+def _card(
+    dag: DagModel,
+    pipeline: Pipeline,
+    *,
+    runs: list[RunAnswer],
+    questions: list[QuestionAnswer],
+    summary: SummaryAnswer | None,
+) -> PipelineAnswer:
     shown = {stage.task_id for stage in pipeline.stages}
     for run in runs:
         run.stages = {task_id: state for task_id, state in run.stages.items() if task_id in shown}
@@ -212,6 +262,7 @@ def _card(dag: DagModel, pipeline: Pipeline, runs: list[RunAnswer], questions: l
         stages=[StageAnswer(task_id=stage.task_id, kind=stage.kind) for stage in pipeline.stages],
         runs=runs,
         questions=questions,
+        summary=summary or SummaryAnswer(),
     )
 
 

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from airflow_ml_provider.plugin.summary_answers import SummaryAnswer
+
 
 class StageAnswer(BaseModel):
     """A stage of a pipeline."""
@@ -50,6 +52,7 @@ class PipelineAnswer(BaseModel):
     stages: list[StageAnswer] = Field(description="Upstream first; none where its file has mistakes")
     runs: list[RunAnswer] = Field(description="The newest first")
     questions: list[QuestionAnswer] = Field(description="The oldest first, five at most")
+    summary: SummaryAnswer = Field(description="Empty for who may not read XComs")
 
 
 class HomeAnswer(BaseModel):

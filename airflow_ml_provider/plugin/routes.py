@@ -58,7 +58,10 @@ def pipelines(
 ) -> HomeAnswer:
     """Return the cards of the pipelines that the user may see."""
     query = HomeQuery(search=search, tag=tag, owner=owner, state=state, limit=limit, offset=offset)
-    return home(session, get_auth_manager().get_authorized_dag_ids(user=user, session=session), query)
+    manager = get_auth_manager()
+    with_xcoms = manager.is_authorized_dag(method="GET", access_entity=DagAccessEntity.XCOM, user=user)
+    readable = manager.get_authorized_dag_ids(user=user, session=session)
+    return home(session, readable, query, with_xcoms=with_xcoms)
 
 
 @app.get("/api/dags/{dag_id}/plan", dependencies=_MAY_SEE)

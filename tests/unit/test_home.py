@@ -14,6 +14,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization, LazyDeserializedDAG
@@ -23,7 +24,8 @@ from sqlalchemy.orm import Session
 from airflow_ml_provider.dag_factory.broken import broken_dag
 from airflow_ml_provider.operators import ContainerOperator, FinishOperator, TrainOperator
 from airflow_ml_provider.plugin import pipeline_index
-from airflow_ml_provider.plugin.home import RUNS, HomeQuery, home
+from airflow_ml_provider.plugin.home import RUNS, HomeQuery
+from airflow_ml_provider.plugin.home import home as home_page
 from airflow_ml_provider.plugin.pipeline_index import PipelineIndex
 from airflow_ml_provider.spec.problems import Problem
 
@@ -36,6 +38,10 @@ TASK = {
     "priority_weight": 1,
 }
 NOW = dt.datetime(2026, 11, 30, 12, tzinfo=dt.UTC)
+
+
+def home(session, readable, query, *, with_xcoms=True):
+    return home_page(session, readable, query, with_xcoms=with_xcoms)
 
 
 @contextmanager
@@ -98,6 +104,14 @@ class World:
                 self.session.execute(insert(TaskInstance.__table__).values(row))
         self.session.commit()
         return found
+
+    def said(self, dag_id, number, task_id, *, minutes=0, **values):
+        run = self.session.query(DagRun).filter_by(dag_id=dag_id, run_id=f"r{number}").one()
+        at = run.run_after + dt.timedelta(minutes=minutes)
+        for key, value in values.items():
+            row = {"dag_run_id": run.id, "dag_id": dag_id, "run_id": run.run_id, "task_id": task_id, "map_index": -1}
+            self.session.execute(insert(XComModel.__table__).values(**row, key=key, value=value, timestamp=at))
+        self.session.commit()
 
     def question(self, instance, subject="Shall it?"):
         self.session.add(

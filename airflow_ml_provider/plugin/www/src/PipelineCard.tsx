@@ -5,6 +5,7 @@ import { ago } from "./ago";
 import type { components } from "./answers";
 import { dagLink, questionLink } from "./links";
 import { RunStrip } from "./RunStrip";
+import { Summary } from "./Summary";
 
 type Pipeline = components["schemas"]["PipelineAnswer"];
 
@@ -50,6 +51,7 @@ export function PipelineCard({ now, pipeline }: { readonly now: number; readonly
             </Text>
           </Box>
         ))}
+        <Summary now={now} pipeline={pipeline} />
         {pipeline.problem ? (
           <Text fontSize="sm" lineClamp={4} overflowWrap="anywhere">
             {pipeline.problem}

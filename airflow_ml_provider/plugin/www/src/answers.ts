@@ -68,6 +68,136 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * ChampionAnswer
+         * @description The version that a pipeline made champion last; what was promoted elsewhere is not seen.
+         */
+        ChampionAnswer: {
+            /**
+             * At
+             * Format: date-time
+             * @description When it said so
+             */
+            at: string;
+            /**
+             * By
+             * @description Who approved it, empty where nobody was asked
+             * @default
+             */
+            by: string;
+            /**
+             * Gate
+             * @description What its gates said, such as rmse 12.1 < 20
+             * @default []
+             */
+            gate: string[];
+            /** Model */
+            model: string;
+            /** Run Id */
+            run_id: string;
+            /**
+             * Task Id
+             * @description The stage that said it
+             */
+            task_id: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * DataAnswer
+         * @description What a source gave a run last.
+         */
+        DataAnswer: {
+            /**
+             * At
+             * Format: date-time
+             * @description When it said so
+             */
+            at: string;
+            /**
+             * Newest
+             * @description When the newest of them changed, or its watermark
+             */
+            newest: string;
+            /** Objects */
+            objects: number;
+            /** Run Id */
+            run_id: string;
+            /**
+             * Task Id
+             * @description The stage that said it
+             */
+            task_id: string;
+            /**
+             * Waiting
+             * @description How many more were there and not taken
+             */
+            waiting: number;
+        };
+        /**
+         * DriftAnswer
+         * @description What a monitor stage found last.
+         */
+        DriftAnswer: {
+            /**
+             * At
+             * Format: date-time
+             * @description When it said so
+             */
+            at: string;
+            /**
+             * Drifted
+             * @description Columns that drifted
+             * @default []
+             */
+            drifted: string[];
+            /**
+             * Raised
+             * @description Whether a limit was broken
+             */
+            raised: boolean;
+            /**
+             * Reasons
+             * @description The limits that were broken
+             * @default []
+             */
+            reasons: string[];
+            /** Run Id */
+            run_id: string;
+            /**
+             * Task Id
+             * @description The stage that said it
+             */
+            task_id: string;
+        };
+        /**
+         * EndpointAnswer
+         * @description What a serve stage left serving.
+         */
+        EndpointAnswer: {
+            /**
+             * At
+             * Format: date-time
+             * @description When it said so
+             */
+            at: string;
+            /** Model */
+            model: string;
+            /** Run Id */
+            run_id: string;
+            /**
+             * Task Id
+             * @description The stage that said it
+             */
+            task_id: string;
+            /**
+             * Url
+             * @description Where it is asked, empty where that is no address of the web
+             */
+            url: string;
+            /** Version */
+            version: string;
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -145,6 +275,8 @@ export interface components {
              * @description Upstream first; none where its file has mistakes
              */
             stages: components["schemas"]["StageAnswer"][];
+            /** @description Empty for who may not read XComs */
+            summary: components["schemas"]["SummaryAnswer"];
             /** Tags */
             tags: string[];
         };
@@ -211,6 +343,32 @@ export interface components {
              * @description Its task
              */
             task_id: string;
+        };
+        /**
+         * SummaryAnswer
+         * @description What the stages of a pipeline said last, within its last 50 runs.
+         */
+        SummaryAnswer: {
+            /**
+             * Champions
+             * @default []
+             */
+            champions: components["schemas"]["ChampionAnswer"][];
+            /**
+             * Data
+             * @default []
+             */
+            data: components["schemas"]["DataAnswer"][];
+            /**
+             * Drift
+             * @default []
+             */
+            drift: components["schemas"]["DriftAnswer"][];
+            /**
+             * Endpoints
+             * @default []
+             */
+            endpoints: components["schemas"]["EndpointAnswer"][];
         };
         /** ValidationError */
         ValidationError: {

@@ -23,7 +23,9 @@ const PIPELINE = {
   stages: [{ task_id: "train", kind: "train" }],
   runs: [{ run_id: "r1", state: "success", run_after: "2026-11-30T11:00:00Z", stages: { train: "success" } }],
   questions: [],
+  summary: { champions: [], data: [], drift: [], endpoints: [] },
 };
+const SAID = { at: "2026-11-30T11:00:00Z", run_id: "r1", task_id: "serve" };
 const HOME: Answer = { total: 1, offset: 0, waiting: 0, tags: ["ml"], owners: ["ada"], pipelines: [PIPELINE] };
 
 function json(found: unknown, status = 200) {
@@ -129,4 +131,22 @@ test("a word that is typed is asked for once", async () => {
     expect(asked.at(-1)).toBe("/ml/api/pipelines?limit=24&search=fli");
   });
   expect(asked.filter((address) => address.includes("search")).length).toBe(1);
+});
+
+test("a card says what its stages said last", async () => {
+  const summary = {
+    champions: [{ ...SAID, by: "ada", gate: ["rmse 12.1 < 20"], model: "flights", version: "3" }],
+    data: [{ ...SAID, newest: "2024-06", objects: 2, task_id: "data", waiting: 4 }],
+    drift: [{ ...SAID, drifted: ["delay"], raised: true, reasons: ["drifted_columns 1 < 1"], task_id: "drift" }],
+    endpoints: [{ ...SAID, model: "flights", url: "", version: "3" }],
+  };
+  answer = json({ ...HOME, pipelines: [{ ...PIPELINE, summary }] });
+  shown();
+  const list = await screen.findByRole("list", { name: "What Flight delays made" });
+  const lines = [...list.children].map((line) => line.textContent);
+  expect(lines[0]).toMatch(/^Championflights version 3, rmse 12.1 < 20, approved by ada .* ago$/);
+  expect(lines[1]).toMatch(/^Servesflights version 3 /);
+  expect(lines[2]).toMatch(/^Driftdrifted_columns 1 < 1, drifted: delay /);
+  expect(lines[3]).toMatch(/^Data2 objects, the newest 2024-06, 4 more wait /);
+  expect(list.querySelector("a")?.getAttribute("href")).toBe("/dags/flights/runs/r1/tasks/serve");
 });
