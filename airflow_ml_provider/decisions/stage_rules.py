@@ -15,6 +15,28 @@ from airflow_ml_provider.decisions.serving.rollout import checked_steps
 
 CLUSTERING = "clustering"
 
+RESERVED_OUTPUTS = (
+    "alarm",
+    "best_params",
+    "cache",
+    "canary",
+    "default_params",
+    "drift",
+    "endpoint",
+    "evaluation",
+    "failure",
+    "gate",
+    "metrics",
+    "pod_name",
+    "pod_namespace",
+    "reasons",
+    "return_value",
+    "study",
+    "undefined_metrics",
+    "validation",
+)
+"""Names of XComs that a stage pushes next to its outputs, or when it fails."""
+
 
 def require_code(
     *, run: str | None, command: Sequence[str] | None, io: str | None, checkpoints: Any, may_lack: bool

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from airflow_ml_provider.attempts.run_context import Outputs
-from airflow_ml_provider.errors import FAILURE_CLASSES, MlError, StageConfigurationError, StageFailedError
+from airflow_ml_provider.errors import (
+    FAILURE_CLASSES,
+    LookAgainError,
+    MlError,
+    StageConfigurationError,
+    StageFailedError,
+    StageSkippedError,
+)
 from airflow_ml_provider.protocol.metrics import DEFAULT_PARAMS, all_metrics
+from airflow_ml_provider.protocol.plain_text import one_line
 from airflow_ml_provider.protocol.result import StageResult
 from airflow_ml_provider.runners.runner import Ended
 
 SHOWN_METRICS = 50
+FAILURE_XCOM = "failure"
+"""The key of the output that says why a stage failed; Airflow removes it when the task runs again."""
 
 
 class PendingOutputs:
@@ -32,6 +44,23 @@ class PendingOutputs:
         """Push all values, in the order in which they came."""
         for key, value in self._values.items():
             outputs.push(key, value)
+
+
+@contextmanager
+def failure_pushed(outputs: Outputs) -> Iterator[None]:
+    """Push why the block failed, its class and the first line, for who looks at the run and not at the log."""
+    try:
+        yield
+    except (StageSkippedError, LookAgainError):
+        raise
+    except MlError as error:
+        line = one_line(next(iter(str(error).splitlines()), ""))
+        said = {"class": type(error).__name__, "message": line}
+        try:
+            outputs.push(FAILURE_XCOM, said)
+        finally:
+            # Also when nothing can be pushed: the class decides on a retry.
+            raise error
 
 
 def push(outputs: Outputs, result: StageResult) -> None:

@@ -14,7 +14,7 @@ from airflow_ml_provider.attempts.attempt import Attempt
 from airflow_ml_provider.decisions.pods.another_pod import MAX_MEMORY, Spent, another_pod
 from airflow_ml_provider.decisions.quantity import in_bytes
 from airflow_ml_provider.errors import FinalError, StageFailedError, StageSkippedError
-from airflow_ml_provider.execution.delivery import PendingOutputs, failure_of, push, summarize
+from airflow_ml_provider.execution.delivery import PendingOutputs, failure_of, failure_pushed, push, summarize
 from airflow_ml_provider.execution.stage_request import origin_of, stage_request
 from airflow_ml_provider.protocol.artifact import ArtifactRef
 from airflow_ml_provider.protocol.request import StageRequest
@@ -64,6 +64,10 @@ class StageExecution:
             MlflowUnavailableError: MLflow did not answer before the work began, or when it was closed.
             BaseException: One of the run's suspensions: the task goes on elsewhere.
         """
+        with failure_pushed(self._run.outputs):
+            self._run_stage()
+
+    def _run_stage(self) -> None:
         stage, run = self._stage, self._run
         if stage.is_done(run):
             return
@@ -114,6 +118,10 @@ class StageExecution:
             ClusterError: The pod could not be followed.
             MlflowUnavailableError: MLflow did not answer when the run was closed.
         """
+        with failure_pushed(self._run.outputs):
+            self._resume(event)
+
+    def _resume(self, event: Any) -> None:
         attempt = Attempt.load(self._run.state)
         if attempt is None or attempt.pod is None:
             raise StageFailedError(
@@ -137,11 +145,12 @@ class StageExecution:
             BaseException: Always, the error.
         """
         attempt = Attempt.load(self._run.state)
-        if attempt is None:
-            raise error
-        with TrackedStage.resume(self._stage, self._run, runs=attempt.runs):
-            self._discard(attempt)
-            raise error
+        with failure_pushed(self._run.outputs):
+            if attempt is None:
+                raise error
+            with TrackedStage.resume(self._stage, self._run, runs=attempt.runs):
+                self._discard(attempt)
+                raise error
 
     def _begin(self, request: StageRequest, tracked: TrackedStage, *, spent: Spent, before: Attempt | None) -> Attempt:
         identity, log = self._run.identity, self._run.log

@@ -14,13 +14,12 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from airflow_ml_provider.attempts.run_context import Stop
-from airflow_ml_provider.decisions.stage_rules import require_code, require_different_names
+from airflow_ml_provider.decisions.stage_rules import RESERVED_OUTPUTS, require_code, require_different_names
 from airflow_ml_provider.errors import StageConfigurationError, settings_of
 from airflow_ml_provider.exceptions import raised_as_airflow
 from airflow_ml_provider.kinds.stage import Stage
 from airflow_ml_provider.operators.links import MlflowRunLink
 from airflow_ml_provider.pod.resources import resource_requirements
-from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS
 from airflow_ml_provider.runners.pod_arguments import require_effect, schedule_timeout
 from airflow_ml_provider.tasks.checked_templates import CheckedTemplates
 from airflow_ml_provider.tasks.json_templates import JsonTemplates

@@ -6,27 +6,6 @@ import re
 
 from airflow_ml_provider.protocol.errors import ProtocolError
 
-RESERVED_OUTPUTS = (
-    "alarm",
-    "best_params",
-    "cache",
-    "canary",
-    "default_params",
-    "drift",
-    "endpoint",
-    "evaluation",
-    "gate",
-    "metrics",
-    "pod_name",
-    "pod_namespace",
-    "reasons",
-    "return_value",
-    "study",
-    "undefined_metrics",
-    "validation",
-)
-"""Names of XComs that a stage pushes next to its outputs."""
-
 REUSE_PARAM = "reuse"
 """The DAG's param that says whether a run takes results of earlier ones."""
 

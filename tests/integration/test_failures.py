@@ -40,6 +40,8 @@ def test_bad_data_fails_its_stage_and_says_why(airflow, mlflow, people, tmp_path
     run_id, state, tasks = airflow.run("strict", data=data)
     assert (state, tasks[stage]) == ("failed", "failed")
     assert re.search(message, airflow.api.log("strict", run_id, stage))
+    failure = airflow.api.xcom("strict", run_id, stage, "failure")
+    assert re.search(message, failure["message"])
     runs = mlflow.runs("strict", run_id)
     assert terminal(runs)
     assert runs["pipeline"][run_id].status == "FAILED"

@@ -9,8 +9,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from airflow_ml_provider.decisions.models.gate_rules import CHAMPION
+from airflow_ml_provider.decisions.stage_rules import RESERVED_OUTPUTS
 from airflow_ml_provider.decisions.trust.param_schemas import MISSING
-from airflow_ml_provider.protocol.names import RESERVED_OUTPUTS, REUSE_PARAM
+from airflow_ml_provider.protocol.names import REUSE_PARAM
 from airflow_ml_provider.spec.checks.code_checks import check_code
 from airflow_ml_provider.spec.checks.findings import Finding
 from airflow_ml_provider.spec.checks.paths import is_file, is_folder
