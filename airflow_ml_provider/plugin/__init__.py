@@ -32,21 +32,20 @@ def _mounted(path: str) -> str:
     return f"{urlsplit(conf.get('api', 'base_url', fallback='') or '').path.rstrip('/')}{path}"
 
 
+def _page(name: str, **place: Any) -> dict[str, Any]:
+    """Return our page at a place of Airflow's; the host keeps its code under its name, for all plugins."""
+    # Browsers keep a bundle for as long as its address is the same.
+    return {"name": name, "bundle_url": _mounted(f"{PREFIX}/static/ml.umd.js?v={_digest(_BUNDLE)}"), **place}
+
+
 class MlPlugin(AirflowPlugin):
-    """The page of all pipelines, and a tab of each DAG that says what its next run would do."""
+    """The page of all pipelines, a tab of each run, and one of each DAG that says what its next run would do."""
 
     name = "ml"
     fastapi_apps = _Apps()
     react_apps = [  # noqa: RUF012 - Airflow declares it for the instance
-        {
-            # The host keeps the page's code under this name, for all plugins.
-            "name": "ML",
-            # Browsers keep a bundle for as long as its address is the same.
-            "bundle_url": _mounted(f"{PREFIX}/static/ml.umd.js?v={_digest(_BUNDLE)}"),
-            "destination": "nav",
-            "url_route": "ml",
-            "nav_top_level": True,
-        }
+        _page("ML", destination="nav", url_route="ml", nav_top_level=True),
+        _page("ML run", destination="dag_run", url_route="ml_run"),
     ]
     external_views = [  # noqa: RUF012 - Airflow declares it for the instance
         {

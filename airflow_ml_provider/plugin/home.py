@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.models.dag import DagModel, DagTag
 from airflow.models.dagrun import DagRun
-from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
-from airflow.utils.state import TaskInstanceState
 from sqlalchemy import and_, func, literal, or_, select, union_all
 from sqlalchemy.orm import selectinload
 
@@ -21,10 +19,12 @@ from airflow_ml_provider.plugin.home_answers import (
     RunAnswer,
     StageAnswer,
 )
-from airflow_ml_provider.plugin.pipeline_index import PipelineIndex
+from airflow_ml_provider.plugin.open_questions import questions, waiting
+from airflow_ml_provider.plugin.pipeline_index import PIPELINES
 from airflow_ml_provider.plugin.pipeline_summary import KEYS, add_gates, summary_of
 from airflow_ml_provider.plugin.stage_facts import facts_of_runs, newest_facts
 from airflow_ml_provider.plugin.summary_answers import SummaryAnswer
+from airflow_ml_provider.plugin.task_states import says_most
 from airflow_ml_provider.protocol.plain_text import one_line
 
 if TYPE_CHECKING:
@@ -36,16 +36,9 @@ if TYPE_CHECKING:
 
 RUNS = 12
 SUMMARY_RUNS = 50
-_QUESTIONS = 5
 _SHOWN = 500
 # As Airflow says a schedule that there is not.
 _NEVER = "None"
-# Of mapped tasks the first of these that one of them has; what is not named comes last.
-_SAYS_MOST = (
-    *("failed", "upstream_failed", "awaiting_input", "running", "restarting", "up_for_retry", "up_for_reschedule"),
-    *("deferred", "queued", "scheduled", "removed", "skipped", "success"),
-)
-_INDEX = PipelineIndex()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +71,15 @@ def home(session: Session, readable: Iterable[str], query: HomeQuery, *, with_xc
         query: Which cards.
         with_xcoms: Whether the user may read XComs, of which summaries are made.
     """
-    pipelines = _INDEX.pipelines(session, readable)
-    waits = _waiting(session, pipelines)
+    pipelines = PIPELINES.pipelines(session, readable)
+    waits = waiting(session, pipelines)
     matches = select(DagModel).where(DagModel.dag_id.in_(pipelines), *_filters(query))
     total = session.scalar(select(func.count()).select_from(matches.subquery())) or 0
     first = DagModel.dag_id.in_(waits).desc()
     ordered = matches.order_by(first, DagModel.dag_id).limit(query.limit).offset(query.offset)
     page = session.scalars(ordered.options(selectinload(DagModel.tags))).all()
     shown = [dag.dag_id for dag in page]
-    runs, questions = _runs(session, shown), _questions(session, shown)
+    runs, asked = _runs(session, shown), questions(session, shown)
     summaries = _summaries(session, {dag_id: pipelines[dag_id] for dag_id in shown}) if with_xcoms else {}
     tags = select(DagTag.name).where(DagTag.dag_id.in_(pipelines)).distinct().order_by(DagTag.name)
     owners = session.scalars(select(DagModel.owners).where(DagModel.dag_id.in_(pipelines)).distinct())
@@ -101,7 +94,7 @@ def home(session: Session, readable: Iterable[str], query: HomeQuery, *, with_xc
                 dag,
                 pipelines[dag.dag_id],
                 runs=runs.get(dag.dag_id, []),
-                questions=questions.get(dag.dag_id, []),
+                questions=asked.get(dag.dag_id, []),
                 summary=summaries.get(dag.dag_id),
             )
             for dag in page
@@ -125,37 +118,6 @@ def _filters(query: HomeQuery) -> list[Any]:
         last = select(DagRun.dag_id, func.max(DagRun.run_after).label("at")).group_by(DagRun.dag_id).subquery()
         is_last = and_(last.c.dag_id == DagRun.dag_id, last.c.at == DagRun.run_after)
         found.append(DagModel.dag_id.in_(select(DagRun.dag_id).join(last, is_last).where(DagRun.state == query.state)))
-    return found
-
-
-def _unanswered() -> Any:
-    return and_(
-        HITLDetail.responded_at.is_(None),
-        TaskInstance.state.in_((TaskInstanceState.DEFERRED, TaskInstanceState.AWAITING_INPUT)),
-    )
-
-
-def _waiting(session: Session, pipelines: Iterable[str]) -> set[str]:
-    asked = select(TaskInstance.dag_id).join(HITLDetail, HITLDetail.ti_id == TaskInstance.id).where(_unanswered())
-    return set(session.scalars(asked.distinct())) & set(pipelines)
-
-
-def _questions(session: Session, pipelines: Iterable[str]) -> dict[str, list[QuestionAnswer]]:
-    found: dict[str, list[QuestionAnswer]] = {}
-    task = TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index
-    asked = (
-        select(*task, HITLDetail.subject, HITLDetail.created_at)
-        .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
-        .where(_unanswered(), TaskInstance.dag_id.in_(pipelines))
-        .order_by(HITLDetail.created_at)
-    )
-    for dag_id, run_id, task_id, map_index, subject, at in session.execute(asked):
-        questions = found.setdefault(dag_id, [])
-        if len(questions) < _QUESTIONS:
-            said = one_line(subject)
-            questions.append(
-                QuestionAnswer(run_id=run_id, task_id=task_id, map_index=map_index, subject=said, asked=at)
-            )
     return found
 
 
@@ -230,12 +192,8 @@ def _stage_states(session: Session, runs: Sequence[DagRun]) -> dict[tuple[str, s
     for dag_id, run_id, task_id, state in session.execute(select(*columns).where(wanted).distinct()):
         if state is not None:
             states = found.setdefault((dag_id, run_id), {})
-            states[task_id] = min(states.get(task_id, str(state)), str(state), key=_rank)
+            states[task_id] = says_most((states.get(task_id, ""), str(state)))
     return found
-
-
-def _rank(state: str) -> int:
-    return _SAYS_MOST.index(state) if state in _SAYS_MOST else len(_SAYS_MOST)
 
 
 def _card(

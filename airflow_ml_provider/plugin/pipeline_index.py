@@ -6,7 +6,7 @@ import json
 import logging
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +39,16 @@ class Stage:
     Attributes:
         task_id: Its task.
         kind: Its kind.
+        upstream: The stages before it, whatever tasks of other kinds are between.
+        inputs: Where each of its inputs comes from, as people see it.
+        mlflow_conn_id: Its MLflow connection, empty where it is not tracked or says none.
     """
 
     task_id: str
     kind: str
+    upstream: tuple[str, ...] = ()
+    inputs: tuple[tuple[str, str], ...] = ()
+    mlflow_conn_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,31 +86,44 @@ class PipelineIndex:
         return {dag_id: pipeline for dag_id, each in newest.items() if (pipeline := found.get(each)) is not None}
 
 
+PIPELINES = PipelineIndex()
+"""What this process knows."""
+
+
 def pipeline_of(data: Mapping[str, Any]) -> Pipeline | None:
     """Return what a serialized DAG says of its pipeline, ``None`` where it has no stage."""
     tasks = {task["task_id"]: task for each in data.get("dag", {}).get("tasks", []) if (task := each.get("__var"))}
     if problem := next((found for task in tasks.values() if (found := task.get(MISTAKES))), ""):
         return Pipeline((), one_line(str(problem).splitlines()[0]))
-    kinds = {task_id: kind for task_id, task in tasks.items() if (kind := _kind(task))}
+    stages = {task_id: stage for task_id, task in tasks.items() if (stage := _stage(task))}
     upstream: dict[str, list[str]] = {task_id: [] for task_id in tasks}
     for task_id, task in tasks.items():
         for below in tasks.keys() & task.get("downstream_task_ids", []):
             upstream[below].append(task_id)
-    stages = tuple(Stage(task_id, kinds[task_id]) for task_id in upstream_first(upstream) if task_id in kinds)
-    return Pipeline(stages) if stages else None
+    found, before = [], dict[str, set[str]]()
+    for task_id in upstream_first(upstream):
+        above = set[str]().union(*({each} if each in stages else before[each] for each in upstream[task_id]))
+        before[task_id] = above
+        if stage := stages.get(task_id):
+            found.append(replace(stage, upstream=tuple(sorted(above))))
+    return Pipeline(tuple(found)) if found else None
 
 
-def _kind(task: Mapping[str, Any]) -> str:
-    """Return the kind of a serialized task, empty of one that is not a stage."""
+def _stage(task: Mapping[str, Any]) -> Stage | None:
+    """Return the stage that a serialized task is, ``None`` where it is none."""
+    task_id = str(task["task_id"])
     if note := task.get(NOTE):
         try:
-            return str(json.loads(note)["kind"])
-        except (ValueError, KeyError, TypeError):
-            log.warning("The note of task %r cannot be read: it is shown as no stage", task["task_id"])
-            return ""
+            noted = json.loads(note)
+            inputs = tuple((str(name), str(value)) for name, value in noted.get("inputs", {}).items())
+            return Stage(task_id, str(noted["kind"]), inputs=inputs, mlflow_conn_id=str(noted.get("mlflow", "")))
+        except (AttributeError, ValueError, KeyError, TypeError):
+            log.warning("The note of task %r cannot be read: it is shown as no stage", task_id)
+            return None
     if not str(task.get("_task_module", "")).startswith(_MODULE):
-        return ""
-    return _KINDS.get(str(task.get("task_type", "")).removeprefix("Decorated"), "")
+        return None
+    kind = _KINDS.get(str(task.get("task_type", "")).removeprefix("Decorated"), "")
+    return Stage(task_id, kind) if kind else None
 
 
 def _newest(session: Session, dag_ids: Iterable[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
@@ -16,9 +16,12 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
+from airflow_ml_provider.plugin.curves import CurvesAnswer, NoCurvesError, curves_of
 from airflow_ml_provider.plugin.home import HomeQuery, home
 from airflow_ml_provider.plugin.home_answers import HomeAnswer
 from airflow_ml_provider.plugin.plan import NoPlanError, plan_of
+from airflow_ml_provider.plugin.run_answers import RunPageAnswer
+from airflow_ml_provider.plugin.run_page import run_page
 
 app = FastAPI(title="Machine learning", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None)
 app.mount("/static", StaticFiles(directory=Path(__file__).parent / "www" / "dist"), name="static")
@@ -29,18 +32,18 @@ _PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=
 # What a plan says is read from the pipeline's code.
 _MAY_SEE = [Depends(requires_access_dag("GET")), Depends(requires_access_dag("GET", DagAccessEntity.CODE))]
 
+_RUN_ENTITIES = DagAccessEntity.RUN, DagAccessEntity.TASK, DagAccessEntity.TASK_INSTANCE, DagAccessEntity.HITL_DETAIL
+_MAY_SEE_RUNS = [Depends(requires_access_dag("GET", entity)) for entity in (None, *_RUN_ENTITIES)]
+
 
 def _may_list(user: GetUserDep) -> None:
     """Ask for the rights that Airflow's own list of DAGs asks for, and those of tasks.
 
     Airflow's own dependency takes a ``dag_id`` from the query, which would be asked about in place of all.
     """
-    entities = (
-        *(None, DagAccessEntity.RUN, DagAccessEntity.TASK),
-        *(DagAccessEntity.TASK_INSTANCE, DagAccessEntity.HITL_DETAIL),
-    )
     manager = get_auth_manager()
-    if not all(manager.is_authorized_dag(method="GET", access_entity=entity, user=user) for entity in entities):
+    may = (manager.is_authorized_dag(method="GET", access_entity=each, user=user) for each in (None, *_RUN_ENTITIES))
+    if not all(may):
         raise HTTPException(403, "Forbidden")
 
 
@@ -62,6 +65,32 @@ def pipelines(
     with_xcoms = manager.is_authorized_dag(method="GET", access_entity=DagAccessEntity.XCOM, user=user)
     readable = manager.get_authorized_dag_ids(user=user, session=session)
     return home(session, readable, query, with_xcoms=with_xcoms)
+
+
+@app.get("/api/dags/{dag_id}/runs/{run_id}", dependencies=_MAY_SEE_RUNS)
+def run(*, dag_id: str, run_id: str, session: SessionDep, user: GetUserDep) -> RunPageAnswer:
+    """Return a run of a pipeline: its stages, their states, and what they said."""
+    may_read = get_auth_manager().is_authorized_dag(
+        method="GET", access_entity=DagAccessEntity.XCOM, details=DagDetails(id=dag_id), user=user
+    )
+    found = run_page(session, dag_id=dag_id, run_id=run_id, with_xcoms=may_read)
+    if found is None:
+        raise HTTPException(404, f"DAG {dag_id!r} has no run {run_id!r}")
+    return found
+
+
+@app.get(
+    "/api/dags/{dag_id}/runs/{run_id}/stages/{task_id}/curves",
+    dependencies=[*_MAY_SEE_RUNS, Depends(requires_access_dag("GET", DagAccessEntity.XCOM))],
+)
+async def curves(
+    *, dag_id: str, run_id: str, task_id: str, map_index: Annotated[int, Query(ge=-1)] = -1, request: Request
+) -> CurvesAnswer:
+    """Return params, and metrics by step, that MLflow has of a stage's run."""
+    try:
+        return await _while_connected(request, curves_of(dag_id, run_id, task_id, map_index))
+    except NoCurvesError as error:
+        raise HTTPException(error.status, str(error)) from error
 
 
 @app.get("/api/dags/{dag_id}/plan", dependencies=_MAY_SEE)

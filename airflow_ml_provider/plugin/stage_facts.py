@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _MOST_BYTES = 65_536
+_MOST_FACTS = 5_000
 # A version that was rejected, or became challenger, does not hide the champion before it.
 _VERDICTS = ("alias", "approval")
 
@@ -63,7 +64,7 @@ def facts_of_runs(session: Session, runs: Collection[tuple[str, str]], *, key: s
     for dag_id, run_id in runs:
         by_dag.setdefault(dag_id, []).append(run_id)
     wanted = or_(*(and_(XComModel.dag_id == dag_id, XComModel.run_id.in_(some)) for dag_id, some in by_dag.items()))
-    asked = select(*_columns()).where(wanted).order_by(XComModel.timestamp)
+    asked = select(*_columns()).where(wanted).order_by(XComModel.timestamp).limit(_MOST_FACTS)
     return _read(session, asked if key is None else asked.where(XComModel.key == key))
 
 

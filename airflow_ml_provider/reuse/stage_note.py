@@ -43,6 +43,7 @@ class StageNote:
         runs: Its code, as people see it; empty for what is built in.
         runner: Where it runs; ``image``: in which image, empty where none is named.
         store: URI of its artifact store.
+        mlflow: Its MLflow connection, empty where it is not tracked.
         inputs: Where its inputs come from, as people see it.
         outputs: Types of its outputs.
         cached: Whether earlier results of it are taken.
@@ -59,6 +60,7 @@ class StageNote:
     runner: str = ""
     image: str = ""
     store: str = ""
+    mlflow: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     cached: bool = False

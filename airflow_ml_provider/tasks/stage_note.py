@@ -71,6 +71,7 @@ def stage_note(operator: Any, *, settings: Callable[[], MlSettings], base_folder
         "runner": ours.runner,
         "image": _shown(operator.image) if operator.image else "",
         "store": ours.store,
+        "mlflow": str(operator.mlflow_conn_id or ""),
         "inputs": {str(name): _shown(value) for name, value in inputs.items()},
         "outputs": dict(operator.outputs),
         "cached": bool(operator.cache),

@@ -66,12 +66,12 @@ def complete_curves(client: MlflowClient, *, into: str, earlier: Sequence[str]) 
         before[run_id] = set(_last_steps(run))
     own = _last_steps(client.get_run(into)) if before else {}
     for key in sorted({key for keys in before.values() for key in keys}):
-        points = list(_history(client, into, key)) if own.get(key) else []
+        points = list(metric_history(client, into, key)) if own.get(key) else []
         if own.get(key) == 0 or any(point.step == 0 for point in points):
             continue
         # From the last to the first: what is cut short is gone on with before the first one that is there.
         missing = missing_points(
-            points, [list(_history(client, run_id, key)) for run_id in before if key in before[run_id]]
+            points, [list(metric_history(client, run_id, key)) for run_id in before if key in before[run_id]]
         )
         for start in range(0, len(missing), _BATCH):
             metrics = [{"key": key, **asdict(point)} for point in missing[start : start + _BATCH]]
@@ -82,7 +82,17 @@ def _last_steps(run: Mapping[str, Any]) -> dict[str, int]:
     return {str(entry["key"]): int(entry.get("step", 0)) for entry in run["data"].get("metrics", [])}
 
 
-def _history(client: MlflowClient, run_id: str, key: str) -> Iterator[MetricPoint]:
+def metric_history(client: MlflowClient, run_id: str, key: str) -> Iterator[MetricPoint]:
+    """Yield the points of a metric of a run, in the order in which they were logged.
+
+    Args:
+        client: The tracking server.
+        run_id: The run.
+        key: The metric.
+
+    Raises:
+        MlflowError: MLflow refused or did not answer.
+    """
     query = {"run_id": run_id, "metric_key": key, "max_results": _BATCH}
     for point in client.pages("GET", "metrics/get-history", query, key="metrics", read=metric_point):
         yield MetricPoint(*point)

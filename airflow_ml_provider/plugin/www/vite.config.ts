@@ -1,3 +1,4 @@
+import { esmExternalRequirePlugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 // What Airflow's page shares with its plugins, by the names under which it keeps them.
@@ -11,10 +12,12 @@ const SHARED = {
 };
 
 export default defineConfig(({ command }) => ({
+  // CommonJS packages require React; a browser has no require.
+  plugins: [esmExternalRequirePlugin({ external: Object.keys(SHARED) })],
   build: {
     lib: { entry: "src/main.tsx", name: "AirflowPlugin", formats: ["umd"], fileName: () => "ml.umd.js" },
     // The host takes a function out of this global: https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/plugins.html
-    rollupOptions: { external: Object.keys(SHARED), output: { globals: SHARED, exports: "default" } },
+    rollupOptions: { output: { globals: SHARED, exports: "default" } },
     target: "es2022",
   },
   // A library build leaves this to who includes it.

@@ -5,6 +5,7 @@ import { useSearchParams } from "react-router-dom";
 import type { components } from "./answers";
 import { PipelineCard } from "./PipelineCard";
 import { usePolled } from "./polled";
+import { Problem } from "./Problem";
 import { Search } from "./Search";
 
 type Answer = components["schemas"]["HomeAnswer"];
@@ -77,12 +78,7 @@ export function Home() {
           <Choice label="Last run" name="state" options={STATES} params={params} choose={choose} />
         </HStack>
       </HStack>
-      {error ? (
-        <Alert.Root role="alert" status="error">
-          <Alert.Indicator />
-          <Alert.Title>{error.message}</Alert.Title>
-        </Alert.Root>
-      ) : null}
+      {error ? <Problem error={error} /> : null}
       {answer?.waiting ? (
         <Alert.Root role="status" status="warning">
           <Alert.Indicator />

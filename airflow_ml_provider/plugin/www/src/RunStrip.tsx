@@ -2,7 +2,7 @@ import { Box, HStack, Stack, Text } from "@chakra-ui/react";
 import { Link } from "react-router-dom";
 
 import type { components } from "./answers";
-import { runLink } from "./links";
+import { runPageLink } from "./links";
 
 type Pipeline = components["schemas"]["PipelineAnswer"];
 type Run = components["schemas"]["RunAnswer"];
@@ -38,7 +38,7 @@ export function RunStrip({ pipeline }: { readonly pipeline: Pipeline }) {
       <HStack aria-label={`Last runs of ${pipeline.name}`} as="ol" gap="2px" listStyleType="none">
         {[...pipeline.runs].reverse().map((run) => (
           <li key={run.run_id}>
-            <Link aria-label={label(pipeline, run)} title={label(pipeline, run)} to={runLink(pipeline.dag_id, run.run_id)}>
+            <Link aria-label={label(pipeline, run)} title={label(pipeline, run)} to={runPageLink(pipeline.dag_id, run.run_id)}>
               <Stack gap="2px">
                 {pipeline.stages.map((stage) => (
                   <Cell key={stage.task_id} state={run.stages[stage.task_id]} />

@@ -24,6 +24,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/dags/{dag_id}/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Run
+         * @description Return a run of a pipeline: its stages, their states, and what they said.
+         */
+        get: operations["run_api_dags__dag_id__runs__run_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dags/{dag_id}/runs/{run_id}/stages/{task_id}/curves": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Curves
+         * @description Return params, and metrics by step, that MLflow has of a stage's run.
+         */
+        get: operations["curves_api_dags__dag_id__runs__run_id__stages__task_id__curves_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/pipelines": {
         parameters: {
             query?: never;
@@ -102,6 +142,37 @@ export interface components {
             task_id: string;
             /** Version */
             version: string;
+        };
+        /**
+         * CurveAnswer
+         * @description A metric by step.
+         */
+        CurveAnswer: {
+            /** Name */
+            name: string;
+            /**
+             * Points
+             * @description Step and value, in the order of steps, 300 at most
+             */
+            points: [
+                number,
+                number
+            ][];
+        };
+        /**
+         * CurvesAnswer
+         * @description What MLflow has of a stage's run.
+         */
+        CurvesAnswer: {
+            /**
+             * Curves
+             * @description Of metrics that were logged more than once; the system's come last
+             */
+            curves: components["schemas"]["CurveAnswer"][];
+            /** Params */
+            params: {
+                [key: string]: string;
+            };
         };
         /**
          * DataAnswer
@@ -198,6 +269,22 @@ export interface components {
             /** Version */
             version: string;
         };
+        /**
+         * FailureAnswer
+         * @description Why a stage failed.
+         */
+        FailureAnswer: {
+            /**
+             * Error
+             * @description The class of the error, such as StageOutOfMemoryError
+             */
+            error: string;
+            /**
+             * Message
+             * @description Its first line
+             */
+            message: string;
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -235,6 +322,96 @@ export interface components {
              * @description How many pipelines that the user may see wait for an answer, whatever the filters
              */
             waiting: number;
+        };
+        /**
+         * InstanceAnswer
+         * @description A task instance of a stage.
+         */
+        InstanceAnswer: {
+            /** Ended */
+            ended?: string | null;
+            failure?: components["schemas"]["FailureAnswer"] | null;
+            /**
+             * Has Curves
+             * @description Whether it has a run in MLflow that may hold metrics by step
+             * @default false
+             */
+            has_curves: boolean;
+            /**
+             * Links
+             * @default []
+             */
+            links: components["schemas"]["LinkAnswer"][];
+            /**
+             * Map Index
+             * @description Its element, -1 of a task that is not mapped
+             */
+            map_index: number;
+            /**
+             * Metrics
+             * @description NaN and infinity are texts
+             * @default {}
+             */
+            metrics: {
+                [key: string]: number | string;
+            };
+            /**
+             * Outputs
+             * @default []
+             */
+            outputs: components["schemas"]["OutputAnswer"][];
+            reuse?: components["schemas"]["ReuseAnswer"] | null;
+            /**
+             * Said
+             * @description What else it said, in words
+             * @default {}
+             */
+            said: {
+                [key: string]: string;
+            };
+            /** Started */
+            started?: string | null;
+            /**
+             * State
+             * @description Airflow's state, empty before there is one
+             */
+            state: string;
+            /** Try Number */
+            try_number: number;
+            /**
+             * Verdicts
+             * @default []
+             */
+            verdicts: components["schemas"]["VerdictAnswer"][];
+        };
+        /**
+         * LinkAnswer
+         * @description An address of another system.
+         */
+        LinkAnswer: {
+            /** Name */
+            name: string;
+            /** Url */
+            url: string;
+        };
+        /**
+         * OutputAnswer
+         * @description An artifact that a stage committed.
+         */
+        OutputAnswer: {
+            /** Digest */
+            digest: string;
+            /** Name */
+            name: string;
+            /**
+             * Size
+             * @description In bytes
+             */
+            size: number;
+            /** Type */
+            type: string;
+            /** Uri */
+            uri: string;
         };
         /**
          * PipelineAnswer
@@ -300,6 +477,19 @@ export interface components {
             task_id: string;
         };
         /**
+         * ReuseAnswer
+         * @description Whether an earlier result was taken.
+         */
+        ReuseAnswer: {
+            /**
+             * Reason
+             * @description Why it was, or why the stage runs
+             */
+            reason: string;
+            /** Reused */
+            reused: boolean;
+        };
+        /**
          * RunAnswer
          * @description A run of a pipeline.
          */
@@ -327,6 +517,113 @@ export interface components {
              * @description The state of the DAG's run
              */
             state: string;
+        };
+        /**
+         * RunPageAnswer
+         * @description A run of a pipeline.
+         */
+        RunPageAnswer: {
+            /**
+             * By
+             * @description Who triggered it, empty for the scheduler
+             * @default
+             */
+            by: string;
+            /** Dag Id */
+            dag_id: string;
+            /**
+             * Earlier
+             * @description The run before it, empty of the first
+             * @default
+             */
+            earlier: string;
+            /** Ended */
+            ended?: string | null;
+            /**
+             * Later
+             * @description The run after it, empty of the last
+             * @default
+             */
+            later: string;
+            /** Name */
+            name: string;
+            /**
+             * Partition
+             * @default
+             */
+            partition: string;
+            /**
+             * Problem
+             * @description The first mistake of the pipeline's file, empty where there is none
+             * @default
+             */
+            problem: string;
+            /**
+             * Questions
+             * @description Those that wait for an answer, the oldest first, five at most
+             */
+            questions: components["schemas"]["QuestionAnswer"][];
+            /**
+             * Run After
+             * Format: date-time
+             */
+            run_after: string;
+            /** Run Id */
+            run_id: string;
+            /** Run Type */
+            run_type: string;
+            /**
+             * Stages
+             * @description Upstream first; empty of a DAG that is no pipeline
+             */
+            stages: components["schemas"]["RunStageAnswer"][];
+            /** Started */
+            started?: string | null;
+            /** State */
+            state: string;
+        };
+        /**
+         * RunStageAnswer
+         * @description A stage in a run.
+         */
+        RunStageAnswer: {
+            /**
+             * Count
+             * @description How many task instances it has
+             */
+            count: number;
+            /**
+             * Inputs
+             * @description Where each input comes from, as people see it
+             */
+            inputs: {
+                [key: string]: string;
+            };
+            /**
+             * Instances
+             * @description Thirty at most, those that failed or run first
+             */
+            instances: components["schemas"]["InstanceAnswer"][];
+            /**
+             * Kind
+             * @description Its kind, such as train
+             */
+            kind: string;
+            /**
+             * State
+             * @description Of its task instances the one that says most, empty before there is one
+             */
+            state: string;
+            /**
+             * Task Id
+             * @description Its task
+             */
+            task_id: string;
+            /**
+             * Upstream
+             * @description The stages before it
+             */
+            upstream: string[];
         };
         /**
          * StageAnswer
@@ -383,6 +680,21 @@ export interface components {
             /** Error Type */
             type: string;
         };
+        /**
+         * VerdictAnswer
+         * @description What a gate, a check or a monitor's limits said.
+         */
+        VerdictAnswer: {
+            /**
+             * Name
+             * @description gate, or limits
+             */
+            name: string;
+            /** Passed */
+            passed: boolean;
+            /** Reasons */
+            reasons: string[];
+        };
     };
     responses: never;
     parameters: never;
@@ -410,6 +722,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    run_api_dags__dag_id__runs__run_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunPageAnswer"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    curves_api_dags__dag_id__runs__run_id__stages__task_id__curves_get: {
+        parameters: {
+            query?: {
+                map_index?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CurvesAnswer"];
                 };
             };
             /** @description Validation Error */

@@ -1,6 +1,9 @@
 /** Why a route gave no answer, in words for who looks at the page. */
 export class AskError extends Error {}
 
+// With these our routes say themselves what is wrong.
+const OURS = [404, 429, 503, 504];
+
 /** Return where Airflow's page is mounted, without a slash at the end; plugins know it by the page's base element. */
 export function base(): string {
   return new URL(document.baseURI).pathname.replace(/\/$/, "");
@@ -18,12 +21,18 @@ export async function ask<Answer>(path: string, signal: AbortSignal): Promise<An
   } catch {
     throw new AskError("Airflow's API server does not answer.");
   }
-  if (!response.ok) throw new AskError(said(response.status));
+  if (!response.ok) throw new AskError(OURS.includes(response.status) ? await detail(response) : said(response.status));
   try {
     return (await response.json()) as Answer;
   } catch {
     throw new AskError("What answers is not Airflow's API server: reload the page, your session may have ended.");
   }
+}
+
+async function detail(response: Response): Promise<string> {
+  const answer: unknown = await response.json().catch(() => undefined);
+  const told = typeof answer === "object" && answer !== null && "detail" in answer ? answer.detail : undefined;
+  return typeof told === "string" ? told : said(response.status);
 }
 
 function said(status: number): string {

@@ -12,14 +12,23 @@ export function runLink(dagId: string, runId: string): string {
   return `${dagLink(dagId)}/runs/${encodeURIComponent(runId)}`;
 }
 
-/** Return the address of a task of a run in Airflow's page. */
-export function taskLink(dagId: string, runId: string, taskId: string): string {
-  return `${runLink(dagId, runId)}/tasks/${encodeURIComponent(taskId)}`;
+/** Return the address of a task of a run in Airflow's page, of one of its elements where it is mapped. */
+export function taskLink(dagId: string, runId: string, taskId: string, mapIndex = -1): string {
+  const element = mapIndex < 0 ? "" : `/mapped/${String(mapIndex)}`;
+  return `${runLink(dagId, runId)}/tasks/${encodeURIComponent(taskId)}${element}`;
+}
+
+/** Return the address of this page: of all pipelines, or of those whose name has a text. */
+export function pipelinesLink(search = ""): string {
+  return search ? `/plugin/ml?search=${encodeURIComponent(search)}` : "/plugin/ml";
+}
+
+/** Return the address of a run in this page. */
+export function runPageLink(dagId: string, runId: string): string {
+  return `/plugin/ml/dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(runId)}`;
 }
 
 /** Return where in Airflow's page a question is answered. */
 export function questionLink(dagId: string, question: Question): string {
-  const task = taskLink(dagId, question.run_id, question.task_id);
-  const element = question.map_index < 0 ? "" : `/mapped/${String(question.map_index)}`;
-  return `${task}${element}/required_actions`;
+  return `${taskLink(dagId, question.run_id, question.task_id, question.map_index)}/required_actions`;
 }

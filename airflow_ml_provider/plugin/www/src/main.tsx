@@ -1,18 +1,41 @@
 import { Box, ChakraProvider, createSystem, defaultConfig, type SystemContext } from "@chakra-ui/react";
+import { Route, Routes, useParams } from "react-router-dom";
 
 import { Home } from "./Home";
+import { RunView } from "./run/RunView";
 
 declare global {
   // Airflow's theme: https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/plugins.html
   var ChakraUISystem: SystemContext | undefined;
 }
 
-export default function MachineLearning() {
+interface PlaceProps {
+  readonly dagId?: string;
+  readonly runId?: string;
+}
+
+/** The page in Airflow's navigation, and the tab of a run. */
+export default function MachineLearning({ dagId, runId }: PlaceProps) {
   return (
     <ChakraProvider value={globalThis.ChakraUISystem ?? createSystem(defaultConfig)}>
       <Box height="100%" overflow="auto" padding={4}>
-        <Home />
+        {dagId && runId ? (
+          <RunView dagId={dagId} isTab runId={runId} />
+        ) : (
+          <Routes>
+            <Route element={<RunPage />} path="dags/:dag/runs/:run" />
+            <Route element={<Home />} path="*" />
+          </Routes>
+        )}
       </Box>
     </ChakraProvider>
   );
 }
+
+function RunPage() {
+  const { dag = "", run = "" } = useParams();
+  return <RunView dagId={dag} key={`${dag} ${run}`} runId={run} />;
+}
+
+// The host takes the page of each place from under the place's name, and imports a bundle once.
+Object.assign(globalThis, { "ML run": MachineLearning });

@@ -16,9 +16,9 @@ export interface Polled<Answer> {
  * Return what a route answers, again and again; what another path answered stays until this one does.
  *
  * It is asked every five seconds while answers change, and ever more rarely, down to once a minute, while they stay the
- * same or fail; never while nobody sees the page.
+ * same or fail; never while nobody sees the page. Another version is asked for at once.
  */
-export function usePolled<Answer>(path: string): Polled<Answer> {
+export function usePolled<Answer>(path: string, version = ""): Polled<Answer> {
   const [found, setFound] = useState<Polled<Answer>>({ answer: undefined, at: 0, error: undefined });
 
   useEffect(() => {
@@ -60,7 +60,7 @@ export function usePolled<Answer>(path: string): Polled<Answer> {
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", seen);
     };
-  }, [path]);
+  }, [path, version]);
 
   return found;
 }

@@ -59,7 +59,7 @@ test("a pipeline is shown with its runs", async () => {
   answer = json(HOME);
   shown();
   await screen.findByRole("link", { name: "Flight delays" });
-  expect(screen.getByRole("link", { name: "Run r1: success" }).getAttribute("href")).toBe("/dags/flights/runs/r1");
+  expect(screen.getByRole("link", { name: "Run r1: success" }).getAttribute("href")).toBe("/plugin/ml/dags/flights/runs/r1");
   expect(asked).toEqual(["/ml/api/pipelines?limit=24"]);
 });
 

@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 
 import { ago } from "../src/ago";
+import { duration } from "../src/duration";
 import { dagLink, questionLink, runLink } from "../src/links";
+import { number } from "../src/number";
 import { label } from "../src/RunStrip";
+import { size } from "../src/size";
 
 const NOW = Date.parse("2026-11-30T12:00:00Z");
 
@@ -33,4 +36,37 @@ test("a run in words says what is not as the run is", () => {
   const run = { run_id: "r", state: "failed", run_after: "", stages: { ingest: "success", train: "failed" } };
   const pipeline = { stages } as Parameters<typeof label>[0];
   expect(label(pipeline, run)).toBe("Run r: failed, ingest success, serve no state");
+});
+
+test.each([
+  [14.7712345, "14.771"],
+  [0, "0"],
+  [-3, "-3"],
+  [0.00012, "1.20e-4"],
+  [1234567.5, "1.23e+6"],
+  [250, "250"],
+  ["NaN", "NaN"],
+])("the number %s is shown as %s", (value, text) => {
+  expect(number(value)).toBe(text);
+});
+
+test.each([
+  [0, "0 B"],
+  [1023, "1023 B"],
+  [1536, "1.5 KiB"],
+  [20 * 1024 ** 3, "20 GiB"],
+  [2 ** 60, "1048576 TiB"],
+])("%s bytes are shown as %s", (bytes, text) => {
+  expect(size(bytes)).toBe(text);
+});
+
+test.each([
+  [4.2, "4.2 s"],
+  [42, "42 s"],
+  [125, "2 min 5 s"],
+  [3 * 3600 + 60, "3 h 1 min"],
+  [50 * 3600, "2 d 2 h"],
+])("%s seconds are shown as %s", (seconds, text) => {
+  const started = Date.parse("2026-11-30T11:00:00Z");
+  expect(duration("2026-11-30T11:00:00Z", null, started + seconds * 1000)).toBe(text);
 });

@@ -1,0 +1,161 @@
+"""Params and metrics by step of a stage's run in MLflow, while it trains and after: asked once for all who look."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.models.connection import Connection
+from airflow.utils.session import create_session
+from pydantic import BaseModel, Field
+
+from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError
+from airflow_ml_provider.mlflow_api.client import MlflowClient
+from airflow_ml_provider.mlflow_api.server import MlflowServer
+from airflow_ml_provider.plugin.pipeline_index import PIPELINES
+from airflow_ml_provider.plugin.shared_work import BusyError, SharedWork
+from airflow_ml_provider.plugin.stage_details import mlflow_run_of
+from airflow_ml_provider.plugin.stage_facts import facts_of_runs
+from airflow_ml_provider.protocol.plain_text import one_line
+from airflow_ml_provider.tracking.metric_curves import metric_history
+
+CURVES, POINTS = 24, 300
+"""How many metrics are shown, and how many points of each."""
+_MOST_READ = 25_000
+_TIMEOUT_SECONDS = 5.0
+_SECONDS = 20.0
+_KEPT_SECONDS = 3.0
+_THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="ml-curves")
+
+
+class CurveAnswer(BaseModel):
+    """A metric by step."""
+
+    name: str
+    points: list[tuple[int, float]] = Field(description="Step and value, in the order of steps, 300 at most")
+
+
+class CurvesAnswer(BaseModel):
+    """What MLflow has of a stage's run."""
+
+    params: dict[str, str]
+    curves: list[CurveAnswer] = Field(description="Of metrics that were logged more than once; the system's come last")
+
+
+class NoCurvesError(Exception):
+    """There is nothing to show.
+
+    Attributes:
+        status: The HTTP status that says so.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+_FOUND: SharedWork[CurvesAnswer | NoCurvesError] = SharedWork(at_once=4, waiting=28, seconds=_KEPT_SECONDS, kept=256)
+
+
+async def curves_of(dag_id: str, run_id: str, task_id: str, map_index: int) -> CurvesAnswer:
+    """Return what MLflow has of a task instance's run.
+
+    Raises:
+        NoCurvesError: It has no run in MLflow, MLflow does not answer, or too much is asked for.
+    """
+
+    async def work() -> CurvesAnswer | NoCurvesError:
+        reading = asyncio.get_running_loop().run_in_executor(_THREADS, _read, dag_id, run_id, task_id, map_index)
+        try:
+            return await asyncio.wait_for(reading, _SECONDS)
+        except TimeoutError:
+            return NoCurvesError(f"MLflow took longer than {_SECONDS:.0f} s", status=504)
+        except NoCurvesError as error:
+            return error
+
+    try:
+        found = await _FOUND.result((dag_id, run_id, task_id, map_index), work)
+    except BusyError:
+        raise NoCurvesError("too many runs of MLflow are asked for; ask again in some seconds", status=429) from None
+    if isinstance(found, NoCurvesError):
+        raise found
+    return found
+
+
+def _read(dag_id: str, run_id: str, task_id: str, map_index: int) -> CurvesAnswer:
+    with create_session() as session:
+        facts = facts_of_runs(session, [(dag_id, run_id)], key="mlflow_run_url")
+        pipeline = PIPELINES.pipelines(session, [dag_id]).get(dag_id)
+        own = (fact.value for fact in facts if (fact.task_id, fact.map_index) == (task_id, map_index))
+        mlflow_run = mlflow_run_of(next(own, None))
+        stages = pipeline.stages if pipeline else ()
+        conn_id = next((stage.mlflow_conn_id for stage in stages if stage.task_id == task_id), "")
+    if not mlflow_run or not conn_id:
+        raise NoCurvesError("this task has no run in MLflow", status=404)
+    try:
+        client = MlflowClient(replace(_server(conn_id), timeout=_TIMEOUT_SECONDS))
+        run = client.get_run(mlflow_run)
+        tags = {str(tag["key"]): str(tag["value"]) for tag in run["data"].get("tags", [])}
+        # Who may edit XComs could ask for the run of another pipeline.
+        if (tags.get("airflow_ml.pipeline"), tags.get("airflow_ml.dag_run")) != (dag_id, run_id):
+            raise NoCurvesError("this task has no run in MLflow", status=404)
+        return CurvesAnswer(params=_params(run), curves=_curves(client, mlflow_run, run))
+    except (MlflowError, MlflowAuthorizationError) as error:
+        raise NoCurvesError(one_line(str(error)), status=503) from error
+
+
+def _server(conn_id: str) -> MlflowServer:
+    try:
+        found = Connection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException as error:
+        raise NoCurvesError(f"there is no connection {conn_id!r}", status=404) from error
+    return MlflowServer.of(
+        conn_id,
+        host=found.host,
+        schema=found.schema,
+        port=found.port,
+        login=found.login,
+        password=found.password,
+        extra=found.extra_dejson,
+    )
+
+
+def _params(run: Mapping[str, Any]) -> dict[str, str]:
+    params = run["data"].get("params", [])
+    return {one_line(str(each["key"]), 200): one_line(str(each["value"]), 300) for each in params[:200]}
+
+
+def _curves(client: MlflowClient, run_id: str, run: Mapping[str, Any]) -> list[CurveAnswer]:
+    """Return the metrics of a run that have steps."""
+    keys = sorted(
+        (str(entry["key"]) for entry in run["data"].get("metrics", []) if int(entry.get("step", 0)) > 0),
+        key=lambda key: (key.startswith("system/"), key),
+    )
+    found = []
+    for key in keys[:CURVES]:
+        steps: dict[int, float] = {}
+        for point in islice(metric_history(client, run_id, key), _MOST_READ):
+            if math.isfinite(value := float(point.value)):
+                steps[point.step] = value
+        points = thinned(sorted(steps.items()))
+        if len(points) > 1:
+            found.append(CurveAnswer(name=one_line(key, 200), points=points))
+    return found
+
+
+def thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Return points as many as are shown: of more, the least and the greatest value of each stretch, and both ends."""
+    if len(points) <= POINTS:
+        return list(points)
+    stretches = POINTS // 2 - 1
+    kept = {0, len(points) - 1}
+    for number in range(stretches):
+        places = range(number * len(points) // stretches, (number + 1) * len(points) // stretches)
+        kept |= {min(places, key=lambda place: points[place][1]), max(places, key=lambda place: points[place][1])}
+    return [points[place] for place in sorted(kept)]
