@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from airflow_ml_provider.protocol.errors import ProtocolError
 
 _METRICS = 200
 _LINKS = {"mlflow_run_url": "MLflow run", "model_version_url": "Model version", "endpoint_url": "Endpoint"}
+_CLAIM = "partition", "objects", "bytes", "oldest", "newest", "more", "unsettled", "busy"
 _MLFLOW_RUN = re.compile(r"/runs/([0-9a-f]{32})(?:[/?]|$)")
 
 
@@ -66,7 +68,7 @@ def _numbers(value: Any) -> dict[str, float | str]:
     numbers = {
         text_of(name): number
         for name, number in mapping_of(value).items()
-        if isinstance(number, int | float) and not isinstance(number, bool) and abs(number) < float("inf")
+        if isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= sys.float_info.max
     }
     return dict(list(numbers.items())[:_METRICS])
 
@@ -99,9 +101,9 @@ def _said(values: Mapping[str, Any]) -> dict[str, str]:
         reason = text_of(approval.get("approval_reason"))
         said["Approval"] = f"{answer} by {text_of(approval.get('approval_by'))}{reason and f': {reason}'}"
     claim = mapping_of(values.get("claim"))
-    if claim:
-        names = ("partition", "objects", "bytes", "oldest", "newest", "more", "unsettled", "busy")
-        said["Data"] = ", ".join(f"{name} {text}" for name in names if (text := text_of(claim.get(name))))
+    given = [f"{name} {text}" for name in _CLAIM if (text := text_of(claim.get(name)))]
+    if given:
+        said["Data"] = ", ".join(given)
     if drifted := texts_of(mapping_of(values.get("drift")).get("drifted")):
         said["Drifted"] = ", ".join(drifted)
     pod = [text_of(values.get(key)) for key in ("pod_namespace", "pod_name")]

@@ -37,5 +37,5 @@ function RunPage() {
   return <RunView dagId={dag} key={`${dag} ${run}`} runId={run} />;
 }
 
-// The host takes the page of each place from under the place's name, and imports a bundle once.
-Object.assign(globalThis, { "ML run": MachineLearning });
+// The host looks for a page under its place's name first, and what a bundle leaves elsewhere it sees at its first import alone.
+Object.assign(globalThis, { ML: MachineLearning, "ML run": MachineLearning });

@@ -29,6 +29,7 @@ export function RunGraph({ choose, chosen, stages }: RunGraphProps) {
     height: HEIGHT,
     id: stage.task_id,
     position: places[stage.task_id] ?? { x: 0, y: 0 },
+    selected: stage.task_id === chosen,
     type: "stage",
     width: WIDTH,
   }));
@@ -52,11 +53,8 @@ export function RunGraph({ choose, chosen, stages }: RunGraphProps) {
         nodes={nodes}
         nodesConnectable={false}
         nodesDraggable={false}
-        onNodeClick={(_, { id }) => {
-          choose(id);
-        }}
-        onSelectionChange={({ nodes: [selected] }) => {
-          if (selected) choose(selected.id);
+        onNodesChange={(changes) => {
+          for (const change of changes) if (change.type === "select" && change.selected) choose(change.id);
         }}
         preventScrolling={false}
         proOptions={{ hideAttribution: true }}
