@@ -97,7 +97,8 @@ def test_the_wheel_holds_what_it_needs_and_nothing_else(installed):
     assert "airflow_ml_provider/cli/scaffold/flights.csv" in names
     assert "airflow_ml_provider/py.typed" in names
     # Of the page, what it was built into, and nothing that it was built from.
-    assert [name for name in names if "/www/" in name] == ["airflow_ml_provider/plugin/www/dist/ml.umd.js"]
+    folder = "airflow_ml_provider/plugin/www/dist"
+    assert {name for name in names if "/www/" in name} == {f"{folder}/licenses.md", f"{folder}/ml.umd.js"}
     assert not [name for name in names if name.startswith(("tests/", "demo/", "benchmarks/", "docs/"))]
 
 

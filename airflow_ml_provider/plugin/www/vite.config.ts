@@ -18,6 +18,7 @@ export default defineConfig(({ command }) => ({
     lib: { entry: "src/main.tsx", name: "AirflowPlugin", formats: ["umd"], fileName: () => "ml.umd.js" },
     // The host takes a function out of this global: https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/plugins.html
     rollupOptions: { output: { globals: SHARED, exports: "default" } },
+    license: { fileName: "licenses.md" },
     target: "es2022",
   },
   // A library build leaves this to who includes it.

@@ -8,6 +8,8 @@ import { usePolled } from "../polled";
 type Answer = components["schemas"]["CurvesAnswer"];
 type Curve = components["schemas"]["CurveAnswer"];
 
+const TICK = { fill: "currentColor", fontSize: 11 };
+
 interface CurvesProps {
   readonly dagId: string;
   readonly mapIndex: number;
@@ -68,8 +70,8 @@ function Chart({ curve }: { readonly curve: Curve }) {
       <ResponsiveContainer height={140} width="100%">
         <LineChart data={points} margin={{ bottom: 0, left: 0, right: 8, top: 8 }}>
           <CartesianGrid opacity={0.2} />
-          <XAxis dataKey="step" domain={["dataMin", "dataMax"]} fontSize={10} stroke="currentColor" type="number" />
-          <YAxis domain={["auto", "auto"]} fontSize={10} stroke="currentColor" tickFormatter={number} width={48} />
+          <XAxis dataKey="step" domain={["dataMin", "dataMax"]} stroke="currentColor" tick={TICK} type="number" />
+          <YAxis domain={["auto", "auto"]} stroke="currentColor" tick={TICK} tickFormatter={number} width={48} />
           <Tooltip
             contentStyle={{ background: "var(--chakra-colors-bg-panel)", fontSize: 12 }}
             formatter={(value) => number(value as number)}

@@ -5,11 +5,12 @@ import styles from "@xyflow/react/dist/base.css?inline";
 import { useMemo } from "react";
 
 import type { components } from "../answers";
+import { useTheme } from "../theme";
 
 type Stage = components["schemas"]["RunStageAnswer"];
 type StageNode = Node<{ chosen: boolean; stage: Stage }, "stage">;
 
-const WIDTH = 170;
+const WIDTH = 200;
 const HEIGHT = 58;
 const NODE_TYPES = { stage: StageBox };
 
@@ -21,6 +22,7 @@ interface RunGraphProps {
 
 /** The stages of a run, upstream at the left, each with its state. */
 export function RunGraph({ choose, chosen, stages }: RunGraphProps) {
+  const theme = useTheme();
   const shape = JSON.stringify(stages.map(({ inputs, task_id, upstream }) => [task_id, upstream, inputs]));
   const { edges, height, places } = useMemo(() => layout(JSON.parse(shape) as Shape), [shape]);
   const nodes: StageNode[] = stages.map((stage) => ({
@@ -44,6 +46,8 @@ export function RunGraph({ choose, chosen, stages }: RunGraphProps) {
     >
       <style>{styles}</style>
       <ReactFlow
+        // Otherwise it is light, and so are the tokens of all that is in it.
+        colorMode={theme}
         edges={edges}
         edgesFocusable={false}
         fitView
@@ -88,7 +92,7 @@ function StageBox({ data: { chosen, stage } }: NodeProps<StageNode>) {
         {stage.task_id}
       </Text>
       <Text color="fg.muted" fontSize="xs" truncate>
-        {[stage.kind, reused ? "reused" : (stage.state || "waits").replaceAll("_", " "), stage.count > 1 ? `× ${String(stage.count)}` : ""]
+        {[stage.kind.replaceAll("_", " "), reused ? "reused" : (stage.state || "waits").replaceAll("_", " "), stage.count > 1 ? `× ${String(stage.count)}` : ""]
           .filter(Boolean)
           .join(" · ")}
       </Text>
