@@ -39,12 +39,13 @@ def _page(name: str, **place: Any) -> dict[str, Any]:
 
 
 class MlPlugin(AirflowPlugin):
-    """The page of all pipelines, a tab of each run, and one of each DAG that says what its next run would do."""
+    """The page of all pipelines, tabs of each DAG and run, and one that says what a DAG's next run would do."""
 
     name = "ml"
     fastapi_apps = _Apps()
     react_apps = [  # noqa: RUF012 - Airflow declares it for the instance
         _page("ML", destination="nav", url_route="ml", nav_top_level=True),
+        _page("ML runs", destination="dag", url_route="ml_runs"),
         _page("ML run", destination="dag_run", url_route="ml_run"),
     ]
     external_views = [  # noqa: RUF012 - Airflow declares it for the instance

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.dag import DagModel, DagTag
 from airflow.models.dagrun import DagRun
-from airflow.models.taskinstance import TaskInstance
-from sqlalchemy import and_, func, literal, or_, select, union_all
+from sqlalchemy import and_, func, literal, or_, select
 from sqlalchemy.orm import selectinload
 
+from airflow_ml_provider.plugin.card_parts import newest_runs, schedule_of, stage_states, summaries
 from airflow_ml_provider.plugin.home_answers import (
     HomeAnswer,
     PipelineAnswer,
@@ -21,24 +21,16 @@ from airflow_ml_provider.plugin.home_answers import (
 )
 from airflow_ml_provider.plugin.open_questions import questions, waiting
 from airflow_ml_provider.plugin.pipeline_index import PIPELINES
-from airflow_ml_provider.plugin.pipeline_summary import KEYS, add_gates, summary_of
-from airflow_ml_provider.plugin.stage_facts import facts_of_runs, newest_facts
 from airflow_ml_provider.plugin.summary_answers import SummaryAnswer
-from airflow_ml_provider.plugin.task_states import says_most
 from airflow_ml_provider.protocol.plain_text import one_line
 
 if TYPE_CHECKING:
-    from sqlalchemy import Subquery
     from sqlalchemy.orm import Session
 
     from airflow_ml_provider.plugin.pipeline_index import Pipeline
-    from airflow_ml_provider.plugin.stage_facts import Fact
 
 RUNS = 12
-SUMMARY_RUNS = 50
 _SHOWN = 500
-# As Airflow says a schedule that there is not.
-_NEVER = "None"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +72,7 @@ def home(session: Session, readable: Iterable[str], query: HomeQuery, *, with_xc
     page = session.scalars(ordered.options(selectinload(DagModel.tags))).all()
     shown = [dag.dag_id for dag in page]
     runs, asked = _runs(session, shown), questions(session, shown)
-    summaries = _summaries(session, {dag_id: pipelines[dag_id] for dag_id in shown}) if with_xcoms else {}
+    said = summaries(session, {dag_id: pipelines[dag_id] for dag_id in shown}) if with_xcoms else {}
     tags = select(DagTag.name).where(DagTag.dag_id.in_(pipelines)).distinct().order_by(DagTag.name)
     owners = session.scalars(select(DagModel.owners).where(DagModel.dag_id.in_(pipelines)).distinct())
     return HomeAnswer(
@@ -95,7 +87,7 @@ def home(session: Session, readable: Iterable[str], query: HomeQuery, *, with_xc
                 pipelines[dag.dag_id],
                 runs=runs.get(dag.dag_id, []),
                 questions=asked.get(dag.dag_id, []),
-                summary=summaries.get(dag.dag_id),
+                summary=said.get(dag.dag_id),
             )
             for dag in page
         ],
@@ -124,10 +116,10 @@ def _filters(query: HomeQuery) -> list[Any]:
 def _runs(session: Session, pipelines: Sequence[str]) -> dict[str, list[RunAnswer]]:
     if not pipelines:
         return {}
-    ids = _newest_runs(pipelines, RUNS)
+    ids = newest_runs(pipelines, RUNS)
     newest_first = DagRun.run_after.desc(), DagRun.id.desc()
     runs = session.scalars(select(DagRun).join(ids, ids.c.id == DagRun.id).order_by(*newest_first)).all()
-    states = _stage_states(session, runs)
+    states = stage_states(session, runs)
     found: dict[str, list[RunAnswer]] = {}
     for run in runs:
         found.setdefault(run.dag_id, []).append(
@@ -140,59 +132,6 @@ def _runs(session: Session, pipelines: Sequence[str]) -> dict[str, list[RunAnswe
                 stages=states.get((run.dag_id, run.run_id), {}),
             )
         )
-    return found
-
-
-def _newest_runs(pipelines: Iterable[str], count: int) -> Subquery:
-    """Return the ids of the rows of the last runs of each pipeline."""
-    newest = [
-        select(DagRun.id)
-        .where(DagRun.dag_id == dag_id)
-        .order_by(DagRun.run_after.desc(), DagRun.id.desc())
-        .limit(count)
-        .subquery()
-        for dag_id in pipelines
-    ]
-    return union_all(*(select(each.c.id) for each in newest)).subquery()
-
-
-def _summaries(session: Session, pipelines: Mapping[str, Pipeline]) -> dict[str, SummaryAnswer]:
-    keys = {
-        (dag_id, stage.task_id): KEYS[stage.kind]
-        for dag_id, pipeline in pipelines.items()
-        for stage in pipeline.stages
-        if stage.kind in KEYS
-    }
-    if not keys:
-        return {}
-    runs = _newest_runs({dag_id for dag_id, _ in keys}, SUMMARY_RUNS)
-    facts: dict[str, list[Fact]] = {}
-    for fact in newest_facts(session, runs=runs, keys_by_task=keys):
-        facts.setdefault(fact.dag_id, []).append(fact)
-    found = {dag_id: summary_of(each) for dag_id, each in facts.items()}
-    runs_of_champions = {(dag_id, each.run_id) for dag_id, summary in found.items() for each in summary.champions}
-    registered = facts_of_runs(session, runs_of_champions, key="model")
-    for dag_id, summary in found.items():
-        kinds = {stage.task_id: stage.kind for stage in pipelines[dag_id].stages}
-        own = [fact for fact in registered if fact.dag_id == dag_id and kinds.get(fact.task_id) == "register"]
-        add_gates(summary.champions, own)
-    return found
-
-
-def _stage_states(session: Session, runs: Sequence[DagRun]) -> dict[tuple[str, str], dict[str, str]]:
-    """Return a state for each task of each run; of mapped tasks the one that says most."""
-    by_dag: dict[str, list[str]] = {}
-    for run in runs:
-        by_dag.setdefault(run.dag_id, []).append(run.run_id)
-    if not by_dag:
-        return {}
-    columns = TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.state
-    wanted = or_(*(and_(TaskInstance.dag_id == dag, TaskInstance.run_id.in_(some)) for dag, some in by_dag.items()))
-    found: dict[tuple[str, str], dict[str, str]] = {}
-    for dag_id, run_id, task_id, state in session.execute(select(*columns).where(wanted).distinct()):
-        if state is not None:
-            states = found.setdefault((dag_id, run_id), {})
-            states[task_id] = says_most((states.get(task_id, ""), str(state)))
     return found
 
 
@@ -214,7 +153,7 @@ def _card(
         tags=sorted(tag.name for tag in dag.tags),
         owners=_names(dag.owners),
         paused=bool(dag.is_paused),
-        schedule=dag.timetable_summary if dag.timetable_summary not in (None, _NEVER) else "",
+        schedule=schedule_of(dag),
         next_run=dag.next_dagrun_create_after,
         problem=pipeline.problem,
         stages=[StageAnswer(task_id=stage.task_id, kind=stage.kind) for stage in pipeline.stages],

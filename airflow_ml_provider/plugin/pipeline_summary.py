@@ -59,6 +59,17 @@ def _champions(by_key: Mapping[str, list[Fact]], endpoints: Iterable[EndpointAns
     return sorted(newest.values(), key=lambda each: each.model)
 
 
+def promoted(facts: Iterable[Fact], *, kinds: Mapping[str, str]) -> list[str]:
+    """Return the versions that a run made champion.
+
+    Args:
+        facts: What the stages of the run said.
+        kinds: Their kinds, by task.
+    """
+    found = summary_of(fact for fact in facts if fact.key in KEYS.get(kinds.get(fact.task_id, ""), ()))
+    return [f"{each.model} {each.version}" for each in found.champions]
+
+
 def add_gates(champions: Iterable[ChampionAnswer], registered: Iterable[Fact]) -> None:
     """Add to champions what the gates said of them.
 

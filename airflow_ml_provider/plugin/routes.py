@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
@@ -19,6 +20,8 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from airflow_ml_provider.plugin.curves import CurvesAnswer, NoCurvesError, curves_of
 from airflow_ml_provider.plugin.home import HomeQuery, home
 from airflow_ml_provider.plugin.home_answers import HomeAnswer
+from airflow_ml_provider.plugin.pipeline_answers import PipelinePageAnswer
+from airflow_ml_provider.plugin.pipeline_page import pipeline_page
 from airflow_ml_provider.plugin.plan import NoPlanError, plan_of
 from airflow_ml_provider.plugin.run_answers import RunPageAnswer
 from airflow_ml_provider.plugin.run_page import run_page
@@ -47,6 +50,12 @@ def _may_list(user: GetUserDep) -> None:
         raise HTTPException(403, "Forbidden")
 
 
+def _may_read_xcoms(dag_id: str, *, user: BaseUser) -> bool:
+    return get_auth_manager().is_authorized_dag(
+        method="GET", access_entity=DagAccessEntity.XCOM, details=DagDetails(id=dag_id), user=user
+    )
+
+
 @app.get("/api/pipelines", dependencies=[Depends(_may_list)])
 def pipelines(
     *,
@@ -67,13 +76,28 @@ def pipelines(
     return home(session, readable, query, with_xcoms=with_xcoms)
 
 
+@app.get("/api/dags/{dag_id}", dependencies=_MAY_SEE_RUNS)
+def pipeline(
+    *,
+    dag_id: str,
+    session: SessionDep,
+    user: GetUserDep,
+    limit: Annotated[int, Query(ge=1, le=50, description="How many runs")] = 25,
+    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+) -> PipelinePageAnswer:
+    """Return a pipeline with its newest runs: what each stage measured, made and said in each."""
+    found = pipeline_page(
+        session, dag_id=dag_id, limit=limit, offset=offset, with_xcoms=_may_read_xcoms(dag_id, user=user)
+    )
+    if found is None:
+        raise HTTPException(404, f"there is no DAG {dag_id!r}")
+    return found
+
+
 @app.get("/api/dags/{dag_id}/runs/{run_id}", dependencies=_MAY_SEE_RUNS)
 def run(*, dag_id: str, run_id: str, session: SessionDep, user: GetUserDep) -> RunPageAnswer:
     """Return a run of a pipeline: its stages, their states, and what they said."""
-    may_read = get_auth_manager().is_authorized_dag(
-        method="GET", access_entity=DagAccessEntity.XCOM, details=DagDetails(id=dag_id), user=user
-    )
-    found = run_page(session, dag_id=dag_id, run_id=run_id, with_xcoms=may_read)
+    found = run_page(session, dag_id=dag_id, run_id=run_id, with_xcoms=_may_read_xcoms(dag_id, user=user))
     if found is None:
         raise HTTPException(404, f"DAG {dag_id!r} has no run {run_id!r}")
     return found

@@ -51,7 +51,7 @@ class Fact:
 
 
 def facts_of_runs(session: Session, runs: Collection[tuple[str, str]], *, key: str | None = None) -> list[Fact]:
-    """Return the XComs of some runs, in the order in which they were pushed.
+    """Return the XComs of some runs, in the order in which they were pushed; of too many the last.
 
     Args:
         session: Of Airflow's database.
@@ -64,8 +64,8 @@ def facts_of_runs(session: Session, runs: Collection[tuple[str, str]], *, key: s
     for dag_id, run_id in runs:
         by_dag.setdefault(dag_id, []).append(run_id)
     wanted = or_(*(and_(XComModel.dag_id == dag_id, XComModel.run_id.in_(some)) for dag_id, some in by_dag.items()))
-    asked = select(*_columns()).where(wanted).order_by(XComModel.timestamp).limit(_MOST_FACTS)
-    return _read(session, asked if key is None else asked.where(XComModel.key == key))
+    asked = select(*_columns()).where(wanted).order_by(XComModel.timestamp.desc()).limit(_MOST_FACTS)
+    return _read(session, asked if key is None else asked.where(XComModel.key == key))[::-1]
 
 
 def newest_facts(

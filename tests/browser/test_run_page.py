@@ -1,4 +1,4 @@
-"""A run on the page ML while it trains, and after it failed: states, curves, why, by mouse and by keyboard."""
+"""A run on the page ML while it trains, and after it failed; its pipeline, and what differs between runs."""
 
 import json
 from urllib.parse import quote
@@ -31,14 +31,14 @@ def train(data, model, *, until: str, depth: int):
 PIPELINE = """\
 pipeline: live
 code: ./live
-params: {until: ""}
+params: {until: "", depth: 6}
 stages:
   prepare: {kind: feature_engineering, run: "live.steps:prepare", outputs: {out: dataset}}
   train:
     kind: train
     run: "live.steps:train"
     inputs: {data: prepare.out}
-    params: {until: "{{ params.until }}", depth: 6}
+    params: {until: "{{ params.until }}", depth: "{{ params.depth }}"}
     retries: 0
 """
 
@@ -119,6 +119,42 @@ def test_the_tab_of_a_run(tracked, logged_in, picture, tmp_path):
         # From there to the page of all pipelines, which the same bundle holds.
         page.get_by_role("link", name="ML", exact=True).click()
         page.get_by_role("heading", name="Machine learning").wait_for()
+
+
+def test_a_pipeline_and_what_differs_between_its_runs(tracked, logged_in, picture, tmp_path):
+    server, api = tracked
+    until = tmp_path / "until"
+    until.touch()
+    runs = [api.trigger("live", conf={"until": str(until), "depth": depth}) for depth in (6, 8)]
+    for run_id in runs:
+        api.wait_for_run("live", run_id, seconds=120)
+    with logged_in(server.url) as page:
+        problems = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(f"{server.url}/plugin/ml")
+        page.get_by_role("link", name="live", exact=True).click()
+        page.get_by_role("heading", name="live", exact=True).wait_for()
+        for run_id in runs:
+            page.get_by_label(f"Compare {run_id}").check()
+        differs = page.get_by_role("region", name="What differs")
+        differs.get_by_role("row", name="train reuse").wait_for()
+        assert "params.depth" in differs.inner_text()
+        assert quote(runs[0], safe="") in page.url or runs[0] in page.url
+        page.screenshot(path=picture("ml-pipeline"), full_page=True)
+        # The address keeps the choice.
+        page.reload()
+        differs.wait_for()
+
+        page.goto(f"{server.url}/dags/live")
+        page.get_by_role("link", name="ML runs").click()
+        page.get_by_role("region", name="Runs").get_by_role("link", name=runs[0]).click()
+        page.get_by_role("region", name="Stage train").wait_for()
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(f"{server.url}/plugin/ml/dags/live")
+        page.get_by_role("region", name="Runs").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        page.screenshot(path=picture("ml-pipeline-phone"))
+        assert problems == []
 
 
 def test_curves_of_a_run_are_those_of_its_own(tracked):

@@ -13,11 +13,11 @@ from airflow_ml_provider.operators import (
     SourceOperator,
     TrainOperator,
 )
-from airflow_ml_provider.plugin.home import SUMMARY_RUNS, HomeQuery
+from airflow_ml_provider.plugin.card_parts import SUMMARY_RUNS
+from airflow_ml_provider.plugin.home import HomeQuery
 from airflow_ml_provider.plugin.stage_facts import address_of
-from tests.unit.test_home import home, session, world
+from tests.unit.test_home import home
 
-__all__ = ["session", "world"]
 TASKS = ("data", "train", "register", "approve", "serve", "drift")
 GATE = {"passed": True, "reasons": ["rmse 12.1 < 20"]}
 MODEL = {"name": "flights", "version": "3", "alias": "challenger", "gates": [GATE], "card": None}

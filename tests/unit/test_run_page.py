@@ -13,9 +13,8 @@ from airflow_ml_provider.plugin.run_page import INSTANCES, run_page
 from airflow_ml_provider.plugin.stage_details import details_of, mlflow_run_of
 from airflow_ml_provider.plugin.stage_facts import Fact
 from airflow_ml_provider.spec.problems import Problem
-from tests.unit.test_home import NOW, session, world
+from tests.live.airflow_database import NOW
 
-__all__ = ["session", "world"]
 DIGEST = f"sha256:{'0' * 64}"
 MODEL = {"uri": "s3://b/model", "digest": DIGEST, "type": "model", "size": 10}
 MLFLOW_RUN = "0123456789abcdef0123456789abcdef"

@@ -3,7 +3,7 @@ import { Link } from "react-router-dom";
 
 import { ago } from "./ago";
 import type { components } from "./answers";
-import { dagLink, questionLink } from "./links";
+import { pipelineLink, questionLink } from "./links";
 import { RunStrip } from "./RunStrip";
 import { Summary } from "./Summary";
 
@@ -18,7 +18,7 @@ export function PipelineCard({ now, pipeline }: { readonly now: number; readonly
         <HStack justify="space-between">
           <Card.Title as="h2" minWidth={0}>
             <ChakraLink asChild display="block" truncate>
-              <Link title={pipeline.name} to={dagLink(pipeline.dag_id)}>
+              <Link title={pipeline.name} to={pipelineLink(pipeline.dag_id)}>
                 {pipeline.name}
               </Link>
             </ChakraLink>

@@ -6,7 +6,7 @@ import { ago } from "./ago";
 import type { components } from "./answers";
 import { taskLink } from "./links";
 
-type Pipeline = components["schemas"]["PipelineAnswer"];
+type Pipeline = Pick<components["schemas"]["PipelineAnswer"], "dag_id" | "name" | "summary">;
 type Found = Pick<components["schemas"]["ChampionAnswer"], "at" | "run_id" | "task_id">;
 
 /** What the stages of a pipeline said last of its model, endpoint, drift and data. */

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/dags/{dag_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Pipeline
+         * @description Return a pipeline with its newest runs: what each stage measured, made and said in each.
+         */
+        get: operations["pipeline_api_dags__dag_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/dags/{dag_id}/plan": {
         parameters: {
             query?: never;
@@ -285,6 +305,34 @@ export interface components {
              */
             message: string;
         };
+        /**
+         * GraphStageAnswer
+         * @description A stage in the graph of its pipeline.
+         */
+        GraphStageAnswer: {
+            /**
+             * Inputs
+             * @description Where each input comes from, as people see it
+             */
+            inputs: {
+                [key: string]: string;
+            };
+            /**
+             * Kind
+             * @description Its kind, such as train
+             */
+            kind: string;
+            /**
+             * Task Id
+             * @description Its task
+             */
+            task_id: string;
+            /**
+             * Upstream
+             * @description The stages before it
+             */
+            upstream: string[];
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -458,6 +506,55 @@ export interface components {
             tags: string[];
         };
         /**
+         * PipelinePageAnswer
+         * @description A pipeline with some of its runs.
+         */
+        PipelinePageAnswer: {
+            /** Dag Id */
+            dag_id: string;
+            /** Description */
+            description: string;
+            /** Name */
+            name: string;
+            /** Next Run */
+            next_run?: string | null;
+            /**
+             * Offset
+             * @description How many newer ones come before
+             */
+            offset: number;
+            /** Paused */
+            paused: boolean;
+            /**
+             * Problem
+             * @description The first mistake of its file, empty where there is none
+             */
+            problem: string;
+            /**
+             * Questions
+             * @description The oldest first, five at most
+             */
+            questions: components["schemas"]["QuestionAnswer"][];
+            /**
+             * Runs
+             * @description The newest first
+             */
+            runs: components["schemas"]["RunResultAnswer"][];
+            /** Schedule */
+            schedule: string;
+            /**
+             * Stages
+             * @description Upstream first; empty of a DAG that is no pipeline
+             */
+            stages: components["schemas"]["GraphStageAnswer"][];
+            summary: components["schemas"]["SummaryAnswer"];
+            /**
+             * Total
+             * @description How many runs there are
+             */
+            total: number;
+        };
+        /**
          * QuestionAnswer
          * @description A question to a person that nobody has answered, such as an approve stage's.
          */
@@ -583,6 +680,51 @@ export interface components {
             state: string;
         };
         /**
+         * RunResultAnswer
+         * @description A run, to be compared with others.
+         */
+        RunResultAnswer: {
+            /**
+             * By
+             * @description Who triggered it, empty for the scheduler
+             * @default
+             */
+            by: string;
+            /** Ended */
+            ended?: string | null;
+            /**
+             * Partition
+             * @default
+             */
+            partition: string;
+            /**
+             * Promoted
+             * @description The versions that it made champion, such as flights 3
+             * @default []
+             */
+            promoted: string[];
+            /**
+             * Run After
+             * Format: date-time
+             */
+            run_after: string;
+            /** Run Id */
+            run_id: string;
+            /** Run Type */
+            run_type: string;
+            /**
+             * Stages
+             * @description By task; those without state and XComs are left out
+             */
+            stages: {
+                [key: string]: components["schemas"]["StageResultAnswer"];
+            };
+            /** Started */
+            started?: string | null;
+            /** State */
+            state: string;
+        };
+        /**
          * RunStageAnswer
          * @description A stage in a run.
          */
@@ -640,6 +782,44 @@ export interface components {
              * @description Its task
              */
             task_id: string;
+        };
+        /**
+         * StageResultAnswer
+         * @description What a stage left in one of several runs; of a mapped stage the state alone.
+         */
+        StageResultAnswer: {
+            /**
+             * Metrics
+             * @description NaN and infinity are texts
+             * @default {}
+             */
+            metrics: {
+                [key: string]: number | string;
+            };
+            /**
+             * Outputs
+             * @default []
+             */
+            outputs: components["schemas"]["OutputAnswer"][];
+            reuse?: components["schemas"]["ReuseAnswer"] | null;
+            /**
+             * Said
+             * @description What else it said, in words
+             * @default {}
+             */
+            said: {
+                [key: string]: string;
+            };
+            /**
+             * State
+             * @description Airflow's state, empty before there is one
+             */
+            state: string;
+            /**
+             * Verdicts
+             * @default []
+             */
+            verdicts: components["schemas"]["VerdictAnswer"][];
         };
         /**
          * SummaryAnswer
@@ -704,6 +884,41 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    pipeline_api_dags__dag_id__get: {
+        parameters: {
+            query?: {
+                /** @description How many runs */
+                limit?: number;
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelinePageAnswer"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     plan_api_dags__dag_id__plan_get: {
         parameters: {
             query?: never;

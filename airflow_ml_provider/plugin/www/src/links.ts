@@ -18,14 +18,19 @@ export function taskLink(dagId: string, runId: string, taskId: string, mapIndex 
   return `${runLink(dagId, runId)}/tasks/${encodeURIComponent(taskId)}${element}`;
 }
 
-/** Return the address of this page: of all pipelines, or of those whose name has a text. */
-export function pipelinesLink(search = ""): string {
-  return search ? `/plugin/ml?search=${encodeURIComponent(search)}` : "/plugin/ml";
+/** Return the address of the page of all pipelines. */
+export function pipelinesLink(): string {
+  return "/plugin/ml";
+}
+
+/** Return the address of a pipeline in this page. */
+export function pipelineLink(dagId: string): string {
+  return `/plugin/ml/dags/${encodeURIComponent(dagId)}`;
 }
 
 /** Return the address of a run in this page. */
 export function runPageLink(dagId: string, runId: string): string {
-  return `/plugin/ml/dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(runId)}`;
+  return `${pipelineLink(dagId)}/runs/${encodeURIComponent(runId)}`;
 }
 
 /** Return where in Airflow's page a question is answered. */

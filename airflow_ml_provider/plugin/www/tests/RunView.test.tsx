@@ -4,8 +4,9 @@ import { MemoryRouter } from "react-router-dom";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import type { components } from "../src/answers";
-import { layout } from "../src/run/RunGraph";
+
 import { mostInteresting, RunView } from "../src/run/RunView";
+import { layout } from "../src/StageGraph";
 
 type Run = components["schemas"]["RunPageAnswer"];
 type Stage = Run["stages"][number];

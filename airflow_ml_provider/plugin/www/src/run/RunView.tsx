@@ -1,14 +1,15 @@
-import { Alert, Badge, Box, Heading, HStack, Link as ChakraLink, Skeleton, Stack, Text } from "@chakra-ui/react";
+import { Badge, Box, Heading, HStack, Link as ChakraLink, Skeleton, Stack, Text } from "@chakra-ui/react";
 import { useState } from "react";
 import { Link } from "react-router-dom";
 
 import { ago } from "../ago";
 import type { components } from "../answers";
 import { duration } from "../duration";
-import { pipelinesLink, questionLink, runLink, runPageLink } from "../links";
+import { pipelineLink, pipelinesLink, runLink, runPageLink } from "../links";
 import { usePolled } from "../polled";
 import { Problem } from "../Problem";
-import { RunGraph } from "./RunGraph";
+import { Questions } from "../Questions";
+import { StageGraph } from "../StageGraph";
 import { StagePanel } from "./StagePanel";
 
 type Run = components["schemas"]["RunPageAnswer"];
@@ -31,20 +32,17 @@ export function RunView({ dagId, isTab = false, runId }: RunViewProps) {
     <Stack gap={4}>
       {isTab ? null : <Header now={at} run={answer} />}
       {error ? <Problem error={error} /> : null}
-      {answer.questions.map((question) => (
-        <Alert.Root key={`${question.task_id} ${String(question.map_index)}`} role="status" status="warning">
-          <Alert.Indicator />
-          <Alert.Title>
-            <ChakraLink color="fg.info" asChild>
-              <Link to={questionLink(dagId, question)}>{question.subject}</Link>
-            </ChakraLink>{" "}
-            (asked {ago(question.asked, at)})
-          </Alert.Title>
-        </Alert.Root>
-      ))}
+      <Questions dagId={dagId} now={at} questions={answer.questions} />
       {stage ? (
         <>
-          <RunGraph choose={setChosen} chosen={stage.task_id} stages={answer.stages} />
+          <StageGraph
+            choose={setChosen}
+            chosen={stage.task_id}
+            stages={answer.stages.map((each) => ({
+              ...each,
+              isReused: each.instances.some(({ reuse }) => reuse?.reused),
+            }))}
+          />
           <StagePanel dagId={dagId} key={stage.task_id} now={at} runId={runId} stage={stage} />
         </>
       ) : (
@@ -72,7 +70,7 @@ function Header({ now, run }: { readonly now: number; readonly run: Run }) {
         </ChakraLink>
         <Text aria-hidden>/</Text>
         <ChakraLink color="fg.info" asChild>
-          <Link to={pipelinesLink(run.dag_id)}>{run.name}</Link>
+          <Link to={pipelineLink(run.dag_id)}>{run.name}</Link>
         </ChakraLink>
       </HStack>
       <HStack flexWrap="wrap">

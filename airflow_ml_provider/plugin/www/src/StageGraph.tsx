@@ -4,24 +4,33 @@ import { Background, type Edge, Handle, type Node, type NodeProps, Position, Rea
 import styles from "@xyflow/react/dist/base.css?inline";
 import { useMemo } from "react";
 
-import type { components } from "../answers";
-import { useTheme } from "../theme";
+import type { components } from "./answers";
+import { useTheme } from "./theme";
 
-type Stage = components["schemas"]["RunStageAnswer"];
+/** A stage in a graph. */
+export interface GraphStage extends Readonly<components["schemas"]["GraphStageAnswer"]> {
+  /** How many task instances it has. */
+  readonly count: number;
+  readonly isReused: boolean;
+  readonly state: string;
+}
+
+type Stage = GraphStage;
 type StageNode = Node<{ chosen: boolean; stage: Stage }, "stage">;
 
 const WIDTH = 200;
 const HEIGHT = 58;
 const NODE_TYPES = { stage: StageBox };
 
-interface RunGraphProps {
-  readonly choose: (taskId: string) => void;
-  readonly chosen: string;
+interface StageGraphProps {
+  /** Is told which stage was chosen; without it none can be. */
+  readonly choose?: (taskId: string) => void;
+  readonly chosen?: string;
   readonly stages: readonly Stage[];
 }
 
-/** The stages of a run, upstream at the left, each with its state. */
-export function RunGraph({ choose, chosen, stages }: RunGraphProps) {
+/** Stages, upstream at the left, each with its state. */
+export function StageGraph({ choose, chosen, stages }: StageGraphProps) {
   const theme = useTheme();
   const shape = JSON.stringify(stages.map(({ inputs, task_id, upstream }) => [task_id, upstream, inputs]));
   const { edges, height, places } = useMemo(() => layout(JSON.parse(shape) as Shape), [shape]);
@@ -50,6 +59,7 @@ export function RunGraph({ choose, chosen, stages }: RunGraphProps) {
         colorMode={theme}
         edges={edges}
         edgesFocusable={false}
+        elementsSelectable={choose !== undefined}
         fitView
         fitViewOptions={{ maxZoom: 1, padding: 0.1 }}
         minZoom={0.2}
@@ -57,8 +67,9 @@ export function RunGraph({ choose, chosen, stages }: RunGraphProps) {
         nodes={nodes}
         nodesConnectable={false}
         nodesDraggable={false}
+        nodesFocusable={choose !== undefined}
         onNodesChange={(changes) => {
-          for (const change of changes) if (change.type === "select" && change.selected) choose(change.id);
+          for (const change of changes) if (change.type === "select" && change.selected) choose?.(change.id);
         }}
         preventScrolling={false}
         proOptions={{ hideAttribution: true }}
@@ -72,14 +83,12 @@ export function RunGraph({ choose, chosen, stages }: RunGraphProps) {
 
 function StageBox({ data: { chosen, stage } }: NodeProps<StageNode>) {
   const state = stage.state || "none";
-  const reused = stage.instances.some(({ reuse }) => reuse?.reused);
   return (
     <Box
       bg={chosen ? "bg.emphasized" : "bg.panel"}
       borderColor={`${state}.solid`}
       borderRadius="md"
       borderWidth={chosen ? "2px" : "1px"}
-      cursor="pointer"
       height={`${String(HEIGHT)}px`}
       paddingX={2}
       paddingY={1}
@@ -92,7 +101,7 @@ function StageBox({ data: { chosen, stage } }: NodeProps<StageNode>) {
         {stage.task_id}
       </Text>
       <Text color="fg.muted" fontSize="xs" truncate>
-        {[stage.kind.replaceAll("_", " "), reused ? "reused" : (stage.state || "waits").replaceAll("_", " "), stage.count > 1 ? `× ${String(stage.count)}` : ""]
+        {[stage.kind.replaceAll("_", " "), stage.isReused ? "reused" : (stage.state || "waits").replaceAll("_", " "), stage.count > 1 ? `× ${String(stage.count)}` : ""]
           .filter(Boolean)
           .join(" · ")}
       </Text>
