@@ -126,7 +126,7 @@ def _card(ref: ArtifactRef) -> str:
     return without_links(text[:CARD_LIMIT])
 
 
-def record(registry: ModelRegistry, answer: Answer, *, name: str, version: str, promote: bool) -> dict[str, str]:
+def record(registry: ModelRegistry, answer: Answer, *, name: str, version: str, promote: bool) -> dict[str, Any]:
     """Keep an answer in tags of the version, and promote a version that was approved.
 
     Args:
@@ -150,6 +150,7 @@ def record(registry: ModelRegistry, answer: Answer, *, name: str, version: str, 
     }
     for key, value in kept.items():
         registry.set_tag(name, version, f"airflow_ml.{key}", value)
-    if answer.approved and promote:
+    promoted = answer.approved and promote
+    if promoted:
         registry.promote(name, version, by=answer.by)
-    return {"model": name, "version": version, **kept}
+    return {"model": name, "version": version, **kept, "promoted": promoted}

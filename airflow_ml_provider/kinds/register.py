@@ -90,7 +90,9 @@ class RegisterStage(Stage):
                 {"passed": gate["passed"], "reasons": [str(reason) for reason in gate.get("reasons", ())]}
                 for gate in self.gates
             ]
-            run.outputs.push("model", {**model, "gates": gates, "card": card if isinstance(card, Mapping) else None})
+            promoted = model["alias"] == "champion" and model["previous_champion"] != model["version"]
+            shown = card if isinstance(card, Mapping) else None
+            run.outputs.push("model", {**model, "promoted": promoted, "gates": gates, "card": shown})
         return None
 
 

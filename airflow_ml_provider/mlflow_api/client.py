@@ -29,7 +29,7 @@ from airflow_ml_provider.protocol.plain_text import one_line
 PARAM_LIMIT = 6000
 TAG_LIMIT = 8000
 _BATCH = 100
-_ATTEMPTS = 4
+ATTEMPTS = 4
 T = TypeVar("T")
 
 
@@ -38,10 +38,12 @@ class MlflowClient:
 
     Args:
         server: Where it is, and how to log in.
+        attempts: How often a request is sent that may be repeated.
     """
 
-    def __init__(self, server: MlflowServer) -> None:
+    def __init__(self, server: MlflowServer, *, attempts: int = ATTEMPTS) -> None:
         self.server = server
+        self._attempts = attempts
 
     @property
     def uri(self) -> str:
@@ -218,7 +220,7 @@ class MlflowClient:
         """
         again = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(MlflowUnavailableError),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS if repeatable else 1),
+            stop=tenacity.stop_after_attempt(self._attempts if repeatable else 1),
             wait=tenacity.wait_exponential(multiplier=0.25, max=2),
             reraise=True,
         )

@@ -62,12 +62,13 @@ def summaries(session: Session, pipelines: Mapping[str, Pipeline]) -> dict[str, 
     for fact in newest_facts(session, runs=runs, keys_by_task=keys):
         facts.setdefault(fact.dag_id, []).append(fact)
     found = {dag_id: summary_of(each) for dag_id, each in facts.items()}
-    runs_of_champions = {(dag_id, each.run_id) for dag_id, summary in found.items() for each in summary.champions}
-    registered = facts_of_runs(session, runs_of_champions, key="model")
     for dag_id, summary in found.items():
-        kinds = {stage.task_id: stage.kind for stage in pipelines[dag_id].stages}
-        own = [fact for fact in registered if fact.dag_id == dag_id and kinds.get(fact.task_id) == "register"]
-        add_gates(summary.champions, own)
+        of_champions = {each.run_id for each in summary.champions}
+        rows = select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id.in_(of_champions))
+        registers = {stage.task_id for stage in pipelines[dag_id].stages if stage.kind == "register"}
+        if of_champions and registers:
+            ids = session.scalars(rows).all()
+            add_gates(summary.champions, facts_of_runs(session, ids, tasks=registers, key="model"))
     return found
 
 

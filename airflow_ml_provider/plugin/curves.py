@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,9 +12,11 @@ from itertools import islice
 from typing import Any
 
 from airflow.models.connection import Connection
+from airflow.models.dagrun import DagRun
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.utils.session import create_session
 from pydantic import BaseModel, Field
+from sqlalchemy import select
 
 from airflow_ml_provider.errors import MlflowAuthorizationError, MlflowError
 from airflow_ml_provider.mlflow_api.client import MlflowClient
@@ -27,9 +30,10 @@ from airflow_ml_provider.tracking.metric_curves import metric_history
 
 CURVES, POINTS = 24, 300
 """How many metrics are shown, and how many points of each."""
-_MOST_READ = 25_000
+_MOST_READ = 10_000
 _TIMEOUT_SECONDS = 5.0
-_SECONDS = 20.0
+_SECONDS = 10.0
+"""After so long no further metric is read."""
 _KEPT_SECONDS = 3.0
 _THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="ml-curves")
 
@@ -39,6 +43,7 @@ class CurveAnswer(BaseModel):
 
     name: str
     points: list[tuple[int, float]] = Field(description="Step and value, in the order of steps, 300 at most")
+    whole: bool = Field(description="Whether all values were read: of too many the first 10,000, and the last")
 
 
 class CurvesAnswer(BaseModel):
@@ -46,6 +51,7 @@ class CurvesAnswer(BaseModel):
 
     params: dict[str, str]
     curves: list[CurveAnswer] = Field(description="Of metrics that were logged more than once; the system's come last")
+    left_out: int = Field(description="How many metrics are not shown, since they are too many or MLflow was slow")
 
 
 class NoCurvesError(Exception):
@@ -71,11 +77,8 @@ async def curves_of(dag_id: str, run_id: str, task_id: str, map_index: int) -> C
     """
 
     async def work() -> CurvesAnswer | NoCurvesError:
-        reading = asyncio.get_running_loop().run_in_executor(_THREADS, _read, dag_id, run_id, task_id, map_index)
         try:
-            return await asyncio.wait_for(reading, _SECONDS)
-        except TimeoutError:
-            return NoCurvesError(f"MLflow took longer than {_SECONDS:.0f} s", status=504)
+            return await asyncio.get_running_loop().run_in_executor(_THREADS, _read, dag_id, run_id, task_id, map_index)
         except NoCurvesError as error:
             return error
 
@@ -90,22 +93,25 @@ async def curves_of(dag_id: str, run_id: str, task_id: str, map_index: int) -> C
 
 def _read(dag_id: str, run_id: str, task_id: str, map_index: int) -> CurvesAnswer:
     with create_session() as session:
-        facts = facts_of_runs(session, [(dag_id, run_id)], key="mlflow_run_url")
         pipeline = PIPELINES.pipelines(session, [dag_id]).get(dag_id)
-        own = (fact.value for fact in facts if (fact.task_id, fact.map_index) == (task_id, map_index))
+        runs = session.scalars(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).all()
+        elements = [(task_id, map_index)] if map_index >= 0 else []
+        facts = facts_of_runs(session, runs, tasks=[task_id], elements=elements, key="mlflow_run_url")
+        own = (fact.value for fact in facts if fact.map_index == map_index)
         mlflow_run = mlflow_run_of(next(own, None))
         stages = pipeline.stages if pipeline else ()
         conn_id = next((stage.mlflow_conn_id for stage in stages if stage.task_id == task_id), "")
     if not mlflow_run or not conn_id:
         raise NoCurvesError("this task has no run in MLflow", status=404)
     try:
-        client = MlflowClient(replace(_server(conn_id), timeout=_TIMEOUT_SECONDS))
+        client = MlflowClient(replace(_server(conn_id), timeout=_TIMEOUT_SECONDS), attempts=1)
         run = client.get_run(mlflow_run)
         tags = {str(tag["key"]): str(tag["value"]) for tag in run["data"].get("tags", [])}
         # Who may edit XComs could ask for the run of another pipeline.
         if (tags.get("airflow_ml.pipeline"), tags.get("airflow_ml.dag_run")) != (dag_id, run_id):
             raise NoCurvesError("this task has no run in MLflow", status=404)
-        return CurvesAnswer(params=_params(run), curves=_curves(client, mlflow_run, run))
+        curves, left_out = _curves(client, mlflow_run, run)
+        return CurvesAnswer(params=_params(run), curves=curves, left_out=left_out)
     except (MlflowError, MlflowAuthorizationError) as error:
         raise NoCurvesError(one_line(str(error)), status=503) from error
 
@@ -131,22 +137,22 @@ def _params(run: Mapping[str, Any]) -> dict[str, str]:
     return {one_line(str(each["key"]), 200): one_line(str(each["value"]), 300) for each in params[:200]}
 
 
-def _curves(client: MlflowClient, run_id: str, run: Mapping[str, Any]) -> list[CurveAnswer]:
-    """Return the metrics of a run that have steps."""
-    keys = sorted(
-        (str(entry["key"]) for entry in run["data"].get("metrics", []) if int(entry.get("step", 0)) > 0),
-        key=lambda key: (key.startswith("system/"), key),
-    )
-    found = []
-    for key in keys[:CURVES]:
-        steps: dict[int, float] = {}
-        for point in islice(metric_history(client, run_id, key), _MOST_READ):
-            if math.isfinite(value := float(point.value)):
-                steps[point.step] = value
-        points = thinned(sorted(steps.items()))
-        if len(points) > 1:
-            found.append(CurveAnswer(name=one_line(key, 200), points=points))
-    return found
+def _curves(client: MlflowClient, run_id: str, run: Mapping[str, Any]) -> tuple[list[CurveAnswer], int]:
+    """Return the metrics of a run that have steps, and how many more there are."""
+    until = time.monotonic() + _SECONDS
+    latest = {str(entry["key"]): entry for entry in run["data"].get("metrics", []) if int(entry.get("step", 0)) > 0}
+    keys = sorted(latest, key=lambda key: (key.startswith("system/"), key))
+    found: list[CurveAnswer] = []
+    for number, key in enumerate(keys):
+        if number == CURVES or time.monotonic() > until:
+            return found, len(keys) - number
+        read = [(point.step, float(point.value)) for point in islice(metric_history(client, run_id, key), _MOST_READ)]
+        last = int(latest[key]["step"]), float(latest[key]["value"])
+        steps = {step: value for step, value in (*read, last) if math.isfinite(value)}
+        if len(steps) > 1:
+            points = thinned(sorted(steps.items()))
+            found.append(CurveAnswer(name=one_line(key, 200), points=points, whole=len(read) < _MOST_READ))
+    return found, 0
 
 
 def thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:

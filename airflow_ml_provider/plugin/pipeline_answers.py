@@ -60,3 +60,6 @@ class PipelinePageAnswer(BaseModel):
     total: int = Field(description="How many runs there are")
     offset: int = Field(description="How many newer ones come before")
     runs: list[RunResultAnswer] = Field(description="The newest first")
+    compared: list[RunResultAnswer] = Field(description="The runs that were asked for by their ids, the oldest first")
+    last: dict[str, str] = Field(description="States of the stages in the last run, by task")
+    reads_xcoms: bool = Field(description="Whether the user may read XComs, of which all but states is made")

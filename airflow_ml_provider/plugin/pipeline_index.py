@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _MODULE = "airflow_ml_provider.operators."
 _AT_ONCE = 500
+_DEFAULT_CONNECTION = "mlflow_default"
 _KEPT = 20_000
 _KINDS = {found.operator.rpartition(":")[2]: kind for kind, found in BUILT_IN.items()}
 
@@ -123,19 +124,24 @@ def _stage(task: Mapping[str, Any]) -> Stage | None:
     if not str(task.get("_task_module", "")).startswith(_MODULE):
         return None
     kind = _KINDS.get(str(task.get("task_type", "")).removeprefix("Decorated"), "")
-    return Stage(task_id, kind) if kind else None
+    if not kind:
+        return None
+    # A mapped task has no note; what it was given is there, unless that is the default.
+    given = task.get("partial_kwargs", {})
+    conn_id = given.get("mlflow_conn_id", _DEFAULT_CONNECTION) if task.get("_is_mapped") else ""
+    return Stage(task_id, kind, mlflow_conn_id=str(conn_id or ""))
 
 
 def _newest(session: Session, dag_ids: Iterable[str]) -> dict[str, str]:
     wanted = set(dag_ids)
-    last = (
-        select(SerializedDagModel.dag_id, func.max(SerializedDagModel.created_at).label("at"))
-        .group_by(SerializedDagModel.dag_id)
-        .subquery()
-    )
+    last = select(SerializedDagModel.dag_id, func.max(SerializedDagModel.created_at).label("at"))
+    last = last.group_by(SerializedDagModel.dag_id)
+    if len(wanted) <= _AT_ONCE:
+        last = last.where(SerializedDagModel.dag_id.in_(wanted))
+    newest = last.subquery()
     found = session.execute(
         select(SerializedDagModel.dag_id, SerializedDagModel.dag_hash)
-        .join(last, and_(last.c.dag_id == SerializedDagModel.dag_id, last.c.at == SerializedDagModel.created_at))
+        .join(newest, and_(newest.c.dag_id == SerializedDagModel.dag_id, newest.c.at == SerializedDagModel.created_at))
         .join(DagModel, DagModel.dag_id == SerializedDagModel.dag_id)
         .where(DagModel.is_stale.is_(False))
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def pipeline_page(
-    session: Session, *, dag_id: str, limit: int, offset: int, with_xcoms: bool
+    session: Session, *, dag_id: str, limit: int, offset: int, compared: Sequence[str] = (), with_xcoms: bool
 ) -> PipelinePageAnswer | None:
     """Return a pipeline, ``None`` where there is no such DAG.
 
@@ -38,6 +38,7 @@ def pipeline_page(
         dag_id: The DAG.
         limit: How many runs at most.
         offset: How many newer ones come before.
+        compared: The ids of runs that are wanted whatever their place.
         with_xcoms: Whether the user may read XComs, of which results are made.
     """
     dag = session.get(DagModel, dag_id)
@@ -47,6 +48,9 @@ def pipeline_page(
     newest_first = DagRun.run_after.desc(), DagRun.id.desc()
     asked = select(DagRun).where(DagRun.dag_id == dag_id).order_by(*newest_first).limit(limit).offset(offset)
     runs = session.scalars(asked).all()
+    last = session.scalars(select(DagRun).where(DagRun.dag_id == dag_id).order_by(*newest_first).limit(1)).all()
+    chosen = select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id.in_(compared))
+    others = session.scalars(chosen.order_by(DagRun.run_after, DagRun.id)).all()
     found = summaries(session, {dag_id: pipeline}) if with_xcoms else {}
     return PipelinePageAnswer(
         dag_id=dag_id,
@@ -67,6 +71,9 @@ def pipeline_page(
         total=session.scalar(select(func.count()).select_from(DagRun).where(DagRun.dag_id == dag_id)) or 0,
         offset=offset,
         runs=_results(session, pipeline, runs, with_xcoms=with_xcoms),
+        compared=_results(session, pipeline, others, with_xcoms=with_xcoms),
+        last=next(iter(stage_states(session, last).values()), {}),
+        reads_xcoms=with_xcoms,
     )
 
 
@@ -77,9 +84,8 @@ def _results(
     states = stage_states(session, runs)
     facts: dict[str, list[Fact]] = {}
     if with_xcoms:
-        for fact in facts_of_runs(session, [(run.dag_id, run.run_id) for run in runs]):
-            if fact.task_id in kinds and fact.map_index < 0:
-                facts.setdefault(fact.run_id, []).append(fact)
+        for fact in facts_of_runs(session, [run.id for run in runs], tasks=kinds):
+            facts.setdefault(fact.run_id, []).append(fact)
     return [
         RunResultAnswer(
             run_id=run.run_id,

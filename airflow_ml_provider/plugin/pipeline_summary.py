@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_ml_provider.plugin.stage_facts import Fact, address_of, mapping_of, text_of, texts_of
 from airflow_ml_provider.plugin.summary_answers import (
@@ -11,6 +11,7 @@ from airflow_ml_provider.plugin.summary_answers import (
     DataAnswer,
     DriftAnswer,
     EndpointAnswer,
+    FoundAnswer,
     SummaryAnswer,
 )
 
@@ -23,6 +24,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """The XComs of which a summary is made, by kind."""
 _CHAMPION = "champion"
+A = TypeVar("A", bound=FoundAnswer)
 
 
 def summary_of(facts: Iterable[Fact]) -> SummaryAnswer:
@@ -34,27 +36,30 @@ def summary_of(facts: Iterable[Fact]) -> SummaryAnswer:
     by_key: dict[str, list[Fact]] = {}
     for fact in facts:
         by_key.setdefault(fact.key, []).append(fact)
-    endpoints = [found for each in by_key.get("endpoint", []) if (found := _endpoint(each))]
+    endpoints: dict[tuple[str, str], EndpointAnswer] = {}
+    for fact in sorted(by_key.get("endpoint", []), key=lambda fact: fact.at):
+        if endpoint := _endpoint(fact):
+            endpoints[endpoint.task_id, endpoint.model] = endpoint
     return SummaryAnswer(
-        champions=_champions(by_key, endpoints),
-        endpoints=sorted(endpoints, key=lambda each: each.task_id),
-        drift=[_drift(each, by_key.get("drift", [])) for each in by_key.get("alarm", [])],
-        data=[_data(each) for each in by_key.get("claim", [])],
+        champions=_champions(by_key),
+        endpoints=_by_task(endpoints.values()),
+        drift=_by_task(_drift(each, by_key.get("drift", [])) for each in by_key.get("alarm", [])),
+        data=_by_task(_data(each) for each in by_key.get("claim", [])),
     )
 
 
-def _champions(by_key: Mapping[str, list[Fact]], endpoints: Iterable[EndpointAnswer]) -> list[ChampionAnswer]:
+def _champions(by_key: Mapping[str, list[Fact]]) -> list[ChampionAnswer]:
     """Return of each model the version that became champion last: at registration, by approval, or in serving."""
     registered = by_key.get("model", [])
     found = [
         *(each for fact in registered if mapping_of(fact.value).get("alias") == _CHAMPION for each in _version(fact)),
         *(each for fact in by_key.get("approval", []) for each in _approved(fact)),
-        *(ChampionAnswer(**_said(each), model=each.model, version=each.version) for each in endpoints),
+        *(each for fact in by_key.get("endpoint", []) if _serves_champion(fact) for each in _version(fact)),
     ]
     newest: dict[str, ChampionAnswer] = {}
     for each in sorted(found, key=lambda each: each.at):
         before = newest.get(each.model)
-        # Serving the version that was approved changes nothing about who approved it, and since when.
+        # A later run that found it to be champion changes nothing about who made it so, and since when.
         newest[each.model] = before if before and before.version == each.version else each
     return sorted(newest.values(), key=lambda each: each.model)
 
@@ -66,7 +71,8 @@ def promoted(facts: Iterable[Fact], *, kinds: Mapping[str, str]) -> list[str]:
         facts: What the stages of the run said.
         kinds: Their kinds, by task.
     """
-    found = summary_of(fact for fact in facts if fact.key in KEYS.get(kinds.get(fact.task_id, ""), ()))
+    promotions = (fact for fact in facts if mapping_of(fact.value).get("promoted") is True)
+    found = summary_of(fact for fact in promotions if fact.key in KEYS.get(kinds.get(fact.task_id, ""), ()))
     return [f"{each.model} {each.version}" for each in found.champions]
 
 
@@ -77,12 +83,23 @@ def add_gates(champions: Iterable[ChampionAnswer], registered: Iterable[Fact]) -
         champions: Versions of one pipeline.
         registered: The XComs ``model`` of the pipeline, of the runs that made them champion.
     """
-    gates = {(fact.run_id, text_of(mapping_of(fact.value).get("version"))): _gate(fact) for fact in registered}
+    gates = {
+        (fact.run_id, version.model, version.version): _gate(fact) for fact in registered for version in _version(fact)
+    }
     for each in champions:
-        each.gate = gates.get((each.run_id, each.version), [])
+        each.gate = gates.get((each.run_id, each.model, each.version), [])
 
 
-def _said(found: Fact | EndpointAnswer) -> dict[str, Any]:
+def _by_task(found: Iterable[A]) -> list[A]:
+    return sorted(found, key=lambda each: (each.task_id, each.at))
+
+
+def _serves_champion(fact: Fact) -> bool:
+    value = mapping_of(fact.value)
+    return value.get("champion") is not None and value.get("champion") == value.get("version")
+
+
+def _said(found: Fact) -> dict[str, Any]:
     return {"task_id": found.task_id, "run_id": found.run_id, "at": found.at}
 
 
@@ -94,7 +111,7 @@ def _version(fact: Fact) -> list[ChampionAnswer]:
 
 def _approved(fact: Fact) -> list[ChampionAnswer]:
     value = mapping_of(fact.value)
-    if value.get("approval") != "approved":
+    if value.get("approval") != "approved" or value.get("promoted") is not True:
         return []
     return [each.model_copy(update={"by": text_of(value.get("approval_by"))}) for each in _version(fact)]
 
@@ -115,7 +132,8 @@ def _endpoint(fact: Fact) -> EndpointAnswer | None:
 
 def _drift(alarm: Fact, drift: Iterable[Fact]) -> DriftAnswer:
     value = mapping_of(alarm.value)
-    same = (fact for fact in drift if (fact.task_id, fact.run_id) == (alarm.task_id, alarm.run_id))
+    of_alarm = alarm.task_id, alarm.run_id, alarm.map_index
+    same = (fact for fact in drift if (fact.task_id, fact.run_id, fact.map_index) == of_alarm)
     columns = next((mapping_of(fact.value).get("drifted") for fact in same), None)
     raised = value.get("raised") is True
     return DriftAnswer(**_said(alarm), raised=raised, drifted=texts_of(columns), reasons=texts_of(value.get("reasons")))

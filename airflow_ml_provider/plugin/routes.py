@@ -84,11 +84,11 @@ def pipeline(
     user: GetUserDep,
     limit: Annotated[int, Query(ge=1, le=50, description="How many runs")] = 25,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    compare: Annotated[list[str], Query(max_length=6, description="Ids of runs that are wanted too")] = [],  # noqa: B006
 ) -> PipelinePageAnswer:
     """Return a pipeline with its newest runs: what each stage measured, made and said in each."""
-    found = pipeline_page(
-        session, dag_id=dag_id, limit=limit, offset=offset, with_xcoms=_may_read_xcoms(dag_id, user=user)
-    )
+    with_xcoms = _may_read_xcoms(dag_id, user=user)
+    found = pipeline_page(session, dag_id=dag_id, limit=limit, offset=offset, compared=compare, with_xcoms=with_xcoms)
     if found is None:
         raise HTTPException(404, f"there is no DAG {dag_id!r}")
     return found
@@ -149,7 +149,7 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
         await asyncio.wait({asking, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if asking.done():
             return asking.result()
-        raise NoPlanError("the client is gone", status=_CLIENT_CLOSED)
+        raise HTTPException(_CLIENT_CLOSED, "the client is gone")
     finally:
         asking.cancel()
         leaving.cancel()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 INSTANCES = 30
 """How many task instances of a mapped stage are shown."""
+_FAILED = "failed", "up_for_retry"
 
 
 def run_page(session: Session, *, dag_id: str, run_id: str, with_xcoms: bool) -> RunPageAnswer | None:
@@ -40,7 +41,8 @@ def run_page(session: Session, *, dag_id: str, run_id: str, with_xcoms: bool) ->
         return None
     dag = session.get(DagModel, dag_id)
     pipeline = PIPELINES.pipelines(session, [dag_id]).get(dag_id)
-    instances = _instances(session, run)
+    stages = pipeline.stages if pipeline else ()
+    instances = _instances(session, run, [stage.task_id for stage in stages])
     shown = {
         task_id: sorted(found, key=lambda each: (rank(each.state), each.map_index))[:INSTANCES]
         for task_id, found in instances.items()
@@ -61,20 +63,18 @@ def run_page(session: Session, *, dag_id: str, run_id: str, with_xcoms: bool) ->
         problem=pipeline.problem if pipeline else "",
         partition=text_of(run.partition_key),
         by=text_of(run.triggering_user_name),
-        stages=[
-            _stage(stage, instances.get(stage.task_id, []), shown.get(stage.task_id, []))
-            for stage in (pipeline.stages if pipeline else ())
-        ],
+        stages=[_stage(stage, instances.get(stage.task_id, []), shown.get(stage.task_id, [])) for stage in stages],
         questions=asked,
         earlier=earlier,
         later=later,
     )
 
 
-def _instances(session: Session, run: DagRun) -> dict[str, list[InstanceAnswer]]:
+def _instances(session: Session, run: DagRun, tasks: Sequence[str]) -> dict[str, list[InstanceAnswer]]:
     columns = TaskInstance.task_id, TaskInstance.map_index, TaskInstance.state, TaskInstance.try_number
     times = TaskInstance.start_date, TaskInstance.end_date
-    wanted = TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id
+    of_run = TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id
+    wanted = *of_run, TaskInstance.task_id.in_(tasks)
     found: dict[str, list[InstanceAnswer]] = {}
     for task_id, index, state, try_number, started, ended in session.execute(select(*columns, *times).where(*wanted)):
         instance = InstanceAnswer(
@@ -86,12 +86,19 @@ def _instances(session: Session, run: DagRun) -> dict[str, list[InstanceAnswer]]
 
 def _add_details(session: Session, run: DagRun, shown: dict[str, list[InstanceAnswer]]) -> None:
     facts: dict[tuple[str, int], list[Fact]] = {}
-    for fact in facts_of_runs(session, [(run.dag_id, run.run_id)]):
+    elements = [(task_id, each.map_index) for task_id, found in shown.items() for each in found if each.map_index >= 0]
+    for fact in facts_of_runs(session, [run.id], tasks=shown, elements=elements):
         facts.setdefault((fact.task_id, fact.map_index), []).append(fact)
     for task_id, instances in shown.items():
-        shown[task_id] = [
-            each.model_copy(update=details_of(facts.get((task_id, each.map_index), []))) for each in instances
-        ]
+        shown[task_id] = [_detailed(each, facts.get((task_id, each.map_index), [])) for each in instances]
+
+
+def _detailed(instance: InstanceAnswer, facts: Sequence[Fact]) -> InstanceAnswer:
+    details = details_of(facts)
+    if instance.state not in _FAILED:
+        # A task that was cleared keeps what its last try said until the next one begins.
+        details["failure"] = None
+    return instance.model_copy(update=details)
 
 
 def _stage(stage: Stage, all_of_it: Sequence[InstanceAnswer], shown: Sequence[InstanceAnswer]) -> RunStageAnswer:
@@ -102,7 +109,9 @@ def _stage(stage: Stage, all_of_it: Sequence[InstanceAnswer], shown: Sequence[In
         inputs=dict(stage.inputs),
         state=says_most(each.state for each in all_of_it),
         count=len(all_of_it),
-        instances=list(shown),
+        instances=[
+            each.model_copy(update={"has_curves": each.has_curves and bool(stage.mlflow_conn_id)}) for each in shown
+        ],
     )
 
 

@@ -34,7 +34,7 @@ def details_of(facts: Iterable[Fact]) -> dict[str, Any]:
     return {
         "reuse": _reuse(values.get("cache")),
         "failure": _failure(values.get("failure")),
-        "metrics": _numbers(values.get("metrics")),
+        "metrics": {**_numbers(values.get("metrics")), **_undefined(values.get("undefined_metrics"))},
         "verdicts": _verdicts(values),
         "said": _said(values),
         "outputs": [found for key, value in values.items() if (found := _output(key, value))],
@@ -66,11 +66,17 @@ def _failure(value: Any) -> FailureAnswer | None:
 
 def _numbers(value: Any) -> dict[str, float | str]:
     numbers = {
-        text_of(name): number
+        text_of(name): float(number)
         for name, number in mapping_of(value).items()
         if isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= sys.float_info.max
     }
     return dict(list(numbers.items())[:_METRICS])
+
+
+def _undefined(value: Any) -> dict[str, float | str]:
+    """Return metrics that are no finite numbers, as texts."""
+    marks = {text_of(name): text_of(mark, 20) for name, mark in mapping_of(value).items()}
+    return {name: mark for name, mark in list(marks.items())[:_METRICS] if mark}
 
 
 def _verdicts(values: Mapping[str, Any]) -> list[VerdictAnswer]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow.models.xcom import XComModel
-from sqlalchemy import Text, and_, case, cast, func, null, or_, select, type_coerce
+from sqlalchemy import Text, and_, case, cast, func, null, or_, select, tuple_, type_coerce
 
 from airflow_ml_provider.protocol.plain_text import one_line
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _MOST_BYTES = 65_536
+_MOST_IN_ALL = 4 * 1024 * 1024
 _MOST_FACTS = 5_000
-# A version that was rejected, or became challenger, does not hide the champion before it.
-_VERDICTS = ("alias", "approval")
+# A version that was rejected, or became challenger, does not hide the champion before it, nor one model another.
+_VERDICTS = ("alias", "approval", "promoted", "name", "model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,21 +51,34 @@ class Fact:
     at: datetime
 
 
-def facts_of_runs(session: Session, runs: Collection[tuple[str, str]], *, key: str | None = None) -> list[Fact]:
-    """Return the XComs of some runs, in the order in which they were pushed; of too many the last.
+def facts_of_runs(
+    session: Session,
+    runs: Collection[int],
+    *,
+    tasks: Collection[str],
+    elements: Collection[tuple[str, int]] = (),
+    key: str | None = None,
+) -> list[Fact]:
+    """Return the XComs of some runs, in the order in which they were pushed; of too much the last.
 
     Args:
         session: Of Airflow's database.
-        runs: DAGs and ids of their runs.
+        runs: The ids of their rows.
+        tasks: The tasks that are meant, where they are not mapped.
+        elements: The elements of mapped tasks that are meant.
         key: The one key that is wanted; all by default.
     """
-    if not runs:
+    if not runs or not tasks:
         return []
-    by_dag: dict[str, list[str]] = {}
-    for dag_id, run_id in runs:
-        by_dag.setdefault(dag_id, []).append(run_id)
-    wanted = or_(*(and_(XComModel.dag_id == dag_id, XComModel.run_id.in_(some)) for dag_id, some in by_dag.items()))
-    asked = select(*_columns()).where(wanted).order_by(XComModel.timestamp.desc()).limit(_MOST_FACTS)
+    meant = and_(XComModel.task_id.in_(tasks), XComModel.map_index < 0)
+    if elements:
+        meant = or_(meant, tuple_(XComModel.task_id, XComModel.map_index).in_(elements))
+    asked = (
+        select(*_columns())
+        .where(XComModel.dag_run_id.in_(runs), meant)
+        .order_by(XComModel.timestamp.desc(), XComModel.task_id, XComModel.key)
+        .limit(_MOST_FACTS)
+    )
     return _read(session, asked if key is None else asked.where(XComModel.key == key))[::-1]
 
 
@@ -105,17 +119,20 @@ def newest_facts(
 
 
 def _columns() -> tuple[Any, ...]:
-    is_small = func.length(cast(XComModel.value, Text)) <= _MOST_BYTES
-    value = type_coerce(case((is_small, XComModel.value), else_=null()), XComModel.value.type)
+    length = func.coalesce(func.length(cast(XComModel.value, Text)), 0)
+    value = type_coerce(case((length <= _MOST_BYTES, XComModel.value), else_=null()), XComModel.value.type)
     of = XComModel
-    return of.dag_id, of.run_id, of.task_id, of.map_index, of.key, value.label("value"), of.timestamp
+    return of.dag_id, of.run_id, of.task_id, of.map_index, of.key, value.label("value"), length, of.timestamp
 
 
 def _read(session: Session, asked: Select[Any]) -> list[Fact]:
-    return [
-        Fact(dag_id=dag, run_id=run, task_id=task, map_index=index, key=key, value=_plain(value), at=at)
-        for dag, run, task, index, key, value, at in session.execute(asked)
-    ]
+    found, size = [], 0
+    for dag, run, task, index, key, value, length, at in session.execute(asked.execution_options(yield_per=100)):
+        size += length if value is not None else 0
+        if size > _MOST_IN_ALL:
+            break
+        found.append(Fact(dag_id=dag, run_id=run, task_id=task, map_index=index, key=key, value=_plain(value), at=at))
+    return found
 
 
 def _plain(value: Any) -> Any:

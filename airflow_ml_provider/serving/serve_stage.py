@@ -99,8 +99,13 @@ class ServeStage(ServeSettings):
             return None if found is None else str(found["version"])
 
         promotion = self._promotion(run, target, smoke, flip=flip, champion=champion)
+        before = champion(name)
         promotion.run(wanted)
-        about = {"url": target.url, "model": name, "version": version, "revision": wanted.name}
+        now = champion(name)
+        about = {
+            **{"url": target.url, "model": name, "version": version, "revision": wanted.name},
+            **{"champion": now, "promoted": now == version != before},
+        }
         run.outputs.push("endpoint", about)
         run.outputs.push(ENDPOINT_URL, target.url)
 

@@ -13,8 +13,8 @@ def flights(world):
     return world
 
 
-def page(session, *, limit=25, offset=0, with_xcoms=True, dag_id="flights"):
-    return pipeline_page(session, dag_id=dag_id, limit=limit, offset=offset, with_xcoms=with_xcoms)
+def page(session, *, limit=25, offset=0, with_xcoms=True, dag_id="flights", **more):
+    return pipeline_page(session, dag_id=dag_id, limit=limit, offset=offset, with_xcoms=with_xcoms, **more)
 
 
 def test_what_each_run_measured_made_and_said(session, flights):
@@ -58,10 +58,20 @@ def test_pages_of_runs(session, flights):
     assert page(session, offset=9).runs == []
 
 
+def test_runs_are_compared_whatever_their_page(session, flights):
+    for number in range(5):
+        flights.run("flights", number, train="failed" if number == 4 else "success")
+    found = page(session, limit=2, offset=2, compared=["r4", "r0", "of another"])
+    assert [run.run_id for run in found.compared] == ["r0", "r4"]
+    assert found.last == {"train": "failed"}
+
+
 def test_who_may_not_read_xcoms_sees_states_alone(session, flights):
     flights.run("flights", 1, train="success")
     flights.said("flights", 1, "train", metrics={"loss": 0.5})
-    (run,) = page(session, with_xcoms=False).runs
+    found = page(session, with_xcoms=False)
+    (run,) = found.runs
+    assert (found.reads_xcoms, page(session).reads_xcoms) == (False, True)
     assert (run.stages["train"].state, run.stages["train"].metrics) == ("success", {})
 
 

@@ -21,8 +21,15 @@ from tests.unit.test_home import home
 TASKS = ("data", "train", "register", "approve", "serve", "drift")
 GATE = {"passed": True, "reasons": ["rmse 12.1 < 20"]}
 MODEL = {"name": "flights", "version": "3", "alias": "challenger", "gates": [GATE], "card": None}
-APPROVAL = {"model": "flights", "version": "3", "approval": "approved", "approval_by": "ada"}
-ENDPOINT = {"url": "http://flights.ml:8080", "model": "flights", "version": "3", "revision": "v3-abc"}
+APPROVAL = {"model": "flights", "version": "3", "approval": "approved", "approval_by": "ada", "promoted": True}
+ENDPOINT = {
+    "url": "http://flights.ml:8080",
+    "model": "flights",
+    "version": "3",
+    "revision": "v3-abc",
+    "champion": "3",
+    "promoted": False,
+}
 
 
 def all_stages():
@@ -82,17 +89,54 @@ def test_the_last_run_that_says_something_counts(session, flights):
     run(flights, 3)
     (champion,) = summary(session).champions
     assert (champion.version, champion.run_id) == ("3", "r1"), "version 4 is a challenger"
-    run(flights, 4, serve={"endpoint": {**ENDPOINT, "version": "4"}})
+    run(flights, 4, serve={"endpoint": {**ENDPOINT, "version": "4", "champion": "4"}})
     (champion,) = summary(session).champions
     assert (champion.version, champion.task_id, champion.by) == ("4", "serve", "")
 
 
 def test_a_run_that_was_cleared_later_said_it_last(session, flights):
     run(flights, 1, serve={"endpoint": ENDPOINT})
-    run(flights, 2, serve={"endpoint": {**ENDPOINT, "version": "4"}})
+    run(flights, 2, serve={"endpoint": {**ENDPOINT, "version": "4", "champion": "4"}})
     session.query(DagRun).filter_by(run_id="r1").one()
     flights.said("flights", 1, "register", minutes=500, model={**MODEL, "alias": "champion"})
     assert [found.version for found in summary(session).champions] == ["3"]
+
+
+def test_an_approved_version_that_never_served_is_no_champion(session, flights):
+    run(flights, 1, register={"model": MODEL}, approve={"approval": {**APPROVAL, "promoted": False}})
+    assert summary(session).champions == []
+
+
+def test_a_champion_that_was_set_by_hand_is_not_what_serves(session, flights):
+    run(flights, 1, serve={"endpoint": {**ENDPOINT, "champion": "7"}})
+    found = summary(session)
+    assert (found.champions, [each.version for each in found.endpoints]) == ([], ["3"])
+
+
+def test_runs_that_change_nothing_leave_since_when_and_by_whom(session, flights):
+    champion = {**MODEL, "alias": "champion"}
+    run(flights, 1, register={"model": MODEL}, approve={"approval": APPROVAL})
+    for number in range(2, 5):
+        run(
+            flights,
+            number,
+            register={"model": {**champion, "promoted": False}},
+            serve={"endpoint": ENDPOINT},
+        )
+    (champion,) = summary(session).champions
+    assert (champion.run_id, champion.by) == ("r1", "ada")
+
+
+def test_two_models_of_one_pipeline_are_two_champions(session, flights):
+    for number, name in ((1, "flights"), (2, "weather")):
+        gate = {"passed": True, "reasons": [f"of {name}"]}
+        model = {**MODEL, "name": name, "version": "1", "alias": "champion", "promoted": True, "gates": [gate]}
+        run(flights, number, register={"model": model})
+    found = summary(session).champions
+    assert [(each.model, each.version, each.run_id, each.gate) for each in found] == [
+        ("flights", "1", "r1", ["of flights"]),
+        ("weather", "1", "r2", ["of weather"]),
+    ]
 
 
 def test_a_rejected_version_is_no_champion(session, flights):

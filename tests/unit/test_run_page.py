@@ -4,14 +4,17 @@ import json
 import math
 
 import pytest
+from airflow.models.dagrun import DagRun
+from airflow.models.xcom import XComModel
 from airflow.providers.standard.operators.empty import EmptyOperator
+from sqlalchemy import insert
 
 from airflow_ml_provider.dag_factory.broken import broken_dag
 from airflow_ml_provider.operators import EvaluateOperator, FinishOperator, TrainOperator
-from airflow_ml_provider.plugin.pipeline_index import pipeline_of
+from airflow_ml_provider.plugin.pipeline_index import PIPELINES, pipeline_of
 from airflow_ml_provider.plugin.run_page import INSTANCES, run_page
 from airflow_ml_provider.plugin.stage_details import details_of, mlflow_run_of
-from airflow_ml_provider.plugin.stage_facts import Fact
+from airflow_ml_provider.plugin.stage_facts import Fact, facts_of_runs
 from airflow_ml_provider.spec.problems import Problem
 from tests.live.airflow_database import NOW
 
@@ -115,6 +118,62 @@ def test_the_runs_beside_it(session, flights):
     assert [(each.earlier, each.later) for each in pages] == [("", "b"), ("a", "c"), ("b", "d"), ("c", "")]
 
 
+def test_many_elements_do_not_hide_what_other_stages_said(session, flights):
+    flights.run("flights", 1, train="success", mapped=["success"] * 200)
+    flights.said("flights", 1, "train", metrics={"loss": 0.5})
+    run = session.query(DagRun).filter_by(run_id="r1").one()
+    row = {"dag_run_id": run.id, "dag_id": "flights", "run_id": "r1", "task_id": "mapped", "timestamp": NOW}
+    rows = [{**row, "map_index": index, "key": f"out_{key}", "value": "x"} for index in range(200) for key in range(30)]
+    session.execute(insert(XComModel.__table__), rows)
+    session.execute(
+        insert(XComModel.__table__).values(**{**row, "map_index": 3, "key": "metrics", "value": {"loss": 3}})
+    )
+    session.commit()
+    found = page(session, 1)
+    assert stage(found, "train").instances[0].metrics == {"loss": 0.5}
+    (third,) = [each for each in stage(found, "mapped").instances if each.map_index == 3]
+    assert third.metrics == {"loss": 3}
+
+
+def test_the_answer_is_bounded(session, flights):
+    flights.run("flights", 1, train="success", evaluate="success")
+    many = {f"out_{number}": "x" * 60_000 for number in range(100)}
+    flights.said("flights", 1, "train", minutes=0, **many)
+    flights.said("flights", 1, "evaluate", minutes=1, metrics={"rmse": 12})
+    runs = [session.query(DagRun).one().id]
+    facts = facts_of_runs(session, runs, tasks=["train", "evaluate"])
+    assert sum(len(fact.value) for fact in facts if isinstance(fact.value, str)) < 4 * 1024 * 1024
+    assert facts[-1].key == "metrics", "the last is kept"
+
+
+def test_a_failure_of_a_task_that_was_cleared_is_not_shown(session, flights):
+    for number, state in enumerate(("failed", "up_for_retry", "queued", "success")):
+        flights.run("flights", number, train=state)
+        flights.said("flights", number, "train", failure={"class": "E", "message": "m"})
+    shown = [bool(stage(page(session, number), "train").instances[0].failure) for number in range(4)]
+    assert shown == [True, True, False, False]
+
+
+def test_curves_are_offered_where_there_is_an_mlflow(session, world):
+    def build():
+        TrainOperator(task_id="untracked", run="steps:train", mlflow_conn_id=None)
+        TrainOperator(task_id="tracked", run="steps:train")
+        TrainOperator.partial(task_id="mapped", run="steps:train", mlflow_conn_id="prod").expand(
+            hyperparameters=[{"by": 1}]
+        )
+
+    world.dag("flights", build=build)
+    world.run("flights", 1, untracked="success", tracked="success")
+    for task in ("untracked", "tracked"):
+        world.said("flights", 1, task, mlflow_run_url=f"http://m/#/experiments/1/runs/{MLFLOW_RUN}")
+    found = page(session, 1)
+    assert [stage(found, task).instances[0].has_curves for task in ("untracked", "tracked")] == [False, True]
+    connections = {
+        each.task_id: each.mlflow_conn_id for each in PIPELINES.pipelines(session, ["flights"])["flights"].stages
+    }
+    assert connections == {"untracked": "", "tracked": "mlflow_default", "mapped": "prod"}
+
+
 def test_questions_of_this_run_alone(session, flights):
     for number in (1, 2):
         (asking,) = flights.run("flights", number, state="running", train="awaiting_input")
@@ -172,6 +231,7 @@ def test_odd_xcoms_say_nothing(odd):
 
 
 def test_metrics_are_numbers(session):
+    assert details(metrics={"a": 1}, undefined_metrics={"loss": "NaN"})["metrics"] == {"a": 1, "loss": "NaN"}
     odd = {"nan": math.nan, "inf": math.inf, "yes": True, "text": "1", "long\x1b[2J": 1, "n": 10**400}
     assert details(metrics=odd)["metrics"] == {"long ": 1}
     json.dumps(details(metrics={"a": 1.5})["metrics"], allow_nan=False)

@@ -35,7 +35,7 @@ export function StageGraph({ choose, chosen, stages }: StageGraphProps) {
   const shape = JSON.stringify(stages.map(({ inputs, task_id, upstream }) => [task_id, upstream, inputs]));
   const { edges, height, places } = useMemo(() => layout(JSON.parse(shape) as Shape), [shape]);
   const nodes: StageNode[] = stages.map((stage) => ({
-    ariaLabel: `Stage ${stage.task_id}: ${stage.state || "no state"}`,
+    ariaLabel: `Stage ${stage.task_id}: ${stage.state || "no state"}${stage.isReused ? ", reused" : ""}`,
     data: { chosen: stage.task_id === chosen, stage },
     height: HEIGHT,
     id: stage.task_id,
@@ -101,7 +101,7 @@ function StageBox({ data: { chosen, stage } }: NodeProps<StageNode>) {
         {stage.task_id}
       </Text>
       <Text color="fg.muted" fontSize="xs" truncate>
-        {[stage.kind.replaceAll("_", " "), stage.isReused ? "reused" : (stage.state || "waits").replaceAll("_", " "), stage.count > 1 ? `× ${String(stage.count)}` : ""]
+        {[stage.kind.replaceAll("_", " "), (stage.state || "no state").replaceAll("_", " "), stage.isReused ? "reused" : "", stage.count > 1 ? `× ${String(stage.count)}` : ""]
           .filter(Boolean)
           .join(" · ")}
       </Text>

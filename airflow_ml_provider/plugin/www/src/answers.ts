@@ -178,6 +178,11 @@ export interface components {
                 number,
                 number
             ][];
+            /**
+             * Whole
+             * @description Whether all values were read: of too many the first 10,000, and the last
+             */
+            whole: boolean;
         };
         /**
          * CurvesAnswer
@@ -189,6 +194,11 @@ export interface components {
              * @description Of metrics that were logged more than once; the system's come last
              */
             curves: components["schemas"]["CurveAnswer"][];
+            /**
+             * Left Out
+             * @description How many metrics are not shown, since they are too many or MLflow was slow
+             */
+            left_out: number;
             /** Params */
             params: {
                 [key: string]: string;
@@ -510,10 +520,22 @@ export interface components {
          * @description A pipeline with some of its runs.
          */
         PipelinePageAnswer: {
+            /**
+             * Compared
+             * @description The runs that were asked for by their ids, the oldest first
+             */
+            compared: components["schemas"]["RunResultAnswer"][];
             /** Dag Id */
             dag_id: string;
             /** Description */
             description: string;
+            /**
+             * Last
+             * @description States of the stages in the last run, by task
+             */
+            last: {
+                [key: string]: string;
+            };
             /** Name */
             name: string;
             /** Next Run */
@@ -535,6 +557,11 @@ export interface components {
              * @description The oldest first, five at most
              */
             questions: components["schemas"]["QuestionAnswer"][];
+            /**
+             * Reads Xcoms
+             * @description Whether the user may read XComs, of which all but states is made
+             */
+            reads_xcoms: boolean;
             /**
              * Runs
              * @description The newest first
@@ -890,6 +917,8 @@ export interface operations {
                 /** @description How many runs */
                 limit?: number;
                 offset?: number;
+                /** @description Ids of runs that are wanted too */
+                compare?: string[];
             };
             header?: never;
             path: {

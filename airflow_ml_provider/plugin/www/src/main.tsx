@@ -21,9 +21,9 @@ export default function MachineLearning({ dagId, runId }: PlaceProps) {
     <ChakraProvider value={globalThis.ChakraUISystem ?? createSystem(defaultConfig)}>
       <Box height="100%" overflow="auto" padding={4}>
         {dagId && runId ? (
-          <RunView dagId={dagId} isTab runId={runId} />
+          <RunView dagId={dagId} isTab key={`${dagId} ${runId}`} runId={runId} />
         ) : dagId ? (
-          <PipelineView dagId={dagId} isTab />
+          <PipelineView dagId={dagId} isTab key={dagId} />
         ) : (
           <Routes>
             <Route element={<PipelinePage />} path="dags/:dag" />

@@ -53,14 +53,17 @@ const OLD = run("old", {
   },
 });
 const PIPELINE: Pipeline = {
+  compared: [],
   dag_id: "flights",
   description: "Predicts delays",
+  last: { train: "success" },
   name: "Flight delays",
   next_run: null,
   offset: 0,
   paused: false,
   problem: "",
   questions: [],
+  reads_xcoms: true,
   runs: [NEW, OLD],
   schedule: "",
   stages: [
@@ -104,13 +107,20 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-test("two runs that are chosen are compared", async () => {
+test("runs that are chosen are asked for", async () => {
   shown(PIPELINE);
   await screen.findByRole("heading", { name: "Flight delays" });
   expect(screen.queryByRole("region", { name: "What differs" })).toBeNull();
   fireEvent.click(screen.getByLabelText("Compare new"));
   fireEvent.click(screen.getByLabelText("Compare old"));
-  const rows = within(screen.getByRole("region", { name: "What differs" })).getAllByRole("row");
+  await vi.waitFor(() => {
+    expect(asked.at(-1)).toBe("/ml/api/dags/flights?limit=25&offset=0&compare=new&compare=old");
+  });
+});
+
+test("runs are compared by what differs", async () => {
+  shown({ ...PIPELINE, compared: [OLD, NEW] });
+  const rows = within(await screen.findByRole("region", { name: "What differs" })).getAllByRole("row");
   expect(rows.map(({ textContent }) => textContent)).toEqual([
     "StageWhatoldnew",
     "trainreusereused: the same workran: params.max_depth is 8, was 6",
@@ -118,8 +128,20 @@ test("two runs that are chosen are compared", async () => {
     "evaluatermse1210.5",
     "evaluategate–passed: rmse is 10.5, < 20",
   ]);
-  fireEvent.click(screen.getByLabelText("Compare old"));
-  expect(screen.queryByRole("region", { name: "What differs" })).toBeNull();
+});
+
+test("who may not read XComs is told so", async () => {
+  shown({ ...PIPELINE, compared: [OLD, { ...OLD, run_id: "again" }], reads_xcoms: false });
+  expect(await screen.findByText(/you need the right to read XComs/)).toBeTruthy();
+});
+
+test("what looks the same and is not is shown with all digits", () => {
+  const runs = [12.345671, 12.345712].map((rmse, place) =>
+    run(String(place), { stages: { evaluate: result({ metrics: { rmse, state: 1 } }) } }),
+  );
+  expect(differences(PIPELINE, runs)).toEqual([
+    { key: "metric rmse", name: "rmse", stage: "evaluate", values: ["12.345671", "12.345712"] },
+  ]);
 });
 
 test("the runs say what ran and what became champion", async () => {

@@ -172,7 +172,7 @@ test("an MLflow that is away leaves the rest", async () => {
 });
 
 test("params of MLflow are shown", async () => {
-  const found = { curves: [], params: { max_depth: "6", rate: "0.1" } };
+  const found = { curves: [], left_out: 0, params: { max_depth: "6", rate: "0.1" } };
   answers["/ml/api/dags/flights/runs/r1/stages/train/curves?map_index=-1"] = json(found);
   shown(run({ stages: [stage("train", {}, { has_curves: true })] }));
   expect(await screen.findByText("max_depth=6 rate=0.1")).toBeTruthy();

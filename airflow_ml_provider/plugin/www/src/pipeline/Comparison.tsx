@@ -1,5 +1,4 @@
-import { Box, Heading, Table, Text } from "@chakra-ui/react";
-import { Link as ChakraLink } from "@chakra-ui/react";
+import { Box, Button, Heading, HStack, Link as ChakraLink, Table, Text } from "@chakra-ui/react";
 import { Link } from "react-router-dom";
 
 import { runPageLink } from "../links";
@@ -10,18 +9,32 @@ type Pipeline = components["schemas"]["PipelinePageAnswer"];
 type Run = Pipeline["runs"][number];
 type Result = Run["stages"][string];
 
+interface ComparisonProps {
+  readonly forget: () => void;
+  readonly pipeline: Pipeline;
+}
+
 /** What differs between runs; nothing before two are chosen. */
-export function Comparison({ pipeline, runIds }: { readonly pipeline: Pipeline; readonly runIds: readonly string[] }) {
-  const runs = pipeline.runs.filter(({ run_id }) => runIds.includes(run_id)).reverse();
+export function Comparison({ forget, pipeline }: ComparisonProps) {
+  const runs = pipeline.compared;
   if (runs.length < 2) return null;
   const rows = differences(pipeline, runs);
   return (
     <Box as="section" aria-label="What differs" overflowX="auto">
-      <Heading as="h2" marginBottom={2} size="sm">
-        What differs between {runs.length} runs
-      </Heading>
+      <HStack marginBottom={2}>
+        <Heading as="h2" size="sm">
+          What differs between {runs.length} runs
+        </Heading>
+        <Button onClick={forget} size="xs" variant="outline">
+          Close
+        </Button>
+      </HStack>
       {rows.length === 0 ? (
-        <Text role="status">Nothing: the same states, metrics and artifacts.</Text>
+        <Text role="status">
+          {pipeline.reads_xcoms
+            ? "Nothing: the same states, metrics and artifacts."
+            : "The same states; to compare metrics and artifacts you need the right to read XComs."}
+        </Text>
       ) : (
         <Table.Root size="sm">
           <Table.Header>
@@ -38,8 +51,8 @@ export function Comparison({ pipeline, runIds }: { readonly pipeline: Pipeline; 
             </Table.Row>
           </Table.Header>
           <Table.Body>
-            {rows.map(({ name, stage, values }) => (
-              <Table.Row key={`${stage} ${name}`}>
+            {rows.map(({ key, name, stage, values }) => (
+              <Table.Row key={`${stage} ${key}`}>
                 <Table.Cell>{stage}</Table.Cell>
                 <Table.Cell as="th" fontWeight="normal" scope="row" textAlign="start">
                   {name}
@@ -59,6 +72,7 @@ export function Comparison({ pipeline, runIds }: { readonly pipeline: Pipeline; 
 }
 
 export interface Difference {
+  readonly key: string;
   readonly name: string;
   readonly stage: string;
   readonly values: readonly string[];
@@ -69,23 +83,36 @@ export function differences(pipeline: Pipeline, runs: readonly Run[]): Differenc
   const found: Difference[] = [];
   for (const { task_id: stage } of pipeline.stages) {
     const told = runs.map(({ stages }) => facts(stages[stage]));
-    for (const name of new Set(told.flatMap((each) => Object.keys(each)))) {
-      const values = told.map((each) => each[name] ?? "");
-      if (new Set(values).size > 1) found.push({ name, stage, values });
+    for (const key of new Set(told.flatMap((each) => [...each.keys()]))) {
+      const values = told.map((each) => each.get(key) ?? "");
+      const name = key.slice(key.indexOf(" ") + 1);
+      if (new Set(values).size > 1) found.push({ key, name, stage, values: shown(values) });
     }
   }
   return found;
 }
 
-function facts(result: Result | undefined): Record<string, string> {
-  if (!result) return {};
+/** Return values as people read them, with all digits where fewer would look the same. */
+function shown(values: readonly (number | string)[]): string[] {
+  const short = values.map(number);
+  return new Set(short).size === new Set(values).size ? short : values.map(String);
+}
+
+/** Return what a stage left in a run, by a word for the kind of fact and its name. */
+function facts(result: Result | undefined): Map<string, number | string> {
+  if (!result) return new Map();
   const { metrics, outputs, reuse, said, state, verdicts } = result;
-  return {
-    state,
-    ...(reuse ? { reuse: `${reuse.reused ? "reused" : "ran"}: ${reuse.reason}` } : {}),
-    ...Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name, number(value)])),
-    ...Object.fromEntries(verdicts.map(({ name, passed, reasons }) => [name, `${passed ? "passed" : "not passed"}: ${reasons.join(", ")}`])),
-    ...Object.fromEntries(outputs.map(({ digest, name }) => [`artifact ${name}`, digest.slice(7, 19)])),
-    ...Object.fromEntries(Object.entries(said ?? {}).filter(([name]) => name !== "Pod")),
-  };
+  return new Map<string, number | string>([
+    ["state state", state],
+    ...(reuse ? [["reuse reuse", `${reuse.reused ? "reused" : "ran"}: ${reuse.reason}`] as const] : []),
+    ...Object.entries(metrics).map(([name, value]) => [`metric ${name}`, value] as const),
+    ...verdicts.map(
+      ({ name, passed, reasons }) =>
+        [`verdict ${name}`, `${passed ? "passed" : "not passed"}: ${reasons.join(", ")}`] as const,
+    ),
+    ...outputs.map(({ digest, name }) => [`output artifact ${name}`, digest.slice(7, 19)] as const),
+    ...Object.entries(said ?? {})
+      .filter(([name]) => name !== "Pod")
+      .map(([name, text]) => [`said ${name}`, text] as const),
+  ]);
 }

@@ -1,5 +1,5 @@
 import { Badge, Box, Heading, HStack, Link as ChakraLink, Skeleton, Stack, Text } from "@chakra-ui/react";
-import { useState } from "react";
+import { useEffect } from "react";
 import { Link, useSearchParams } from "react-router-dom";
 
 import { ago } from "../ago";
@@ -18,6 +18,7 @@ type Pipeline = components["schemas"]["PipelinePageAnswer"];
 
 const RUNS = 25;
 const COMPARED = "compare";
+const MOST_COMPARED = 6;
 
 interface PipelineViewProps {
   readonly dagId: string;
@@ -27,12 +28,29 @@ interface PipelineViewProps {
 
 /** A pipeline: its graph, what it made last, its metrics over runs, and what differs between runs. */
 export function PipelineView({ dagId, isTab = false }: PipelineViewProps) {
-  const [offset, setOffset] = useState(0);
   const [params, setParams] = useSearchParams();
-  const path = `dags/${encodeURIComponent(dagId)}?limit=${String(RUNS)}&offset=${String(offset)}`;
+  const compared = params.getAll(COMPARED).slice(0, MOST_COMPARED);
+  const asked = new URLSearchParams({ limit: String(RUNS), offset: params.get("offset") ?? "0" });
+  for (const runId of compared) asked.append(COMPARED, runId);
+  const path = `dags/${encodeURIComponent(dagId)}?${asked.toString()}`;
   const { answer, at, error } = usePolled<Pipeline>(path);
+  useEffect(() => {
+    // With the first change of the address Airflow makes the page anew, once: not while somebody chooses.
+    setParams((before) => before, { replace: true });
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, []);
   if (!answer) return error ? <Problem error={error} /> : <Skeleton aria-busy height="320px" />;
-  const compared = params.getAll(COMPARED);
+  const change = (name: string, value: string) => {
+    setParams(
+      (before) => {
+        const after = new URLSearchParams(before);
+        after.delete(name);
+        if (value) after.set(name, value);
+        return after;
+      },
+      { replace: true },
+    );
+  };
   const choose = (runId: string, isChosen: boolean) => {
     setParams(
       (before) => {
@@ -58,22 +76,42 @@ export function PipelineView({ dagId, isTab = false }: PipelineViewProps) {
         <Graph pipeline={answer} />
       )}
       <Summary now={at} pipeline={answer} />
-      <Trend pipeline={answer} />
-      <Comparison pipeline={answer} runIds={compared} />
-      <RunTable choose={choose} chosen={compared} now={at} page={RUNS} pipeline={answer} turn={setOffset} />
+      <Trend
+        choose={(metric) => {
+          change("metric", metric);
+        }}
+        chosen={params.get("metric") ?? ""}
+        pipeline={answer}
+      />
+      <Comparison
+        forget={() => {
+          change(COMPARED, "");
+        }}
+        pipeline={answer}
+      />
+      <RunTable
+        choose={choose}
+        chosen={compared}
+        most={MOST_COMPARED}
+        now={at}
+        page={RUNS}
+        pipeline={answer}
+        turn={(offset) => {
+          change("offset", offset > 0 ? String(offset) : "");
+        }}
+      />
     </Stack>
   );
 }
 
 function Graph({ pipeline }: { readonly pipeline: Pipeline }) {
-  const last = pipeline.runs[0]?.stages ?? {};
   return (
     <StageGraph
       stages={pipeline.stages.map((stage) => ({
         ...stage,
         count: 1,
-        isReused: last[stage.task_id]?.reuse?.reused ?? false,
-        state: last[stage.task_id]?.state ?? "",
+        isReused: false,
+        state: pipeline.last[stage.task_id] ?? "",
       }))}
     />
   );

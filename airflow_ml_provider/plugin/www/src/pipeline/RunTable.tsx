@@ -12,6 +12,8 @@ type Run = Pipeline["runs"][number];
 interface RunTableProps {
   readonly choose: (runId: string, isChosen: boolean) => void;
   readonly chosen: readonly string[];
+  /** How many may be compared. */
+  readonly most: number;
   readonly now: number;
   readonly page: number;
   readonly pipeline: Pipeline;
@@ -19,7 +21,7 @@ interface RunTableProps {
 }
 
 /** The runs of a pipeline, the newest first, to be opened or chosen for a comparison. */
-export function RunTable({ choose, chosen, now, page, pipeline, turn }: RunTableProps) {
+export function RunTable({ choose, chosen, most, now, page, pipeline, turn }: RunTableProps) {
   const { offset, runs, total } = pipeline;
   if (total === 0) {
     return (
@@ -48,6 +50,7 @@ export function RunTable({ choose, chosen, now, page, pipeline, turn }: RunTable
                 <input
                   aria-label={`Compare ${run.run_id}`}
                   checked={chosen.includes(run.run_id)}
+                  disabled={chosen.length >= most && !chosen.includes(run.run_id)}
                   onChange={(event) => {
                     choose(run.run_id, event.target.checked);
                   }}

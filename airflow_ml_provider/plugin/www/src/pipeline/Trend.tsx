@@ -1,5 +1,4 @@
 import { Box, Heading, HStack, NativeSelect, Text } from "@chakra-ui/react";
-import { useState } from "react";
 import { useNavigate } from "react-router-dom";
 import { CartesianGrid, Line, LineChart, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
 
@@ -18,9 +17,14 @@ interface Point {
   readonly value: number;
 }
 
+interface TrendProps {
+  readonly choose: (metric: string) => void;
+  readonly chosen: string;
+  readonly pipeline: Pipeline;
+}
+
 /** A metric over the runs that are shown, with those marked that made a champion. */
-export function Trend({ pipeline }: { readonly pipeline: Pipeline }) {
-  const [chosen, setChosen] = useState("");
+export function Trend({ choose, chosen, pipeline }: TrendProps) {
   const navigate = useNavigate();
   const names = metricNames(pipeline);
   const name = names.includes(chosen) ? chosen : usual(pipeline, names);
@@ -37,7 +41,7 @@ export function Trend({ pipeline }: { readonly pipeline: Pipeline }) {
           <NativeSelect.Field
             aria-label="Metric"
             onChange={(event) => {
-              setChosen(event.target.value);
+              choose(event.target.value);
             }}
             value={name}
           >

@@ -52,6 +52,11 @@ export function Curves({ dagId, mapIndex, runId, state, taskId }: CurvesProps) {
               <Chart curve={curve} key={curve.name} />
             ))}
           </SimpleGrid>
+          {answer.left_out > 0 ? (
+            <Text color="fg.muted" fontSize="sm" role="status">
+              {answer.left_out} more in MLflow
+            </Text>
+          ) : null}
         </Box>
       ) : null}
     </>
@@ -66,6 +71,7 @@ function Chart({ curve }: { readonly curve: Curve }) {
       <Text as="figcaption" fontSize="sm" truncate>
         {curve.name}
         {last ? ` ${number(last.value)} at step ${String(last.step)}` : ""}
+        {curve.whole ? "" : ", the first 10,000 values and the last"}
       </Text>
       <ResponsiveContainer height={140} width="100%">
         <LineChart data={points} margin={{ bottom: 0, left: 0, right: 8, top: 8 }}>

@@ -40,7 +40,7 @@ export function RunView({ dagId, isTab = false, runId }: RunViewProps) {
             chosen={stage.task_id}
             stages={answer.stages.map((each) => ({
               ...each,
-              isReused: each.instances.some(({ reuse }) => reuse?.reused),
+              isReused: each.instances.length > 0 && each.instances.every(({ reuse }) => reuse?.reused),
             }))}
           />
           <StagePanel dagId={dagId} key={stage.task_id} now={at} runId={runId} stage={stage} />

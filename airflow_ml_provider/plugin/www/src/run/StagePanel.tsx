@@ -93,7 +93,7 @@ function Details({ dagId, instance, runId, stage }: Omit<StagePanelProps, "now">
         </Part>
       ) : null}
       {instance.has_curves ? (
-        <Curves dagId={dagId} mapIndex={instance.map_index} runId={runId} state={instance.state} taskId={stage.task_id} />
+        <Curves dagId={dagId} key={instance.map_index} mapIndex={instance.map_index} runId={runId} state={instance.state} taskId={stage.task_id} />
       ) : null}
       {instance.outputs.length > 0 ? (
         <Part name="Artifacts">
