@@ -103,8 +103,12 @@ class ServeStage(ServeSettings):
         promotion.run(wanted)
         now = champion(name)
         about = {
-            **{"url": target.url, "model": name, "version": version, "revision": wanted.name},
-            **{"champion": now, "promoted": now == version != before},
+            "url": target.url,
+            "model": name,
+            "version": version,
+            "revision": wanted.name,
+            "champion": now,
+            "promoted": now == version != before,
         }
         run.outputs.push("endpoint", about)
         run.outputs.push(ENDPOINT_URL, target.url)
