@@ -3,6 +3,7 @@
 import http.server
 import json
 import shutil
+import tempfile
 import threading
 from pathlib import Path
 
@@ -52,11 +53,13 @@ def denying_server():
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
+def postgres():
     """A real Postgres, which ends with the session."""
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield Postgres(str(server.get_postmaster_info().socket_dir))
-    server.cleanup()
+    # Another session of pytest shuts other users out of pytest's folder, and Postgres has a user of its own.
+    with tempfile.TemporaryDirectory(prefix="postgres", ignore_cleanup_errors=True) as folder:
+        server = pgserver.get_server(folder, cleanup_mode="stop")
+        yield Postgres(str(server.get_postmaster_info().socket_dir))
+        server.cleanup()
 
 
 @pytest.fixture(scope="session")
