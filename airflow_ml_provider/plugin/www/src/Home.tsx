@@ -1,7 +1,7 @@
 import { Alert, Button, Heading, HStack, NativeSelect, SimpleGrid, Skeleton, Stack, Text } from "@chakra-ui/react";
 import { useCallback, useEffect } from "react";
-import { useSearchParams } from "react-router-dom";
 
+import { useAddress } from "./address";
 import type { components } from "./answers";
 import { PipelineCard } from "./PipelineCard";
 import { usePolled } from "./polled";
@@ -15,7 +15,7 @@ const STATES = ["queued", "running", "success", "failed"];
 
 /** All pipelines that the user may see, those that wait for an answer first. */
 export function Home() {
-  const [params, setParams] = useSearchParams();
+  const [params, alter] = useAddress();
   const asked = new URLSearchParams({ limit: String(PAGE) });
   for (const name of ["search", "tag", "owner", "state", "offset"]) {
     const value = params.get(name);
@@ -25,18 +25,13 @@ export function Home() {
 
   const change = useCallback(
     (name: string, value: string, replace: boolean) => {
-      setParams(
-        (before) => {
-          const after = new URLSearchParams(before);
-          after.delete("offset");
-          after.delete(name);
-          if (value) after.set(name, value);
-          return after;
-        },
-        { replace },
-      );
+      alter((after) => {
+        after.delete("offset");
+        after.delete(name);
+        if (value) after.set(name, value);
+      }, replace);
     },
-    [setParams],
+    [alter],
   );
   const search = useCallback(
     (text: string) => {
@@ -53,12 +48,6 @@ export function Home() {
   const turn = (offset: number) => {
     change("offset", offset > 0 ? String(offset) : "", false);
   };
-
-  useEffect(() => {
-    // With the first change of the address Airflow makes the page anew, once: not while somebody types.
-    setParams((before) => before, { replace: true });
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, []);
 
   const beyond = answer !== undefined && answer.total > 0 && answer.offset >= answer.total;
   useEffect(() => {

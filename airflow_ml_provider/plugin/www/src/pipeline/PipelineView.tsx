@@ -1,7 +1,7 @@
 import { Badge, Box, Heading, HStack, Link as ChakraLink, Skeleton, Stack, Text } from "@chakra-ui/react";
-import { useEffect } from "react";
-import { Link, useSearchParams } from "react-router-dom";
+import { Link } from "react-router-dom";
 
+import { useAddress } from "../address";
 import { ago } from "../ago";
 import type { components } from "../answers";
 import { dagLink, pipelinesLink } from "../links";
@@ -28,40 +28,25 @@ interface PipelineViewProps {
 
 /** A pipeline: its graph, what it made last, its metrics over runs, and what differs between runs. */
 export function PipelineView({ dagId, isTab = false }: PipelineViewProps) {
-  const [params, setParams] = useSearchParams();
+  const [params, alter] = useAddress();
   const compared = params.getAll(COMPARED).slice(0, MOST_COMPARED);
   const asked = new URLSearchParams({ limit: String(RUNS), offset: params.get("offset") ?? "0" });
   for (const runId of compared) asked.append(COMPARED, runId);
   const path = `dags/${encodeURIComponent(dagId)}?${asked.toString()}`;
   const { answer, at, error } = usePolled<Pipeline>(path);
-  useEffect(() => {
-    // With the first change of the address Airflow makes the page anew, once: not while somebody chooses.
-    setParams((before) => before, { replace: true });
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, []);
   if (!answer) return error ? <Problem error={error} /> : <Skeleton aria-busy height="320px" />;
   const change = (name: string, value: string) => {
-    setParams(
-      (before) => {
-        const after = new URLSearchParams(before);
-        after.delete(name);
-        if (value) after.set(name, value);
-        return after;
-      },
-      { replace: true },
-    );
+    alter((after) => {
+      after.delete(name);
+      if (value) after.set(name, value);
+    });
   };
   const choose = (runId: string, isChosen: boolean) => {
-    setParams(
-      (before) => {
-        const after = new URLSearchParams(before);
-        const others = after.getAll(COMPARED).filter((each) => each !== runId);
-        after.delete(COMPARED);
-        for (const each of isChosen ? [...others, runId] : others) after.append(COMPARED, each);
-        return after;
-      },
-      { replace: true },
-    );
+    alter((after) => {
+      const others = after.getAll(COMPARED).filter((each) => each !== runId);
+      after.delete(COMPARED);
+      for (const each of isChosen ? [...others, runId] : others) after.append(COMPARED, each);
+    });
   };
   return (
     <Stack gap={5}>
