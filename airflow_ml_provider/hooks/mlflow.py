@@ -35,15 +35,7 @@ class MlflowHook(BaseHook):
             MlflowError: The connection has no host, or credentials in it.
         """
         found = self.get_connection(self.mlflow_conn_id)
-        return MlflowServer.of(
-            self.mlflow_conn_id,
-            host=found.host,
-            schema=found.schema,
-            port=found.port,
-            login=found.login,
-            password=found.password,
-            extra=found.extra_dejson,
-        )
+        return MlflowServer.of_connection(self.mlflow_conn_id, found)
 
     def get_conn(self) -> MlflowClient:
         """Return a client of the server.

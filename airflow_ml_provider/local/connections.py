@@ -62,15 +62,7 @@ class EnvironmentConnections:
                 f"no MLflow is known here: set {variable_of(conn_id)}, such as "
                 f'{variable_of(conn_id)}=\'{{"conn_type": "mlflow", "host": "http://localhost:5000"}}\''
             )
-        return MlflowServer.of(
-            conn_id,
-            host=found.host,
-            schema=found.schema,
-            port=found.port,
-            login=found.login,
-            password=found.password,
-            extra=found.extra_dejson,
-        )
+        return MlflowServer.of_connection(conn_id, found)
 
     def find(self, conn_id: str) -> Connection | None:
         """Return a connection, ``None`` when the environment has none.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -13,6 +13,34 @@ from airflow_ml_provider.errors import MlflowError
 from airflow_ml_provider.protocol.secret_text import without_secrets
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
+
+
+class ConnectionParts(Protocol):
+    """What is read of a connection, whoever keeps it."""
+
+    @property
+    def host(self) -> str | None:
+        """Host, with or without a scheme, or the server's whole URL."""
+
+    @property
+    def schema(self) -> str | None:
+        """The URL's scheme where the host names none; ``http`` by default."""
+
+    @property
+    def port(self) -> int | None:
+        """The port, unless the host names it."""
+
+    @property
+    def login(self) -> str | None:
+        """User."""
+
+    @property
+    def password(self) -> str | None:
+        """Password."""
+
+    @property
+    def extra_dejson(self) -> Mapping[str, Any]:
+        """``token``, ``tls_verify``, ``ca_bundle``, ``timeout``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,37 +68,22 @@ class MlflowServer:
     timeout: float = DEFAULT_TIMEOUT_SECONDS
 
     @classmethod
-    def of(
-        cls,
-        connection: str,
-        *,
-        host: str | None,
-        schema: str | None = None,
-        port: int | None = None,
-        login: str | None = None,
-        password: str | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> MlflowServer:
-        """Read the parts of an Airflow connection.
+    def of_connection(cls, connection: str, found: ConnectionParts) -> MlflowServer:
+        """Read a connection.
 
         Args:
             connection: Its id.
-            host: Host, with or without a scheme, or the server's whole URL.
-            schema: The URL's scheme where the host names none; ``http`` by default.
-            port: The port, unless the host names it.
-            login: User.
-            password: Password.
-            extra: ``token``, ``tls_verify``, ``ca_bundle``, ``timeout``.
+            found: The connection.
 
         Raises:
             MlflowError: The connection has no host, credentials in it, or a timeout that is not a number.
         """
-        options = extra or {}
+        options = found.extra_dejson or {}
         return cls(
             connection=connection,
-            uri=_uri(connection, host=host, schema=schema, port=port),
-            login=login or "",
-            password=password or "",
+            uri=_uri(connection, host=found.host, schema=found.schema, port=found.port),
+            login=found.login or "",
+            password=found.password or "",
             token=str(options.get("token") or ""),
             ca_bundle=str(options.get("ca_bundle") or ""),
             # A connection from a URI carries text, one from the form a boolean or nothing.

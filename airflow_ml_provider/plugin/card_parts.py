@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
-from sqlalchemy import and_, or_, select, union_all
+from sqlalchemy import and_, or_, select, tuple_, union_all
 
 from airflow_ml_provider.plugin.pipeline_summary import KEYS, add_gates, summary_of
 from airflow_ml_provider.plugin.stage_facts import facts_of_runs, newest_facts
@@ -62,13 +62,19 @@ def summaries(session: Session, pipelines: Mapping[str, Pipeline]) -> dict[str, 
     for fact in newest_facts(session, runs=runs, keys_by_task=keys):
         facts.setdefault(fact.dag_id, []).append(fact)
     found = {dag_id: summary_of(each) for dag_id, each in facts.items()}
-    for dag_id, summary in found.items():
-        of_champions = {each.run_id for each in summary.champions}
-        rows = select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id.in_(of_champions))
-        registers = {stage.task_id for stage in pipelines[dag_id].stages if stage.kind == "register"}
-        if of_champions and registers:
-            ids = session.scalars(rows).all()
-            add_gates(summary.champions, facts_of_runs(session, ids, tasks=registers, key="model"))
+    promoting = {(dag_id, each.run_id) for dag_id, summary in found.items() for each in summary.champions}
+    registers = {
+        (dag_id, stage.task_id)
+        for dag_id, pipeline in pipelines.items()
+        for stage in pipeline.stages
+        if stage.kind == "register"
+    }
+    if promoting and registers:
+        ids = session.scalars(select(DagRun.id).where(tuple_(DagRun.dag_id, DagRun.run_id).in_(promoting))).all()
+        said = facts_of_runs(session, ids, tasks={task_id for _, task_id in registers}, key="model")
+        for dag_id, summary in found.items():
+            own = [fact for fact in said if fact.dag_id == dag_id and (dag_id, fact.task_id) in registers]
+            add_gates(summary.champions, own)
     return found
 
 

@@ -120,16 +120,8 @@ def _server(conn_id: str) -> MlflowServer:
     try:
         found = Connection.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException as error:
-        raise NoCurvesError(f"there is no connection {conn_id!r}", status=404) from error
-    return MlflowServer.of(
-        conn_id,
-        host=found.host,
-        schema=found.schema,
-        port=found.port,
-        login=found.login,
-        password=found.password,
-        extra=found.extra_dejson,
-    )
+        raise NoCurvesError(f"connection {conn_id!r} does not exist", status=404) from error
+    return MlflowServer.of_connection(conn_id, found)
 
 
 def _params(run: Mapping[str, Any]) -> dict[str, str]:

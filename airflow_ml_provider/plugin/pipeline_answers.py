@@ -54,7 +54,7 @@ class PipelinePageAnswer(BaseModel):
     schedule: str
     next_run: datetime | None = None
     problem: str = Field(description="The first mistake of its file, empty where there is none")
-    stages: list[GraphStageAnswer] = Field(description="Upstream first; empty of a DAG that is no pipeline")
+    stages: list[GraphStageAnswer] = Field(description="Upstream first; empty where the DAG has no stages")
     questions: list[QuestionAnswer] = Field(description="The oldest first, five at most")
     summary: SummaryAnswer
     total: int = Field(description="How many runs there are")

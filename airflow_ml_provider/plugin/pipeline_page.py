@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def pipeline_page(
     session: Session, *, dag_id: str, limit: int, offset: int, compared: Sequence[str] = (), with_xcoms: bool
 ) -> PipelinePageAnswer | None:
-    """Return a pipeline, ``None`` where there is no such DAG.
+    """Return a pipeline, ``None`` where the DAG does not exist.
 
     Args:
         session: Of Airflow's database.

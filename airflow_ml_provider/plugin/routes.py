@@ -90,7 +90,7 @@ def pipeline(
     with_xcoms = _may_read_xcoms(dag_id, user=user)
     found = pipeline_page(session, dag_id=dag_id, limit=limit, offset=offset, compared=compare, with_xcoms=with_xcoms)
     if found is None:
-        raise HTTPException(404, f"there is no DAG {dag_id!r}")
+        raise HTTPException(404, f"DAG {dag_id!r} does not exist")
     return found
 
 

@@ -90,7 +90,7 @@ class RunPageAnswer(BaseModel):
     problem: str = Field(default="", description="The first mistake of the pipeline's file, empty where there is none")
     partition: str = ""
     by: str = Field(default="", description="Who triggered it, empty for the scheduler")
-    stages: list[RunStageAnswer] = Field(description="Upstream first; empty of a DAG that is no pipeline")
+    stages: list[RunStageAnswer] = Field(description="Upstream first; empty where the DAG has no stages")
     questions: list[QuestionAnswer] = Field(description="Those that wait for an answer, the oldest first, five at most")
     earlier: str = Field(default="", description="The run before it, empty of the first")
     later: str = Field(default="", description="The run after it, empty of the last")

@@ -28,7 +28,7 @@ _FAILED = "failed", "up_for_retry"
 
 
 def run_page(session: Session, *, dag_id: str, run_id: str, with_xcoms: bool) -> RunPageAnswer | None:
-    """Return a run, ``None`` where there is no such run.
+    """Return a run, ``None`` where it does not exist.
 
     Args:
         session: Of Airflow's database.

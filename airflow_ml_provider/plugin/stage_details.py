@@ -74,22 +74,32 @@ def _numbers(value: Any) -> dict[str, float | str]:
 
 
 def _undefined(value: Any) -> dict[str, float | str]:
-    """Return metrics that are no finite numbers, as texts."""
+    """Return metrics that are not finite numbers, as texts."""
     marks = {text_of(name): text_of(mark, 20) for name, mark in mapping_of(value).items()}
     return {name: mark for name, mark in list(marks.items())[:_METRICS] if mark}
 
 
 def _verdicts(values: Mapping[str, Any]) -> list[VerdictAnswer]:
     found = []
-    for key, name, passed in (("gate", "gate", "passed"), ("validation", "checks", "success")):
-        verdict = mapping_of(values.get(key))
-        if isinstance(verdict.get(passed), bool):
-            reasons = texts_of(verdict.get("reasons"))
-            found.append(VerdictAnswer(name=name, passed=verdict[passed], reasons=reasons))
+    gate = mapping_of(values.get("gate"))
+    if isinstance(gate.get("passed"), bool):
+        found.append(VerdictAnswer(name="gate", passed=gate["passed"], reasons=texts_of(gate.get("reasons"))))
+    checks = mapping_of(values.get("validation"))
+    if isinstance(checks.get("success"), bool):
+        found.append(VerdictAnswer(name="checks", passed=checks["success"], reasons=_expectations(checks)))
     alarm = mapping_of(values.get("alarm"))
     if isinstance(alarm.get("raised"), bool):
         found.append(VerdictAnswer(name="limits", passed=not alarm["raised"], reasons=texts_of(alarm.get("reasons"))))
     return found
+
+
+def _expectations(checks: Mapping[str, Any]) -> list[str]:
+    failed = checks.get("failed")
+    entries = [mapping_of(entry) for entry in (failed[:20] if isinstance(failed, list) else [])]
+    named = [(text_of(entry.get("expectation")), text_of(entry.get("column"))) for entry in entries]
+    shown = [f"not met: {name}{column and f' on {column}'}" for name, column in named if name]
+    met, evaluated = text_of(checks.get("met")), text_of(checks.get("evaluated"))
+    return [f"{met} of {evaluated} expectations met", *shown] if evaluated else shown
 
 
 def _said(values: Mapping[str, Any]) -> dict[str, str]:

@@ -29,7 +29,7 @@ class EndpointAnswer(FoundAnswer):
 
     model: str
     version: str
-    url: str = Field(description="Where it is asked, empty where that is no address of the web")
+    url: str = Field(description="Its URL, empty where that is not http or https")
 
 
 class DriftAnswer(FoundAnswer):

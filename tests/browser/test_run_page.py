@@ -33,7 +33,7 @@ pipeline: live
 code: ./live
 params: {until: "", depth: 6}
 stages:
-  prepare: {kind: feature_engineering, run: "live.steps:prepare", outputs: {out: dataset}}
+  prepare: {kind: feature_engineering, run: "live.steps:prepare", outputs: {out: dataset}, cache: true}
   train:
     kind: train
     run: "live.steps:train"
@@ -137,7 +137,9 @@ def test_a_pipeline_and_what_differs_between_its_runs(tracked, logged_in, pictur
         for run_id in runs:
             page.get_by_label(f"Compare {run_id}").check()
         differs = page.get_by_role("region", name="What differs")
-        differs.wait_for()
+        reuse = differs.get_by_role("row").filter(has_text="reuse")
+        reuse.filter(has_text="reused: ").wait_for()
+        assert differs.get_by_role("row").count() == 2, "the head, and what differs"
         assert quote(runs[0], safe="") in page.url or runs[0] in page.url
         page.screenshot(path=picture("ml-pipeline"), full_page=True)
         # The address keeps the choice.

@@ -76,7 +76,7 @@ def test_a_pipeline_that_did_everything(session, flights):
     found = summary(session)
     (champion,), (endpoint,), (drift,), (data,) = found.champions, found.endpoints, found.drift, found.data
     assert (champion.model, champion.version, champion.by, champion.gate) == ("flights", "3", "ada", ["rmse 12.1 < 20"])
-    assert (champion.task_id, champion.run_id) == ("approve", "r1"), "serving it later is no new promotion"
+    assert (champion.task_id, champion.run_id) == ("approve", "r1"), "serving it later does not promote it again"
     assert (endpoint.url, endpoint.version, endpoint.run_id) == ("http://flights.ml:8080", "3", "r1")
     assert (drift.raised, drift.drifted, drift.reasons) == (True, ["delay"], ["drifted_columns 1 < 1"])
     assert (data.objects, data.newest, data.waiting) == (42, "2026-11-30T11:00:00+00:00", 6)

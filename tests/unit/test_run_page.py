@@ -15,6 +15,7 @@ from airflow_ml_provider.plugin.pipeline_index import PIPELINES, pipeline_of
 from airflow_ml_provider.plugin.run_page import INSTANCES, run_page
 from airflow_ml_provider.plugin.stage_details import details_of, mlflow_run_of
 from airflow_ml_provider.plugin.stage_facts import Fact, facts_of_runs
+from airflow_ml_provider.runtime.stages.validate import summarise
 from airflow_ml_provider.spec.problems import Problem
 from tests.live.airflow_database import NOW
 
@@ -235,6 +236,18 @@ def test_metrics_are_numbers(session):
     odd = {"nan": math.nan, "inf": math.inf, "yes": True, "text": "1", "long\x1b[2J": 1, "n": 10**400}
     assert details(metrics=odd)["metrics"] == {"long ": 1}
     json.dumps(details(metrics={"a": 1.5})["metrics"], allow_nan=False)
+
+
+def test_what_a_validation_found():
+    """As the body of a validate stage itself writes it."""
+    results = [
+        {"success": False, "expectation_config": {"type": "expect_age", "kwargs": {"column": "age"}}, "result": {}},
+        {"success": True, "expectation_config": {"type": "expect_rows", "kwargs": {}}, "result": {}},
+    ]
+    summary = summarise({"success": False, "results": results}, suite_name="people")
+    (verdict,) = details(validation=summary)["verdicts"]
+    assert (verdict.name, verdict.passed) == ("checks", False)
+    assert verdict.reasons == ["1 of 2 expectations met", "not met: expect_age on age"]
 
 
 def test_the_last_steps_of_a_canary():
