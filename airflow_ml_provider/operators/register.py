@@ -17,7 +17,7 @@ MODEL_NAME_PATTERN = r"[A-Za-z0-9_.\- ]{1,200}"
 class RegisterOperator(StageOperator):
     """Registers a model once for the same content; alias ``challenger``, or ``champion`` when its gates passed.
 
-    The XCom ``model`` holds name, version, alias, digest and the champion before.
+    The XCom ``model`` holds name, version, alias, digest, the champion before, and whether it was ``promoted``.
 
     Args:
         model: The model artifact (``train.output["model"]``), a folder in MLflow's model format.

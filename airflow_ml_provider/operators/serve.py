@@ -31,8 +31,8 @@ class ServeOperator(StageOperator):
 
     New servers start next to those that serve; each is asked, and its answer compared with the model's own; then they
     get more and more of the requests while a guard watches; in the end the alias ``champion`` moves. Whatever fails on
-    the way puts back what served before. The XCom ``endpoint`` holds url, model, version,
-    revision, the ``champion`` now, and whether this run ``promoted`` it.
+    the way puts back what served before. The XCom ``endpoint`` holds url, model, version, revision,
+    the ``champion`` now, and whether this run ``promoted`` it.
 
     On the local runner the servers are processes of this machine, whatever ``target`` says.
 

@@ -64,7 +64,7 @@ def _failure(value: Any) -> FailureAnswer | None:
     return FailureAnswer(error=error, message=message) if error or message else None
 
 
-def _numbers(value: Any) -> dict[str, float | str]:
+def _numbers(value: Any) -> dict[str, float]:
     numbers = {
         text_of(name): float(number)
         for name, number in mapping_of(value).items()
@@ -125,13 +125,18 @@ def _said(values: Mapping[str, Any]) -> dict[str, str]:
     pod = [text_of(values.get(key)) for key in ("pod_namespace", "pod_name")]
     if all(pod):
         said["Pod"] = "/".join(pod)
-    steps = values.get("canary")
+    return said | _canary(values.get("canary"))
+
+
+def _canary(steps: Any) -> dict[str, str]:
+    """Return what the last steps of a canary measured, in words."""
+    said = {}
     for step in steps[-5:] if isinstance(steps, list) else []:
-        observed = {name: number for name, number in _numbers(step).items() if name != "percent"}
-        percent = text_of(mapping_of(step).get("percent"))
-        shown = ", ".join(f"{name} {number:.4g}" for name, number in observed.items() if not isinstance(number, str))
+        observed = _numbers(step)
+        percent = observed.pop("percent", "")
+        shown = ", ".join(f"{name} {number:.4g}" for name, number in observed.items())
         if shown:
-            said[f"Canary{percent and f' at {percent} %'}"] = shown
+            said[f"Canary at {percent:g} %" if percent != "" else "Canary"] = shown
     return said
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import mlflow
 
 
-def prepare(out):
+def prepare(out, *, depth: int):
     out.write_text("a,b\\n1,2\\n")
 
 
@@ -33,7 +33,12 @@ pipeline: live
 code: ./live
 params: {until: "", depth: 6}
 stages:
-  prepare: {kind: feature_engineering, run: "live.steps:prepare", outputs: {out: dataset}, cache: true}
+  prepare:
+    kind: feature_engineering
+    run: "live.steps:prepare"
+    outputs: {out: dataset}
+    params: {depth: "{{ params.depth }}"}
+    cache: true
   train:
     kind: train
     run: "live.steps:train"
@@ -138,7 +143,8 @@ def test_a_pipeline_and_what_differs_between_its_runs(tracked, logged_in, pictur
             page.get_by_label(f"Compare {run_id}").check()
         differs = page.get_by_role("region", name="What differs")
         reuse = differs.get_by_role("row").filter(has_text="reuse")
-        reuse.filter(has_text="reused: ").wait_for()
+        reuse.wait_for()
+        assert "depth" in reuse.inner_text(), "why the second one ran"
         assert differs.get_by_role("row").count() == 2, "the head, and what differs"
         assert quote(runs[0], safe="") in page.url or runs[0] in page.url
         page.screenshot(path=picture("ml-pipeline"), full_page=True)

@@ -251,7 +251,7 @@ def test_what_a_validation_found():
 
 
 def test_the_last_steps_of_a_canary():
-    steps = [{"percent": share, "error_rate": 0.0, "p95_seconds": 0.0123456} for share in (10, 50)]
+    steps = [{"percent": float(share), "error_rate": 0.0, "p95_seconds": 0.0123456} for share in (10, 50)]
     assert details(canary=steps)["said"] == {
         "Canary at 10 %": "error_rate 0, p95_seconds 0.01235",
         "Canary at 50 %": "error_rate 0, p95_seconds 0.01235",

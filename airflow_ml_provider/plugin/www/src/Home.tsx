@@ -1,8 +1,9 @@
-import { Alert, Button, Heading, HStack, NativeSelect, SimpleGrid, Skeleton, Stack, Text } from "@chakra-ui/react";
+import { Alert, Heading, HStack, NativeSelect, SimpleGrid, Skeleton, Stack, Text } from "@chakra-ui/react";
 import { useCallback, useEffect } from "react";
 
 import { useAddress } from "./address";
 import type { components } from "./answers";
+import { Pages } from "./Pages";
 import { PipelineCard } from "./PipelineCard";
 import { usePolled } from "./polled";
 import { Problem } from "./Problem";
@@ -77,7 +78,9 @@ export function Home() {
         </Alert.Root>
       ) : null}
       {answer ? <Cards answer={answer} filtered={asked.size > 1} now={at} /> : error ? null : <Loading />}
-      {answer && answer.total > PAGE ? <Pages answer={answer} turn={turn} /> : null}
+      {answer ? (
+        <Pages names={["Previous", "Next"]} offset={answer.offset} size={PAGE} total={answer.total} turn={turn} />
+      ) : null}
     </Stack>
   );
 }
@@ -136,37 +139,6 @@ function Cards({ answer, filtered, now }: CardsProps) {
         <PipelineCard key={pipeline.dag_id} now={now} pipeline={pipeline} />
       ))}
     </SimpleGrid>
-  );
-}
-
-function Pages({ answer, turn }: { readonly answer: Answer; readonly turn: (offset: number) => void }) {
-  const { offset, total } = answer;
-  return (
-    <HStack as="nav" aria-label="Pages" justify="center">
-      <Button
-        disabled={offset === 0}
-        onClick={() => {
-          turn(offset - PAGE);
-        }}
-        size="sm"
-        variant="outline"
-      >
-        Previous
-      </Button>
-      <Text fontSize="sm" role="status">
-        {offset + 1} to {Math.min(offset + PAGE, total)} of {total}
-      </Text>
-      <Button
-        disabled={offset + PAGE >= total}
-        onClick={() => {
-          turn(offset + PAGE);
-        }}
-        size="sm"
-        variant="outline"
-      >
-        Next
-      </Button>
-    </HStack>
   );
 }
 

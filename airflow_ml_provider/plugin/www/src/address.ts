@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { useSearchParams } from "react-router-dom";
 
 type Change = (alter: (params: URLSearchParams) => void, replace?: boolean) => void;
@@ -9,16 +9,24 @@ type Change = (alter: (params: URLSearchParams) => void, replace?: boolean) => v
  * The router's own setter begins with what was rendered last, so of two quick changes the first would be lost.
  */
 export function useAddress(): [URLSearchParams, Change] {
-  const [params, setParams] = useSearchParams();
-  const latest = useRef(params);
+  const [address, setParams] = useSearchParams();
+  const [before, setBefore] = useState(address);
+  const [params, setShown] = useState(address);
+  const latest = useRef(address);
+  if (address !== before) {
+    setBefore(address);
+    setShown(address);
+  }
   useEffect(() => {
-    latest.current = params;
-  }, [params]);
+    latest.current = address;
+  }, [address]);
   const change = useCallback<Change>(
     (alter, replace = true) => {
       const after = new URLSearchParams(latest.current);
       alter(after);
       latest.current = after;
+      // The router renders when it is less busy; until then a box that was ticked would look unticked.
+      setShown(after);
       setParams(after, { replace });
     },
     [setParams],

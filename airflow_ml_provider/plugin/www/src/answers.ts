@@ -293,7 +293,7 @@ export interface components {
             task_id: string;
             /**
              * Url
-             * @description Where it is asked, empty where that is no address of the web
+             * @description Its URL, empty where that is not http or https
              */
             url: string;
             /** Version */
@@ -571,7 +571,7 @@ export interface components {
             schedule: string;
             /**
              * Stages
-             * @description Upstream first; empty of a DAG that is no pipeline
+             * @description Upstream first; empty where the DAG has no stages
              */
             stages: components["schemas"]["GraphStageAnswer"][];
             summary: components["schemas"]["SummaryAnswer"];
@@ -698,7 +698,7 @@ export interface components {
             run_type: string;
             /**
              * Stages
-             * @description Upstream first; empty of a DAG that is no pipeline
+             * @description Upstream first; empty where the DAG has no stages
              */
             stages: components["schemas"]["RunStageAnswer"][];
             /** Started */

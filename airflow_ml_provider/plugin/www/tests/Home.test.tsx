@@ -1,5 +1,5 @@
 import { ChakraProvider, createSystem, defaultConfig } from "@chakra-ui/react";
-import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { act, cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { MemoryRouter } from "react-router-dom";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
@@ -149,4 +149,19 @@ test("a card says what its stages said last", async () => {
   expect(lines[2]).toMatch(/^Driftdrifted_columns 1 < 1, drifted: delay /);
   expect(lines[3]).toMatch(/^Data2 objects, the newest 2024-06, 4 more wait /);
   expect(list.querySelector("a")?.getAttribute("href")).toBe("/dags/flights/runs/r1/tasks/serve");
+});
+
+test("of two quick choices both are kept", async () => {
+  answer = json({ ...HOME, tags: ["ml"], owners: ["ada"] });
+  shown();
+  await screen.findByRole("link", { name: "Flight delays" });
+  const [tag, state] = [screen.getByLabelText("Tag"), screen.getByLabelText("Last run")];
+  // Before anything is rendered anew.
+  act(() => {
+    fireEvent.change(tag, { target: { value: "ml" } });
+    fireEvent.change(state, { target: { value: "failed" } });
+  });
+  await waitFor(() => {
+    expect(asked.at(-1)).toBe("/ml/api/pipelines?limit=24&tag=ml&state=failed");
+  });
 });

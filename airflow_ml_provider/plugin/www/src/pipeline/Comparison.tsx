@@ -3,6 +3,7 @@ import { Link } from "react-router-dom";
 
 import { runPageLink } from "../links";
 import { number } from "../number";
+import { verdict } from "../verdict";
 import type { components } from "../answers";
 
 type Pipeline = components["schemas"]["PipelinePageAnswer"];
@@ -106,10 +107,7 @@ function facts(result: Result | undefined): Map<string, number | string> {
     ["state state", state],
     ...(reuse ? [["reuse reuse", `${reuse.reused ? "reused" : "ran"}: ${reuse.reason}`] as const] : []),
     ...Object.entries(metrics).map(([name, value]) => [`metric ${name}`, value] as const),
-    ...verdicts.map(
-      ({ name, passed, reasons }) =>
-        [`verdict ${name}`, `${passed ? "passed" : "not passed"}: ${reasons.join(", ")}`] as const,
-    ),
+    ...verdicts.map((found) => [`verdict ${found.name}`, verdict(found)] as const),
     ...outputs.map(({ digest, name }) => [`output artifact ${name}`, digest.slice(7, 19)] as const),
     ...Object.entries(said ?? {})
       .filter(([name]) => name !== "Pod")

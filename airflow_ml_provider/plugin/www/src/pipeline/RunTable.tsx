@@ -1,10 +1,11 @@
-import { Badge, Box, Button, Heading, HStack, Link as ChakraLink, Table, Text } from "@chakra-ui/react";
+import { Badge, Box, Heading, Link as ChakraLink, Table, Text } from "@chakra-ui/react";
 import { Link } from "react-router-dom";
 
 import { ago } from "../ago";
 import type { components } from "../answers";
 import { duration } from "../duration";
 import { runPageLink } from "../links";
+import { Pages } from "../Pages";
 
 type Pipeline = components["schemas"]["PipelinePageAnswer"];
 type Run = Pipeline["runs"][number];
@@ -74,33 +75,7 @@ export function RunTable({ choose, chosen, most, now, page, pipeline, turn }: Ru
           ))}
         </Table.Body>
       </Table.Root>
-      {total > page ? (
-        <HStack as="nav" aria-label="Pages" justify="center" marginTop={2}>
-          <Button
-            disabled={offset === 0}
-            onClick={() => {
-              turn(Math.max(0, offset - page));
-            }}
-            size="sm"
-            variant="outline"
-          >
-            Newer
-          </Button>
-          <Text fontSize="sm" role="status">
-            {offset + 1} to {Math.min(offset + page, total)} of {total}
-          </Text>
-          <Button
-            disabled={offset + page >= total}
-            onClick={() => {
-              turn(offset + page);
-            }}
-            size="sm"
-            variant="outline"
-          >
-            Older
-          </Button>
-        </HStack>
-      ) : null}
+      <Pages names={["Newer", "Older"]} offset={offset} size={page} total={total} turn={turn} />
     </Box>
   );
 }

@@ -7,6 +7,7 @@ import { duration } from "../duration";
 import { taskLink } from "../links";
 import { number } from "../number";
 import { size } from "../size";
+import { verdict } from "../verdict";
 import { Curves } from "./Curves";
 
 type Stage = components["schemas"]["RunStageAnswer"];
@@ -67,8 +68,7 @@ function Details({ dagId, instance, runId, stage }: Omit<StagePanelProps, "now">
         rows={[
           ...(instance.reuse ? [[instance.reuse.reused ? "Reused" : "Ran", instance.reuse.reason] as const] : []),
           ...instance.verdicts.map(
-            ({ name, passed, reasons }) =>
-              [`${name[0]?.toUpperCase() ?? ""}${name.slice(1)}`, `${passed ? "passed" : "not passed"}: ${reasons.join(", ")}`] as const,
+            (found) => [`${found.name[0]?.toUpperCase() ?? ""}${found.name.slice(1)}`, verdict(found)] as const,
           ),
           ...Object.entries(instance.said ?? {}),
           ...Object.entries(stage.inputs).map(([name, from]) => [`Input ${name}`, from] as const),
