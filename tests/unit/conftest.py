@@ -1,13 +1,26 @@
 """A database of Airflow on SQLite, and what writes there."""
 
+import shutil
+
 import pytest
 
 from tests.live.airflow_database import World, session_of
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """The file of a database with Airflow's tables."""
+    path = tmp_path_factory.mktemp("database") / "airflow.db"
+    with session_of(f"sqlite:///{path}"):
+        pass
+    return path
+
+
 @pytest.fixture
-def session(tmp_path):
-    with session_of(f"sqlite:///{tmp_path}/airflow.db") as session:
+def session(empty_database, tmp_path):
+    """A session of a copy of it: to make the tables takes longer than most tests."""
+    path = shutil.copy(empty_database, tmp_path / "airflow.db")
+    with session_of(f"sqlite:///{path}", made=True) as session:
         yield session
 
 
