@@ -4,7 +4,7 @@ import pytest
 
 from airflow_ml_provider.plugin.pipeline_page import pipeline_page
 from tests.unit.test_pipeline_summary import APPROVAL, MODEL, TASKS, all_stages
-from tests.unit.test_run_page import MODEL as OUTPUT
+from tests.unit.test_run_answers import MODEL as OUTPUT
 
 
 @pytest.fixture

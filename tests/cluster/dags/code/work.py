@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -39,7 +40,14 @@ def _log_metric(key: str, step: int) -> None:
     body = json.dumps({"run_id": os.environ["MLFLOW_RUN_ID"], **point}).encode()
     url = f"{os.environ['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/runs/log-metric"
     asked = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
-    urllib.request.urlopen(asked, timeout=30).close()
+    for left in (4, 3, 2, 1, 0):
+        try:
+            urllib.request.urlopen(asked, timeout=10).close()
+            return
+        except urllib.error.URLError:  # as patient as MLflow's own client: a machine under load drops a connection
+            if not left:
+                raise
+            time.sleep(1)
 
 
 def greedy(model: Path) -> None:
